@@ -1,0 +1,44 @@
+-- How someone comes in: codes by e-mail, what is counted against guessing, and the first admin.
+
+CREATE TABLE login_attempts (
+    id BLOB PRIMARY KEY NOT NULL,
+    email TEXT NOT NULL,
+    email_key TEXT NOT NULL,
+    lang TEXT NOT NULL,
+    -- How many codes this flow has sent; only the last one is good.
+    sends INTEGER NOT NULL,
+    -- Whether the last code is a long one.
+    long_code BOOLEAN NOT NULL,
+    sent_at TEXT NOT NULL,
+    expires_at TEXT NOT NULL,
+    -- Tries of the last code, counted before they are compared.
+    tries INTEGER NOT NULL,
+    used_at TEXT,
+    created_at TEXT NOT NULL
+);
+
+CREATE INDEX login_attempts_by_age ON login_attempts (created_at);
+
+-- Wrong codes in a row, for an address whether or not it is a member's.
+CREATE TABLE login_failures (
+    email_key TEXT PRIMARY KEY NOT NULL,
+    consecutive INTEGER NOT NULL,
+    updated_at TEXT NOT NULL
+);
+
+CREATE TABLE rate_limits (
+    name TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    started_at TEXT NOT NULL,
+    PRIMARY KEY (name, subject)
+);
+
+CREATE INDEX rate_limits_by_age ON rate_limits (started_at);
+
+-- One-time links that make somebody an admin while there is none.
+CREATE TABLE admin_claims (
+    token_hash BLOB PRIMARY KEY NOT NULL,
+    created_at TEXT NOT NULL,
+    expires_at TEXT NOT NULL
+);

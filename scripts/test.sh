@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Every check of the project, the quick ones first; the first that fails ends it.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+check "Set-up" scripts/setup.sh
+check "Lint" scripts/lint.sh
+check "Rust tests, SQLite and PostgreSQL" scripts/with-postgres.sh cargo test --features ssr
+check "Release build" scripts/build.sh
+check "Browser tests" scripts/e2e.sh
+show_passed
+echo "All passed in $(clock "$SECONDS")."

@@ -1,0 +1,172 @@
+//! The command line: what operators do. Every command knocks on the same services as pages and
+//! API. Answers go to stdout, plain when piped; the log and progress go to stderr.
+
+mod credit;
+mod migrate;
+mod serve;
+mod user;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    config::{self, Config, ConfigError},
+    domain::email::{EmailAddress, EmailError, EmailKey},
+    jobs,
+    platform::{
+        server::{self, StartError},
+        telemetry::{self, TelemetryError},
+    },
+    services::{credits::CreditError, members::MemberError},
+    store::{Db, StoreError, db::OpenError},
+};
+
+/// Keeps the members of a product: sign-in, tiers and limits, credit, referrals.
+#[derive(Debug, Parser)]
+#[command(
+    name = "vouchsafe",
+    version,
+    about,
+    after_help = "Exit codes: 0 done · 1 failed · 2 wrong usage or configuration · 3 no such member · 4 nothing to do.\n\
+                  Configuration: Leptos.toml in this folder or --config FILE; the environment (VOUCHSAFE_…, DATABASE_URL) wins."
+)]
+struct Arguments {
+    /// The configuration file, instead of ./Leptos.toml
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve pages and do jobs
+    Serve,
+    /// Bring the schema up or down, or see how it stands
+    #[command(subcommand)]
+    Migrate(migrate::Migrate),
+    /// Give a member days of paid access
+    GrantCredit(credit::GrantCredit),
+    /// End a member's credit now
+    RevokeCredit(credit::RevokeCredit),
+    /// Show a member's tier, paid status and credit
+    ShowStatus(credit::ShowStatus),
+    /// Change accounts
+    #[command(subcommand)]
+    User(user::User),
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Jobs(#[from] jobs::StartError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Member(#[from] MemberError),
+    #[error(transparent)]
+    Credit(#[from] CreditError),
+    #[error("{0:?} is not an address: {1}")]
+    Address(String, EmailError),
+    #[error("cannot listen on {0} (server.listen, VOUCHSAFE_LISTEN): {1}")]
+    Listen(std::net::SocketAddr, std::io::Error),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+/// What a command leaves behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Done,
+    NothingToDo,
+}
+
+impl CliError {
+    /// Returns the exit code, as `--help` documents it.
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::Address(..) | Self::Credit(CreditError::BadDays) => 2,
+            Self::Member(MemberError::NoSuchMember) | Self::Credit(CreditError::NoSuchMember) => 3,
+            _ => 1,
+        }
+    }
+}
+
+/// Runs the command that the arguments name. Wrong arguments end with 2, as clap does it.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("vouchsafe: the runtime cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(arguments)) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::NothingToDo) => ExitCode::from(4),
+        Err(error) => {
+            eprintln!("vouchsafe: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<Outcome, CliError> {
+    let config = Config::load(arguments.config.as_deref(), config::environment())?;
+    telemetry::start(&config.log)?;
+    match arguments.command {
+        Command::Serve => serve::run(config).await,
+        Command::Migrate(command) => {
+            let db = Db::open(config.database.url.expose(), config.database.pool_size).await?;
+            let outcome = command.run(&db).await;
+            db.close().await;
+            outcome
+        }
+        Command::GrantCredit(command) => command.run(&server::open(config).await?).await,
+        Command::RevokeCredit(command) => command.run(&server::open(config).await?).await,
+        Command::ShowStatus(command) => command.run(&server::open(config).await?).await,
+        Command::User(command) => command.run(&server::open(config).await?).await,
+    }
+}
+
+/// Who acts, in the audit log, when an operator does.
+const OPERATOR: &str = "operator";
+
+fn address(text: &str) -> Result<EmailKey, CliError> {
+    EmailAddress::parse(text)
+        .map(|address| address.key().clone())
+        .map_err(|error| CliError::Address(text.to_owned(), error))
+}
+
+/// Prints a line of the answer. A reader that has gone away is not worth a panic.
+fn say(line: &str) -> Result<(), CliError> {
+    use std::io::Write;
+    match writeln!(std::io::stdout(), "{line}") {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+/// Reads the arguments as [`main`] does, for tests of the command line.
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

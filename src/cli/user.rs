@@ -1,0 +1,82 @@
+//! `vouchsafe user list | promote | demote | disable | enable`
+
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::{
+    cli::{CliError, OPERATOR, Outcome, address, say},
+    domain::user::Role,
+    platform::env::Env,
+    services::members,
+};
+
+/// How many members are read at once.
+const PAGE: i64 = 500;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum User {
+    /// List all members, the oldest first, tab-separated
+    List,
+    /// Make a member an admin; their sessions end
+    Promote(Who),
+    /// Make an admin a member again; their sessions end
+    Demote(Who),
+    /// Close an account for signing in; its sessions end
+    Disable(Who),
+    /// Open a closed account again
+    Enable(Who),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Who {
+    /// The member's address
+    email: String,
+}
+
+impl User {
+    pub(super) async fn run(self, env: &Env) -> Result<Outcome, CliError> {
+        let (email, changed, done, already) = match self {
+            Self::List => return list(env).await,
+            Self::Promote(Who { email }) => {
+                let changed = members::set_role(env, &address(&email)?, Role::Admin, OPERATOR).await?;
+                (email, changed, "is an admin now", "is an admin already")
+            }
+            Self::Demote(Who { email }) => {
+                let changed = members::set_role(env, &address(&email)?, Role::Member, OPERATOR).await?;
+                (email, changed, "is a member now", "is no admin")
+            }
+            Self::Disable(Who { email }) => {
+                let changed = members::disable(env, &address(&email)?, OPERATOR).await?;
+                (email, changed, "is disabled and signed out everywhere", "is disabled already")
+            }
+            Self::Enable(Who { email }) => {
+                let changed = members::enable(env, &address(&email)?, OPERATOR).await?;
+                (email, changed, "may sign in again", "is not disabled")
+            }
+        };
+        say(&format!("{email} {}", if changed { done } else { already }))?;
+        Ok(if changed { Outcome::Done } else { Outcome::NothingToDo })
+    }
+}
+
+async fn list(env: &Env) -> Result<Outcome, CliError> {
+    let count = members::count(env).await?;
+    // Drawn on stderr, and only on a terminal.
+    let style = ProgressStyle::with_template("{bar:24} {pos}/{len} members").expect("a literal template");
+    let progress = ProgressBar::new(u64::try_from(count).unwrap_or(0)).with_style(style);
+    let mut after = None;
+    loop {
+        let page = members::list(env, after, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.id);
+        for user in &page {
+            let state = if user.disabled_at.is_some() { "disabled" } else { "active" };
+            let since = user.created_at.format("%Y-%m-%d");
+            let line = format!("{}\t{}\t{}\t{}\t{state}\t{since}", user.id, user.email, user.role.as_str(), user.tier);
+            progress.suspend(|| say(&line))?;
+        }
+        progress.inc(page.len() as u64);
+    }
+    progress.finish_and_clear();
+    Ok(Outcome::Done)
+}

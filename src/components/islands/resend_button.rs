@@ -1,0 +1,44 @@
+//! The button that asks for another code.
+
+use std::time::Duration;
+
+use leptos::prelude::*;
+
+/// Counts down until another code may be sent. Without JavaScript it can be pressed at any
+/// time, and the server says when it is too early.
+#[island]
+pub fn ResendButton(
+    /// Seconds to wait from now.
+    seconds: i64,
+    /// What the button says when it can be pressed.
+    label: String,
+    /// What it says while it counts; `{}` stands for the seconds.
+    waiting: String,
+) -> impl IntoView {
+    let left = RwSignal::new(0);
+    let ready = RwSignal::new(false);
+    Effect::new(move |_| {
+        left.set(seconds);
+        ready.set(true);
+        if seconds > 0 {
+            // By the clock and not by counting: timers sleep in tabs behind.
+            let end = js_sys::Date::now() + seconds as f64 * 1000.0;
+            let _ = set_interval_with_handle(
+                move || left.set((((end - js_sys::Date::now()) / 1000.0).ceil() as i64).max(0)),
+                Duration::from_millis(500),
+            );
+        }
+    });
+    view! {
+        <button
+            type="submit" class="btn quiet"
+            disabled=move || left.get() > 0
+            data-ready=move || ready.get().then_some("true")
+        >
+            {move || match left.get() {
+                0 => label.clone(),
+                left => waiting.replace("{}", &left.to_string()),
+            }}
+        </button>
+    }
+}

@@ -1,0 +1,75 @@
+//! Small pieces that several pages share.
+
+use leptos::prelude::*;
+
+/// A sheet: one matter with one title.
+#[component]
+pub fn Sheet(
+    /// The title.
+    title: &'static str,
+    /// The id of the title, by which the sheet is named.
+    id: &'static str,
+    /// What stands under the title.
+    children: Children,
+) -> impl IntoView {
+    view! {
+        <section class="sheet stack" aria-labelledby=id>
+            <h2 id=id>{title}</h2>
+            {children()}
+        </section>
+    }
+}
+
+/// A good thing to know, said once.
+#[component]
+pub fn Note(
+    /// What is said.
+    children: Children,
+) -> impl IntoView {
+    view! { <div class="note" role="status">{children()}</div> }
+}
+
+/// Something that stands in the way, said above the form it concerns.
+#[component]
+pub fn Alert(
+    /// What is said.
+    children: Children,
+) -> impl IntoView {
+    view! { <div class="alert" role="alert">{children()}</div> }
+}
+
+/// A labelled input with its hint and its error.
+#[component]
+pub fn Field(
+    /// The id and name of the input.
+    name: &'static str,
+    /// The label.
+    label: &'static str,
+    /// What helps to fill it in.
+    #[prop(optional, into)]
+    hint: Option<String>,
+    /// What is wrong with what was typed.
+    #[prop(default = None)]
+    error: Option<String>,
+    /// The input itself, with `id`, `name` and [`described_by`].
+    children: Children,
+) -> impl IntoView {
+    view! {
+        <div class="field">
+            <label for=name>{label}</label>
+            {children()}
+            {error.map(|error| view! { <p class="err" id=format!("{name}-error")>{error}</p> })}
+            {hint.map(|hint| view! { <p class="hint" id=format!("{name}-hint")>{hint}</p> })}
+        </div>
+    }
+}
+
+/// Returns the ids that describe a field, for `aria-describedby`.
+pub fn described_by(name: &str, has_hint: bool, has_error: bool) -> Option<String> {
+    let ids: Vec<String> = [(has_error, "error"), (has_hint, "hint")]
+        .into_iter()
+        .filter(|(is_there, _)| *is_there)
+        .map(|(_, what)| format!("{name}-{what}"))
+        .collect();
+    (!ids.is_empty()).then(|| ids.join(" "))
+}

@@ -1,0 +1,91 @@
+//! What an operator decides: one file per section, every key with its default in `Leptos.toml`.
+//!
+//! The environment wins over a file, a file over the defaults inside the program. Whatever is not
+//! known or cannot be used is refused at start by the name of its key, so that a slip of the pen
+//! never turns into a default.
+
+mod database;
+mod layers;
+mod log;
+mod mail;
+mod product;
+mod secret;
+mod security;
+mod server;
+
+use std::path::Path;
+
+use layers::Layers;
+
+pub use database::DatabaseConfig;
+pub use layers::{ConfigError, Origin};
+pub use log::{LogConfig, LogFormat};
+pub use mail::{MailConfig, MailTransport};
+pub use product::ProductConfig;
+pub use secret::Secret;
+pub use security::{MINIMUM_SECRET_LENGTH, SecurityConfig};
+pub use server::{PublicUrl, PublicUrlError, ServerConfig};
+
+/// The defaults, as text with comments: `Leptos.toml` as it was when the program was built.
+pub const DEFAULTS: &str = include_str!("../../Leptos.toml");
+
+/// The file that is read when no other is named, if it is there.
+pub const USUAL_FILE: &str = "Leptos.toml";
+
+/// Everything an operator can decide, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Addresses, limits and time-outs.
+    pub server: ServerConfig,
+    /// Where the data is.
+    pub database: DatabaseConfig,
+    /// Keys and tokens.
+    pub security: SecurityConfig,
+    /// How mails leave.
+    pub mail: MailConfig,
+    /// How the product presents itself.
+    pub product: ProductConfig,
+    /// What is logged.
+    pub log: LogConfig,
+}
+
+impl Config {
+    /// Reads the configuration from the defaults, a file and the environment.
+    ///
+    /// `file` is what the command line names; without it `VOUCHSAFE_CONFIG` in the environment does,
+    /// without that [`USUAL_FILE`] is read if it is there. Fails with the name of the first key that
+    /// is unknown or has a value that cannot be used.
+    pub fn load(file: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let layers = Layers::read(file, environment)?;
+        let server = ServerConfig::read(&layers)?;
+        let is_development = server.is_development();
+        Ok(Self {
+            database: DatabaseConfig::read(&layers)?,
+            security: SecurityConfig::read(&layers, is_development)?,
+            mail: MailConfig::read(&layers, is_development)?,
+            product: ProductConfig::read(&layers)?,
+            log: LogConfig::read(&layers)?,
+            server,
+        })
+    }
+
+    /// Returns whether the program serves this machine alone: both the address it listens on and
+    /// the host people open are local.
+    pub fn is_development(&self) -> bool {
+        self.server.is_development()
+    }
+
+    /// Returns whether cookies are sent over HTTPS only.
+    pub fn secure_cookies(&self) -> bool {
+        self.server.public_url.is_https()
+    }
+}
+
+/// Returns the variables of this process for [`Config::load`]. What is not UTF-8 in them is
+/// replaced, where [`std::env::vars`] would panic.
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! The product's own settings: the rows of `app_settings`, with defaults for what is not there.
+
+use std::str::FromStr;
+
+use crate::domain::ids::TierId;
+
+/// All settings, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppSettings {
+    /// Days of trial for a new member; 0 for none (`trial_duration_days`, 14).
+    pub trial_duration_days: i64,
+    /// The tier of the trial (`trial_tier`, premium).
+    pub trial_tier: TierId,
+    /// The tier after the trial (`post_trial_tier`, free).
+    pub post_trial_tier: TierId,
+    /// Whether an unknown address may become a member (`self_registration_enabled`, true).
+    pub self_registration_enabled: bool,
+    /// The tier that credit gives (`credit_tier`, premium).
+    pub credit_tier: TierId,
+    /// Whether a change of the matrix needs a reason (`matrix_reason_required`, false).
+    pub matrix_reason_required: bool,
+}
+
+/// A row of `app_settings` that cannot be understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the setting {key} cannot be {value:?}: it is {expected}")]
+pub struct BadSetting {
+    key: String,
+    value: String,
+    expected: &'static str,
+}
+
+impl Default for AppSettings {
+    fn default() -> Self {
+        let tier = |name: &str| TierId::from_str(name).expect("a literal that is a name");
+        Self {
+            trial_duration_days: 14,
+            trial_tier: tier("premium"),
+            post_trial_tier: tier("free"),
+            self_registration_enabled: true,
+            credit_tier: tier("premium"),
+            matrix_reason_required: false,
+        }
+    }
+}
+
+impl AppSettings {
+    /// Reads the rows. A key that this version does not know is left alone: a newer one may.
+    pub fn from_rows<'a>(rows: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, BadSetting> {
+        let mut settings = Self::default();
+        for (key, value) in rows {
+            match key {
+                "trial_duration_days" => {
+                    settings.trial_duration_days = value
+                        .parse()
+                        .ok()
+                        .filter(|days| (0..=3650).contains(days))
+                        .ok_or_else(|| bad(key, value, "a number of days from 0 to 3650"))?;
+                }
+                "trial_tier" => settings.trial_tier = tier(key, value)?,
+                "post_trial_tier" => settings.post_trial_tier = tier(key, value)?,
+                "credit_tier" => settings.credit_tier = tier(key, value)?,
+                "self_registration_enabled" => settings.self_registration_enabled = flag(key, value)?,
+                "matrix_reason_required" => settings.matrix_reason_required = flag(key, value)?,
+                _ => {}
+            }
+        }
+        Ok(settings)
+    }
+}
+
+fn bad(key: &str, value: &str, expected: &'static str) -> BadSetting {
+    BadSetting { key: key.to_owned(), value: value.to_owned(), expected }
+}
+
+fn tier(key: &str, value: &str) -> Result<TierId, BadSetting> {
+    value.parse().map_err(|_| bad(key, value, "the id of a tier"))
+}
+
+fn flag(key: &str, value: &str) -> Result<bool, BadSetting> {
+    value.parse().map_err(|_| bad(key, value, "true or false"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_replace_defaults_and_nonsense_is_named() {
+        let settings = AppSettings::from_rows([("trial_duration_days", "7"), ("from_the_future", "x")]);
+        assert_eq!(settings, Ok(AppSettings { trial_duration_days: 7, ..AppSettings::default() }));
+        for (key, value) in [("trial_duration_days", "-1"), ("self_registration_enabled", "maybe"), ("credit_tier", "")]
+        {
+            let error = AppSettings::from_rows([(key, value)]).expect_err(key);
+            assert!(error.to_string().contains(key), "{error}");
+        }
+    }
+}

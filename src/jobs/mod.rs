@@ -1,0 +1,7 @@
+//! Work outside the request. A job is committed with its cause and done at least once.
+
+mod purge;
+mod runner;
+mod send_mail;
+
+pub use runner::{Runner, StartError};

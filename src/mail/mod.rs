@@ -1,0 +1,18 @@
+//! Mail: letters put into words, and the ways by which they leave the house.
+//!
+//! Services say which [`Letter`](crate::domain::letter::Letter) a person gets and store it in
+//! their transaction. A job then asks [`Letters`] for the words and hands them to a
+//! [`Transport`]. Nothing here knows the database, and only a transport knows the network.
+//!
+//! A new letter needs a variant of [`Contents`] and a folder in `letters/` with its subject, its
+//! text and its HTML in every language.
+
+mod render;
+mod smtp;
+#[cfg(test)]
+mod tests;
+mod transport;
+
+pub use render::{Contents, Letters, Rendered};
+pub use smtp::{Smtp, SmtpUrlError};
+pub use transport::{SendError, Sent, Transport, message_id};

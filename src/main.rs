@@ -1,0 +1,5 @@
+//! The `vouchsafe` command.
+
+fn main() -> std::process::ExitCode {
+    vouchsafe::cli::main()
+}

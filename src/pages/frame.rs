@@ -1,0 +1,180 @@
+//! The frame around every page: head, top bar, footer.
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, Request, StatusCode, header},
+    response::Response,
+};
+use leptos::{config::LeptosOptions, nonce::use_nonce, prelude::*};
+use leptos_axum::ResponseOptions;
+
+use crate::{
+    config::MailTransport,
+    domain::{lang::Lang, user::Role},
+    platform::{
+        caller::{Site, Visit},
+        headers::page_policy,
+    },
+    words,
+};
+
+/// The entries of the top bar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// /settings
+    Settings,
+    /// /admin/matrix
+    Matrix,
+}
+
+/// How wide a page is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Width {
+    /// One small form.
+    Tiny,
+    /// A column for members.
+    Narrow,
+    /// A table for admins.
+    Wide,
+}
+
+/// What a page says about itself.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    /// The title, without the product's name.
+    pub title: &'static str,
+    /// How wide it is.
+    pub width: Width,
+    /// Which entry of the top bar it is.
+    pub section: Option<Section>,
+    /// Whether it has islands; a page without sends no script at all.
+    pub islands: bool,
+}
+
+/// Everything that the frame shows, apart from the page.
+#[derive(Debug, Clone)]
+struct Surroundings {
+    lang: Lang,
+    title: String,
+    product: String,
+    width: &'static str,
+    section: Option<Section>,
+    role: Option<Role>,
+    path: String,
+    style: String,
+    font: String,
+    icon: String,
+    mailbox: bool,
+    scripts: Option<LeptosOptions>,
+}
+
+/// Renders a page. `page` may run on any thread and more than once.
+pub async fn render<V: IntoView + 'static>(
+    site: &Site,
+    visit: &Visit,
+    status: StatusCode,
+    frame: Frame,
+    page: impl Fn() -> V + Clone + Send + Sync + 'static,
+) -> Response {
+    let config = &site.env.config;
+    let surroundings = Surroundings {
+        lang: visit.origin.lang,
+        title: format!("{} · {}", frame.title, config.product.name),
+        product: config.product.name.clone(),
+        width: match frame.width {
+            Width::Tiny => "tiny stack",
+            Width::Narrow => "narrow stack",
+            Width::Wide => "stack",
+        },
+        section: frame.section,
+        role: visit.identity.as_ref().map(|identity| identity.user.role),
+        path: visit.path.clone(),
+        style: site.assets.url("vouchsafe.css"),
+        font: site.assets.url("fonts/instrument-sans.woff2"),
+        icon: site.assets.url("favicon.svg"),
+        mailbox: matches!(config.mail.transport, MailTransport::Preview),
+        scripts: frame.islands.then(|| site.leptos.clone()),
+    };
+    let headers = move || {
+        let response = expect_context::<ResponseOptions>();
+        response.set_status(status);
+        let nonce = use_nonce().map(|nonce| nonce.to_string()).unwrap_or_default();
+        response.insert_header(header::CONTENT_SECURITY_POLICY, page_policy(&nonce));
+        response.insert_header(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    };
+    let document = move || {
+        let page = page.clone();
+        view! { <Document surroundings=surroundings.clone()>{page()}</Document> }
+    };
+    let request = Request::builder().uri(&visit.path).body(Body::empty()).expect("the path was one already");
+    leptos_axum::render_app_async_with_context(headers, document)(request).await
+}
+
+#[component]
+fn Document(surroundings: Surroundings, children: Children) -> impl IntoView {
+    let Surroundings { lang, title, product, width, section, role, path, style, font, icon, mailbox, scripts } =
+        surroundings;
+    let scripts = match scripts {
+        Some(options) => view! { <HydrationScripts options=options islands=true /> }.into_any(),
+        None => {
+            // The scripts' component says this otherwise; unsaid, all markup would be marked up
+            // for a hydration that never comes.
+            if let Some(shared) = Owner::current_shared_context() {
+                shared.set_is_hydrating(false);
+            }
+            ().into_any()
+        }
+    };
+    let entry = move |this: Section, path: &'static str, text: &'static str| {
+        view! { <a href=path aria-current=(section == Some(this)).then_some("page")>{text}</a> }
+    };
+    let languages = Lang::ALL
+        .map(|language| {
+            view! {
+                <button
+                    name="lang" value=language.tag() lang=language.tag()
+                    aria-current=(language == lang).then_some("true")
+                >
+                    {language.own_name()}
+                </button>
+            }
+        })
+        .collect_view();
+    view! {
+        <!DOCTYPE html>
+        <html lang=lang.tag()>
+            <head>
+                <meta charset="utf-8" />
+                <meta name="viewport" content="width=device-width, initial-scale=1" />
+                <meta name="color-scheme" content="light dark" />
+                <title>{title}</title>
+                <link rel="preload" href=font r#as="font" r#type="font/woff2" crossorigin="anonymous" />
+                <link rel="stylesheet" href=style />
+                <link rel="icon" href=icon r#type="image/svg+xml" />
+                {scripts}
+            </head>
+            <body>
+                <a class="skip" href="#main">{words::skip_to_content(lang)}</a>
+                <header class="bar">
+                    <div>
+                        <a class="mark" href="/"><i aria-hidden="true"></i><span>{product.clone()}</span></a>
+                        <nav aria-label=words::main_navigation(lang)>
+                            {(role == Some(Role::Admin))
+                                .then(|| entry(Section::Matrix, "/admin/matrix", words::tiers_and_limits(lang)))}
+                            {role.is_some().then(|| entry(Section::Settings, "/settings", words::settings(lang)))}
+                        </nav>
+                    </div>
+                </header>
+                <main id="main" class=width tabindex="-1">{children()}</main>
+                <footer>
+                    <form method="post" action="/language">
+                        <input type="hidden" name="back" value=path />
+                        <span>{product}</span>
+                        {languages}
+                    </form>
+                    {mailbox.then(|| view! { <a href="/dev/mailbox">{words::mailbox(lang)}</a> })}
+                </footer>
+            </body>
+        </html>
+    }
+}

@@ -1,0 +1,305 @@
+//! /settings: what a member has, whom they invited, where they are signed in.
+
+use axum::{
+    extract::{Form, Query, State},
+    http::{StatusCode, header},
+    response::{AppendHeaders, IntoResponse, Redirect, Response},
+};
+use chrono::{DateTime, Utc};
+use leptos::prelude::*;
+use serde::Deserialize;
+
+use crate::{
+    components::{
+        Note, Sheet,
+        islands::{CopyButton, LocalTime},
+    },
+    domain::lang::Lang,
+    pages::{
+        frame::{self, Frame, Section, Width},
+        next::safe_path,
+    },
+    platform::caller::{Member, Site, Visit, failed},
+    services::{
+        members::{self, MemberError, SettingsView},
+        sessions,
+    },
+    words,
+};
+
+/// What a link to /settings may say.
+#[derive(Debug, Deserialize)]
+pub struct Link {
+    #[serde(default)]
+    said: String,
+}
+
+/// `GET /settings`
+pub async fn show(State(site): State<Site>, member: Member, Query(link): Query<Link>) -> Response {
+    let view = match members::settings_view(&site.env, &member.identity.user).await {
+        Ok(view) => view,
+        Err(MemberError::Store(error)) => return failed(&error),
+        Err(error) => {
+            tracing::error!(error = %error, user.id = %member.identity.user.id, "the settings cannot be shown");
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        }
+    };
+    let lang = member.visit.origin.lang;
+    let said = match link.said.as_str() {
+        "session-revoked" => Some(words::session_revoked(lang)),
+        "session-gone" => Some(words::session_gone(lang)),
+        "language-saved" => Some(words::language_saved(lang)),
+        _ => None,
+    };
+    let shown = Shown::of(&site, &member, view, said);
+    let frame =
+        Frame { title: words::settings(lang), width: Width::Narrow, section: Some(Section::Settings), islands: true };
+    frame::render(&site, &member.visit, StatusCode::OK, frame, move || settings_page(lang, shown.clone())).await
+}
+
+/// What the form of one session sends.
+#[derive(Debug, Deserialize)]
+pub struct RevokeForm {
+    #[serde(default)]
+    session: String,
+}
+
+/// `POST /settings/sessions/revoke`
+pub async fn revoke_session(State(site): State<Site>, member: Member, Form(form): Form<RevokeForm>) -> Response {
+    // Somebody else's session is as unknown as none at all.
+    let Ok(session) = form.session.parse() else {
+        return Redirect::to("/settings?said=session-gone").into_response();
+    };
+    if session == member.identity.session {
+        return sign_out(State(site), member).await;
+    }
+    match sessions::revoke(&site.env, &member.identity.user, session, &member.visit.origin).await {
+        Ok(true) => Redirect::to("/settings?said=session-revoked").into_response(),
+        Ok(false) => Redirect::to("/settings?said=session-gone").into_response(),
+        Err(error) => failed(&error),
+    }
+}
+
+/// `POST /settings/sessions/revoke-all`
+pub async fn revoke_all_sessions(State(site): State<Site>, member: Member) -> Response {
+    match sessions::revoke_all(&site.env, &member.identity.user, &member.visit.origin).await {
+        Ok(_) => leave(&site, "/login?said=signed-out-everywhere"),
+        Err(error) => failed(&error),
+    }
+}
+
+/// `POST /sign-out`
+pub async fn sign_out(State(site): State<Site>, member: Member) -> Response {
+    match sessions::sign_out(&site.env, &member.identity, &member.visit.origin).await {
+        Ok(()) => leave(&site, "/login?said=signed-out"),
+        Err(error) => failed(&error),
+    }
+}
+
+fn leave(site: &Site, path: &str) -> Response {
+    (AppendHeaders([(header::SET_COOKIE, site.cookies.clear_session())]), Redirect::to(path)).into_response()
+}
+
+/// What the language form sends.
+#[derive(Debug, Deserialize)]
+pub struct LanguageForm {
+    #[serde(default)]
+    lang: String,
+    #[serde(default)]
+    back: String,
+}
+
+/// `POST /language`
+pub async fn set_language(State(site): State<Site>, visit: Visit, Form(form): Form<LanguageForm>) -> Response {
+    let Ok(lang) = form.lang.parse::<Lang>() else { return StatusCode::UNPROCESSABLE_ENTITY.into_response() };
+    if let Some(identity) = &visit.identity {
+        if let Err(error) = members::set_lang(&site.env, identity.user.id, lang).await {
+            return failed(&error);
+        }
+    }
+    let back = safe_path(&form.back).unwrap_or_else(|| "/".to_owned());
+    ([(header::SET_COOKIE, site.cookies.set_lang(lang))], Redirect::to(&back)).into_response()
+}
+
+/// One signed-in browser.
+#[derive(Debug, Clone)]
+struct Browser {
+    id: String,
+    name: String,
+    ip_address: String,
+    last_seen_at: DateTime<Utc>,
+    is_this: bool,
+}
+
+/// What the page shows.
+#[derive(Debug, Clone)]
+struct Shown {
+    said: Option<&'static str>,
+    email: String,
+    tier_name: String,
+    is_paid: bool,
+    lines: Vec<String>,
+    credit_days: i64,
+    code: String,
+    invite_link: String,
+    stats: [(&'static str, i64); 3],
+    browsers: Vec<Browser>,
+}
+
+impl Shown {
+    fn of(site: &Site, member: &Member, view: SettingsView, said: Option<&'static str>) -> Self {
+        let lang = member.visit.origin.lang;
+        let status = view.accesses.paid_status(view.now);
+        // A free tier of one's own is nothing to announce, unless it is all there is: then the
+        // hint says what to do.
+        let lines = view
+            .accesses
+            .all()
+            .iter()
+            .filter(|access| access.tier.paid || access.expires_at.is_some())
+            .map(|access| words::access_line(lang, &view.user.tier, access, view.now))
+            .collect();
+        let browsers = view
+            .sessions
+            .into_iter()
+            .map(|session| Browser {
+                id: session.id.to_string(),
+                name: browser_name(lang, &session.user_agent),
+                ip_address: session.ip_address,
+                last_seen_at: session.last_seen_at,
+                is_this: session.id == member.identity.session,
+            })
+            .collect();
+        Self {
+            said,
+            email: view.user.email,
+            tier_name: view.tier_name,
+            is_paid: status.active,
+            lines,
+            credit_days: view.credit_days,
+            invite_link: format!("{}/login?ref={}", site.env.config.server.public_url, view.referral_code),
+            code: view.referral_code.to_string(),
+            stats: [
+                (words::pending(lang), view.referrals.pending),
+                (words::converted(lang), view.referrals.converted),
+                (words::active_credits(lang), view.referrals.active_credits),
+            ],
+            browsers,
+        }
+    }
+}
+
+/// Returns what people call their browser: “Firefox, Linux”.
+fn browser_name(lang: Lang, user_agent: &str) -> String {
+    // In the order in which they claim to be each other.
+    const BROWSERS: [(&str, &str); 7] = [
+        ("Edg", "Edge"),
+        ("OPR/", "Opera"),
+        ("SamsungBrowser", "Samsung Internet"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+        ("curl/", "curl"),
+    ];
+    const SYSTEMS: [(&str, &str); 6] = [
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Android", "Android"),
+        ("Windows", "Windows"),
+        ("Mac OS X", "macOS"),
+        ("Linux", "Linux"),
+    ];
+    let find = |names: &[(&str, &'static str)]| {
+        names.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name)
+    };
+    match (find(&BROWSERS), find(&SYSTEMS)) {
+        (Some(browser), Some(system)) => format!("{browser}, {system}"),
+        (Some(name), None) | (None, Some(name)) => name.to_owned(),
+        (None, None) => words::unknown_browser(lang).to_owned(),
+    }
+}
+
+fn settings_page(lang: Lang, shown: Shown) -> impl IntoView {
+    let badge = if shown.is_paid { "badge paid" } else { "badge" };
+    let has_lines = !shown.lines.is_empty();
+    let lines = shown.lines.into_iter().map(|line| view! { <li class="num">{line}</li> }).collect_view();
+    let stats = shown
+        .stats
+        .map(|(name, count)| view! { <div><dt>{name}</dt><dd class="num">{words::number(lang, count)}</dd></div> })
+        .collect_view();
+    let browsers = shown.browsers.into_iter().map(|browser| session_row(lang, browser)).collect_view();
+    view! {
+        {shown.said.map(|said| view! { <Note><span>{said}</span></Note> })}
+        <div class="row between">
+            <h1>{words::settings(lang)}</h1>
+            <div class="row"><span class="soft address">{shown.email}</span><span class=badge>{shown.tier_name}</span></div>
+        </div>
+        <Sheet title=words::your_access(lang) id="access">
+            {has_lines.then(|| view! { <ul class="lines">{lines}</ul> })}
+            {(shown.credit_days > 0).then(|| view! { <p class="soft">{words::days_on_account(lang, shown.credit_days)}</p> })}
+            {(!shown.is_paid).then(|| view! { <p class="soft">{words::no_access_hint(lang)}</p> })}
+        </Sheet>
+        <Sheet title=words::invite_a_friend(lang) id="invite">
+            <p class="soft">{words::invite_reward(lang)}</p>
+            <div class="ticket">
+                <div><small>{words::your_code(lang)}</small><div class="code">{shown.code.clone()}</div></div>
+                <div>
+                    <CopyButton
+                        text=shown.code label=words::copy_code(lang).to_owned()
+                        done=words::copied(lang).to_owned() main=true
+                    />
+                </div>
+            </div>
+            <div class="link">
+                <input readonly value=shown.invite_link.clone() aria-label=words::invite_link(lang) />
+                <CopyButton
+                    text=shown.invite_link label=words::copy_link(lang).to_owned()
+                    done=words::copied(lang).to_owned() main=false
+                />
+            </div>
+            <dl class="stats">{stats}</dl>
+        </Sheet>
+        <Sheet title=words::language(lang) id="language">
+            <form class="row" method="post" action="/language">
+                <input type="hidden" name="back" value="/settings?said=language-saved" />
+                <select name="lang" aria-labelledby="language">
+                    {Lang::ALL.map(|language| view! {
+                        <option value=language.tag() selected=language == lang>{language.own_name()}</option>
+                    }).collect_view()}
+                </select>
+                <button class="btn">{words::save(lang)}</button>
+            </form>
+        </Sheet>
+        <Sheet title=words::sessions(lang) id="sessions">
+            <ul class="sessions">{browsers}</ul>
+            <form method="post" action="/settings/sessions/revoke-all">
+                <button class="btn">{words::sign_out_everywhere(lang)}</button>
+            </form>
+        </Sheet>
+    }
+}
+
+fn session_row(lang: Lang, browser: Browser) -> impl IntoView {
+    let label = if browser.is_this { words::sign_out(lang) } else { words::revoke(lang) };
+    let described = format!("{label}: {}", browser.name);
+    view! {
+        <li>
+            <div>
+                <b>{browser.name}</b>
+                {browser.is_this.then(|| view! { " "<span class="badge">{words::this_browser(lang)}</span> })}
+                <small class="soft">
+                    {browser.ip_address}" · "{words::last_seen(lang)}" "
+                    <LocalTime
+                        datetime=browser.last_seen_at.to_rfc3339()
+                        text=words::long_time(lang, browser.last_seen_at)
+                        lang=lang.tag().to_owned()
+                    />
+                </small>
+            </div>
+            <form method="post" action="/settings/sessions/revoke">
+                <input type="hidden" name="session" value=browser.id />
+                <button class="btn quiet" aria-label=described>{label}</button>
+            </form>
+        </li>
+    }
+}

@@ -1,0 +1,91 @@
+//! The headers that tell browsers what a response may do.
+//!
+//! Source: reference "Reliability and security" §3, after OWASP and MDN's HTTP Observatory.
+
+use std::sync::LazyLock;
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+
+/// What a response may load that is not a page: nothing.
+pub const NOTHING_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+/// Headers of every response that does not set them itself.
+const ALWAYS: [(HeaderName, &str); 9] = [
+    (header::CACHE_CONTROL, "no-store"),
+    (header::CONTENT_SECURITY_POLICY, NOTHING_POLICY),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    // `no-referrer` would also empty the Origin header, by which forms are told from forgeries.
+    (header::REFERRER_POLICY, "same-origin"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-embedder-policy"), "require-corp"),
+    (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+];
+
+/// One year, for every host below ours as well.
+const HTTPS_ONLY: &str = "max-age=31536000; includeSubDomains";
+
+/// Adds what is missing of the security headers. `is_https`: browsers are told to never come back
+/// without TLS.
+pub fn complete(headers: &mut HeaderMap, is_https: bool) {
+    for (name, value) in ALWAYS {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    if is_https {
+        headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert(HeaderValue::from_static(HTTPS_ONLY));
+    }
+}
+
+/// Returns the Content-Security-Policy of a page whose own scripts carry `nonce`.
+///
+/// `'strict-dynamic'` is left out: Leptos 0.8 writes no nonce into its `modulepreload` link, which
+/// would then be refused. Styles come from files only, so no element carries a `style` attribute.
+pub fn page_policy(nonce: &str) -> HeaderValue {
+    let sockets = if *IS_WATCHED { " ws://127.0.0.1:* ws://localhost:*" } else { "" };
+    let policy = format!(
+        "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; style-src 'self'; \
+         img-src 'self' data:; font-src 'self'; connect-src 'self'{sockets}; form-action 'self'; \
+         base-uri 'none'; frame-ancestors 'none'"
+    );
+    // A nonce is base64; if it ever is not, the page loses its scripts and nothing else.
+    HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static(NOTHING_POLICY))
+}
+
+/// Whether `cargo leptos watch` runs the program: its script hears of changes through a web socket
+/// on another port.
+static IS_WATCHED: LazyLock<bool> =
+    LazyLock::new(|| cfg!(debug_assertions) && std::env::var_os("LEPTOS_WATCH").is_some());
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_handler_set_stays() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
+        headers.insert(header::CONTENT_SECURITY_POLICY, page_policy("abc"));
+        complete(&mut headers, false);
+        assert_eq!(headers[header::CACHE_CONTROL], "public, max-age=60");
+        let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().expect("ASCII");
+        assert!(policy.contains("script-src 'self' 'nonce-abc' 'wasm-unsafe-eval';"), "{policy}");
+        assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+        assert_eq!(headers.len(), ALWAYS.len());
+    }
+
+    #[test]
+    fn only_https_demands_https() {
+        let (mut plain, mut secure) = (HeaderMap::new(), HeaderMap::new());
+        complete(&mut plain, false);
+        complete(&mut secure, true);
+        assert!(!plain.contains_key(header::STRICT_TRANSPORT_SECURITY));
+        assert_eq!(secure[header::STRICT_TRANSPORT_SECURITY], HTTPS_ONLY);
+        assert_eq!(secure[header::CONTENT_SECURITY_POLICY], NOTHING_POLICY);
+    }
+
+    #[test]
+    fn a_broken_nonce_gives_no_rights() {
+        assert_eq!(page_policy("a\nb"), NOTHING_POLICY);
+    }
+}

@@ -1,0 +1,137 @@
+//! Giving and ending credit: days of paid access.
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use crate::{
+    domain::{
+        credit::{MOST_DAYS, extend},
+        email::EmailKey,
+        ids::CreditEntryId,
+    },
+    platform::env::Env,
+    store::{
+        StoreError,
+        activity::{self, NewActivity},
+        credit::{self, CreditEntry},
+        users,
+    },
+};
+
+/// Why credit does not change.
+#[derive(Debug, thiserror::Error)]
+pub enum CreditError {
+    /// Nobody has that address.
+    #[error("there is no member with that address")]
+    NoSuchMember,
+    /// Not between 1 and [`MOST_DAYS`].
+    #[error("the number of days is between 1 and {MOST_DAYS}")]
+    BadDays,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Credit to be given.
+#[derive(Debug, Clone)]
+pub struct Grant<'a> {
+    /// To whom.
+    pub email: &'a EmailKey,
+    /// How many days, from 1 to [`MOST_DAYS`].
+    pub days: i64,
+    /// What makes a rerun the same grant; without it every run gives again.
+    pub key: Option<&'a str>,
+    /// What to remember about it.
+    pub note: Option<&'a str>,
+    /// Who gives.
+    pub actor: &'a str,
+}
+
+/// What came of a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Granted {
+    /// Until when credit lasts.
+    pub until: DateTime<Utc>,
+    /// Whether this run gave it; `false` when the key had been used before.
+    pub is_new: bool,
+}
+
+/// Gives credit, counted from now or from the end of what is there.
+pub async fn grant(env: &Env, grant: &Grant<'_>) -> Result<Granted, CreditError> {
+    if !(1..=MOST_DAYS).contains(&grant.days) {
+        return Err(CreditError::BadDays);
+    }
+    let now = env.clock.now();
+    let mut tx = env.db.begin().await?;
+    let conn = &mut tx.conn();
+    let user = users::find_by_email(conn, grant.email).await?.ok_or(CreditError::NoSuchMember)?;
+    // Two grants at once must add up: the second reads what the first has written.
+    let user = users::lock(conn, user.id).await?.ok_or(CreditError::NoSuchMember)?;
+    let until = extend(now, user.credit_until, grant.days);
+    let id: CreditEntryId = env.random.id(now);
+    let entry = CreditEntry {
+        id,
+        user_id: user.id,
+        source: "admin".to_owned(),
+        source_key: grant.key.map_or_else(|| id.to_string(), str::to_owned),
+        days: grant.days,
+        until_before: user.credit_until,
+        until_after: Some(until),
+        note: grant.note.map(str::to_owned),
+        actor: grant.actor.to_owned(),
+        created_at: now,
+    };
+    if !credit::insert(conn, &entry).await? {
+        return Ok(Granted { until: user.credit_until.unwrap_or(now), is_new: false });
+    }
+    users::set_credit_until(conn, user.id, Some(until), now).await?;
+    let line = NewActivity {
+        id: env.random.id(now),
+        user: Some(user.id),
+        actor: grant.actor,
+        action: "credit_granted",
+        details: json!({ "days": grant.days, "until": until, "note": grant.note }),
+        ip_address: None,
+        user_agent: None,
+    };
+    activity::insert(conn, &line, now).await?;
+    tx.commit().await?;
+    Ok(Granted { until, is_new: true })
+}
+
+/// Ends credit now. Returns until when it would have lasted; nothing if there was none left.
+pub async fn revoke(env: &Env, email: &EmailKey, actor: &str) -> Result<Option<DateTime<Utc>>, CreditError> {
+    let now = env.clock.now();
+    let mut tx = env.db.begin().await?;
+    let conn = &mut tx.conn();
+    let user = users::find_by_email(conn, email).await?.ok_or(CreditError::NoSuchMember)?;
+    let user = users::lock(conn, user.id).await?.ok_or(CreditError::NoSuchMember)?;
+    let Some(until) = user.credit_until.filter(|until| *until > now) else { return Ok(None) };
+    let id: CreditEntryId = env.random.id(now);
+    let entry = CreditEntry {
+        id,
+        user_id: user.id,
+        source: "revoked".to_owned(),
+        source_key: id.to_string(),
+        days: 0,
+        until_before: Some(until),
+        until_after: None,
+        note: None,
+        actor: actor.to_owned(),
+        created_at: now,
+    };
+    credit::insert(conn, &entry).await?;
+    users::set_credit_until(conn, user.id, None, now).await?;
+    let line = NewActivity {
+        id: env.random.id(now),
+        user: Some(user.id),
+        actor,
+        action: "credit_revoked",
+        details: json!({ "until": until }),
+        ip_address: None,
+        user_agent: None,
+    };
+    activity::insert(conn, &line, now).await?;
+    tx.commit().await?;
+    Ok(Some(until))
+}

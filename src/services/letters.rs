@@ -1,0 +1,39 @@
+//! Writing to people: a letter is queued in the transaction that causes it.
+
+use crate::{
+    domain::{
+        ids::{JobId, MailId},
+        lang::Lang,
+        letter::Letter,
+    },
+    platform::env::Env,
+    store::{
+        Conn, StoreError,
+        jobs::{self, Work},
+        mails::{self, PreviewMail, QueuedMail},
+    },
+};
+
+/// Queues a letter and the job that sends it. Call [`Env::wake_workers`] after the commit.
+pub async fn queue(
+    env: &Env,
+    conn: &mut Conn<'_>,
+    recipient: &str,
+    lang: Lang,
+    letter: Letter,
+) -> Result<(), StoreError> {
+    let now = env.clock.now();
+    let id: MailId = env.random.id(now);
+    mails::insert(conn, &QueuedMail { id, recipient: recipient.to_owned(), lang, letter }, now).await?;
+    let job: JobId = env.random.id(now);
+    jobs::insert(conn, job, &Work::SendMail { mail: id }, now).await
+}
+
+/// How many mails the preview mailbox shows.
+const MAILBOX_SIZE: i64 = 100;
+
+/// Returns the preview mailbox, the newest first.
+pub async fn previews(env: &Env) -> Result<Vec<PreviewMail>, StoreError> {
+    let mut reader = env.db.reader().await?;
+    mails::list_previews(&mut reader.conn(), MAILBOX_SIZE).await
+}

@@ -1,0 +1,289 @@
+//! Signing in by a code from an e-mail.
+//!
+//! The answer to a request for a code is the same for known and unknown addresses. The user and
+//! the referral are written only when the code is verified: nobody counts for an address that
+//! nobody proved. The code itself is nowhere at rest: it is derived from the flow and the
+//! server's secret, so that a retried mail carries the same code.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+use subtle::ConstantTimeEq;
+
+use crate::{
+    domain::{
+        email::{EmailAddress, EmailKey},
+        ids::{LoginAttemptId, UserId},
+        letter::Letter,
+        login::{
+            CODE_LIFETIME, LoginCode, RESEND_AFTER, SENDS_PER_ADDRESS, SENDS_PER_NETWORK, TRIES_PER_CODE,
+            needs_long_code,
+        },
+        referral::ReferralCode,
+        settings::AppSettings,
+        user::{Role, User},
+    },
+    platform::env::Env,
+    services::{Origin, letters, sessions},
+    store::{
+        Conn, StoreError,
+        activity::{self, NewActivity},
+        login::{self, LoginAttempt},
+        rate_limits::{self, Counted},
+        referrals, settings,
+        users::{self, NewUser},
+    },
+};
+
+/// Why no code is sent.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// Too many codes for this address or from this network.
+    #[error("too many codes were asked for; the next is possible at {until}")]
+    TooMany {
+        /// When to try again.
+        until: DateTime<Utc>,
+    },
+    /// The flow is over, or never was.
+    #[error("this sign-in has ended; start again")]
+    Ended,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a code does not sign in.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// Another code.
+    #[error("the code is wrong; {tries_left} tries left")]
+    Wrong {
+        /// How many tries the code still has.
+        tries_left: i64,
+    },
+    /// The code had all its tries.
+    #[error("the code was tried too often; ask for another")]
+    TriedTooOften,
+    /// The code is too old.
+    #[error("the code has expired; ask for another")]
+    Expired,
+    /// The flow is over, or never was.
+    #[error("this sign-in has ended; start again")]
+    Ended,
+    /// The account is closed.
+    #[error("the account is disabled")]
+    Disabled,
+    /// The address is new, and new members are not admitted.
+    #[error("sign-up is closed")]
+    SignUpClosed,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What a browser gets when its code was right.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// The session's token, for the cookie.
+    pub token: String,
+    /// Who.
+    pub user: UserId,
+    /// What they may do here.
+    pub role: Role,
+    /// Whether they have just become a member.
+    pub is_new: bool,
+}
+
+/// Sends a code to an address and opens the flow in which it can be used.
+pub async fn request_code(env: &Env, email: &EmailAddress, origin: &Origin) -> Result<LoginAttemptId, RequestError> {
+    let now = env.clock.now();
+    let mut tx = env.db.begin().await?;
+    let conn = &mut tx.conn();
+    if let Some(until) = over_allowance(conn, email.key(), origin, now).await? {
+        // What was counted stays counted.
+        tx.commit().await?;
+        return Err(RequestError::TooMany { until });
+    }
+    let long_code = needs_long_code(login::failures(conn, email.key()).await?);
+    let attempt: LoginAttemptId = env.random.id(now);
+    login::insert_attempt(conn, attempt, email, origin.lang, long_code, now, now + CODE_LIFETIME).await?;
+    let letter = letter_for(conn, email.key(), attempt, 1).await?;
+    letters::queue(env, conn, email.as_str(), origin.lang, letter).await?;
+    tx.commit().await?;
+    env.wake_workers();
+    Ok(attempt)
+}
+
+/// Sends another code in the same flow, which voids the one before.
+pub async fn resend_code(env: &Env, attempt: LoginAttemptId, origin: &Origin) -> Result<(), RequestError> {
+    let now = env.clock.now();
+    let mut tx = env.db.begin().await?;
+    let conn = &mut tx.conn();
+    let found = login::find_attempt(conn, attempt).await?.ok_or(RequestError::Ended)?;
+    if found.used_at.is_some() || is_forgotten(&found, now) {
+        return Err(RequestError::Ended);
+    }
+    if found.sent_at + RESEND_AFTER > now {
+        return Err(RequestError::TooMany { until: found.sent_at + RESEND_AFTER });
+    }
+    if let Some(until) = over_allowance(conn, &found.email_key, origin, now).await? {
+        tx.commit().await?;
+        return Err(RequestError::TooMany { until });
+    }
+    let long_code = needs_long_code(login::failures(conn, &found.email_key).await?);
+    let renewed = login::resend(conn, attempt, long_code, now - RESEND_AFTER, now, now + CODE_LIFETIME)
+        .await?
+        .ok_or(RequestError::TooMany { until: now + RESEND_AFTER })?;
+    let letter = letter_for(conn, &renewed.email_key, attempt, renewed.sends).await?;
+    letters::queue(env, conn, &renewed.email, origin.lang, letter).await?;
+    tx.commit().await?;
+    env.wake_workers();
+    Ok(())
+}
+
+/// Returns the flow, as its page shows it; nothing once it is over.
+pub async fn pending(env: &Env, attempt: LoginAttemptId) -> Result<Option<LoginAttempt>, StoreError> {
+    let now = env.clock.now();
+    let mut reader = env.db.reader().await?;
+    let found = login::find_attempt(&mut reader.conn(), attempt).await?;
+    Ok(found.filter(|found| found.used_at.is_none() && !is_forgotten(found, now)))
+}
+
+/// A flow can be taken up again with a new code for as long as its cookie lives.
+pub const FLOW_LIFETIME: TimeDelta = TimeDelta::hours(1);
+
+fn is_forgotten(attempt: &LoginAttempt, now: DateTime<Utc>) -> bool {
+    now >= attempt.sent_at + FLOW_LIFETIME
+}
+
+/// Checks a code and signs in. The member and the referral are made here, in one transaction,
+/// if the address is new.
+pub async fn verify_code(
+    env: &Env,
+    attempt: LoginAttemptId,
+    code: &LoginCode,
+    referral: Option<&ReferralCode>,
+    origin: &Origin,
+) -> Result<SignedIn, VerifyError> {
+    let now = env.clock.now();
+    let mut tx = env.db.begin().await?;
+    let conn = &mut tx.conn();
+    let Some(tried) = login::count_try(conn, attempt, TRIES_PER_CODE, now).await? else {
+        return Err(why_untried(login::find_attempt(conn, attempt).await?, now));
+    };
+    let expected = env.keys.login_code(attempt, &tried.email_key, tried.sends, tried.long_code);
+    if !bool::from(expected.as_str().as_bytes().ct_eq(code.as_str().as_bytes())) {
+        login::count_failure(conn, &tried.email_key, now).await?;
+        tx.commit().await?;
+        return Err(match TRIES_PER_CODE - tried.tries {
+            0 => VerifyError::TriedTooOften,
+            tries_left => VerifyError::Wrong { tries_left },
+        });
+    }
+    if !login::use_attempt(conn, attempt, now).await? {
+        return Err(VerifyError::Ended);
+    }
+    let email = EmailAddress::parse(&tried.email).map_err(|_| VerifyError::Ended)?;
+    let settings = settings::read(conn).await?;
+    let (user, is_new) = match users::find_by_email(conn, email.key()).await? {
+        Some(user) => (user, false),
+        None if !settings.self_registration_enabled => return Err(VerifyError::SignUpClosed),
+        None => join(env, conn, &email, referral, &settings, origin, now).await?,
+    };
+    if user.disabled_at.is_some() {
+        return Err(VerifyError::Disabled);
+    }
+    login::clear_failures(conn, email.key()).await?;
+    users::count_login(conn, user.id, now).await?;
+    let address = origin.address.to_string();
+    let line = NewActivity {
+        id: env.random.id(now),
+        user: Some(user.id),
+        actor: &user.email,
+        action: "login",
+        details: json!({ "new": is_new }),
+        ip_address: Some(&address),
+        user_agent: Some(&origin.user_agent),
+    };
+    activity::insert(conn, &line, now).await?;
+    let token = sessions::open(env, conn, user.id, origin).await?;
+    tx.commit().await?;
+    tracing::info!(user.id = %user.id, new = is_new, "signed in");
+    Ok(SignedIn { token, user: user.id, role: user.role, is_new })
+}
+
+/// Makes a member of a proved address, with the referral that brought them.
+async fn join(
+    env: &Env,
+    conn: &mut Conn<'_>,
+    email: &EmailAddress,
+    referral: Option<&ReferralCode>,
+    settings: &AppSettings,
+    origin: &Origin,
+    now: DateTime<Utc>,
+) -> Result<(User, bool), StoreError> {
+    let referrer = match referral {
+        Some(code) => users::find_by_referral_code(conn, code).await?.map(|referrer| referrer.id),
+        None => None,
+    };
+    let trial_ends_at = (settings.trial_duration_days > 0).then(|| now + TimeDelta::days(settings.trial_duration_days));
+    let id: UserId = env.random.id(now);
+    let new = NewUser {
+        id,
+        email,
+        role: Role::Member,
+        lang: origin.lang,
+        tier: &settings.post_trial_tier,
+        trial_ends_at,
+        referred_by: referrer,
+    };
+    let is_new = users::insert(conn, &new, now).await?;
+    if let (true, Some(referrer)) = (is_new, referrer) {
+        referrals::insert(conn, env.random.id(now), referrer, id, now).await?;
+    }
+    // Somebody with the same address may have been quicker; then this is that member.
+    let user = users::find_by_email(conn, email.key()).await?.ok_or(StoreError::Missing("users"))?;
+    Ok((user, is_new))
+}
+
+/// Counts a code against its address and its network. Returns until when to wait.
+async fn over_allowance(
+    conn: &mut Conn<'_>,
+    email: &EmailKey,
+    origin: &Origin,
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    if let Counted::RefusedUntil(until) = rate_limits::count(conn, SENDS_PER_NETWORK, &origin.network, now).await? {
+        return Ok(Some(until));
+    }
+    for allowance in SENDS_PER_ADDRESS {
+        if let Counted::RefusedUntil(until) = rate_limits::count(conn, allowance, email.as_str(), now).await? {
+            return Ok(Some(until));
+        }
+    }
+    Ok(None)
+}
+
+/// A code for everyone who may come in; a word of explanation for those who may not.
+async fn letter_for(
+    conn: &mut Conn<'_>,
+    email: &EmailKey,
+    attempt: LoginAttemptId,
+    send: i64,
+) -> Result<Letter, StoreError> {
+    let settings = settings::read(conn).await?;
+    let is_known = users::find_by_email(conn, email).await?.is_some();
+    Ok(if is_known || settings.self_registration_enabled {
+        Letter::LoginCode { attempt, send }
+    } else {
+        Letter::NoAccount
+    })
+}
+
+fn why_untried(attempt: Option<LoginAttempt>, now: DateTime<Utc>) -> VerifyError {
+    match attempt {
+        None => VerifyError::Ended,
+        Some(attempt) if attempt.used_at.is_some() => VerifyError::Ended,
+        Some(attempt) if attempt.expires_at <= now => VerifyError::Expired,
+        Some(_) => VerifyError::TriedTooOften,
+    }
+}

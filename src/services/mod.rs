@@ -1,0 +1,30 @@
+//! Verbs: one file per journey. Each owns its transaction.
+//!
+//! Pages, API, jobs and command line all knock here; the rules are in `domain`, the statements
+//! in `store`.
+
+pub mod access;
+pub mod admin_claim;
+pub mod credits;
+pub mod letters;
+pub mod login;
+pub mod matrix;
+pub mod members;
+pub mod sessions;
+
+use std::net::IpAddr;
+
+use crate::domain::lang::Lang;
+
+/// Who is asking, as far as the connection tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The address of the client.
+    pub address: IpAddr,
+    /// The network against which requests are counted: an IPv4 address or an IPv6 /64.
+    pub network: String,
+    /// What the browser calls itself, at most 200 characters.
+    pub user_agent: String,
+    /// The language of the answer.
+    pub lang: Lang,
+}

@@ -1,0 +1,71 @@
+//! Credit: the ledger `credit_entries`, append-only.
+
+use chrono::{DateTime, Utc};
+use sqlx::FromRow;
+
+use crate::{
+    domain::ids::{CreditEntryId, UserId},
+    store::{
+        Conn, Result,
+        db::{execute, run},
+    },
+};
+
+/// A change of somebody's credit.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct CreditEntry {
+    /// Which.
+    pub id: CreditEntryId,
+    /// Whose.
+    pub user_id: UserId,
+    /// Why: `admin`, `revoked`, …
+    pub source: String,
+    /// What makes the same change the same.
+    pub source_key: String,
+    /// Days given; 0 when credit was ended.
+    pub days: i64,
+    /// Until when it lasted.
+    pub until_before: Option<DateTime<Utc>>,
+    /// Until when it lasts since.
+    pub until_after: Option<DateTime<Utc>>,
+    /// What was said about it.
+    pub note: Option<String>,
+    /// Who did it.
+    pub actor: String,
+    /// When.
+    pub created_at: DateTime<Utc>,
+}
+
+/// Writes an entry unless the same one is there: (source, key, user) counts once, whoever comes
+/// second gets `false`.
+pub async fn insert(conn: &mut Conn<'_>, entry: &CreditEntry) -> Result<bool> {
+    let inserted = execute!(conn, |c| sqlx::query(
+        "INSERT INTO credit_entries (
+            id, user_id, source, source_key, days, until_before, until_after, note, actor, created_at
+        )
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        ON CONFLICT (source, source_key, user_id) DO NOTHING"
+    )
+    .bind(entry.id)
+    .bind(entry.user_id)
+    .bind(&entry.source)
+    .bind(&entry.source_key)
+    .bind(entry.days)
+    .bind(entry.until_before)
+    .bind(entry.until_after)
+    .bind(&entry.note)
+    .bind(&entry.actor)
+    .bind(entry.created_at)
+    .execute(c))?;
+    Ok(inserted == 1)
+}
+
+/// Returns a member's entries, the newest first.
+pub async fn list(conn: &mut Conn<'_>, user: UserId) -> Result<Vec<CreditEntry>> {
+    Ok(run!(conn, |c| sqlx::query_as(
+        "SELECT id, user_id, source, source_key, days, until_before, until_after, note, actor, created_at
+        FROM credit_entries WHERE user_id = $1 ORDER BY created_at DESC, id DESC"
+    )
+    .bind(user)
+    .fetch_all(c))?)
+}

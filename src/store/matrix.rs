@@ -1,0 +1,240 @@
+//! The matrix: `tiers`, `features`, `tier_limits`, `config_version`.
+
+use chrono::{DateTime, Utc};
+use sqlx::FromRow;
+
+use crate::{
+    domain::{
+        access::TierStanding,
+        ids::{FeatureId, TierId},
+        limit::Limit,
+        matrix::{MatrixCell, MatrixFeature, MatrixTier},
+    },
+    store::{
+        Conn, Result, StoreError,
+        db::{execute, run},
+    },
+};
+
+#[derive(FromRow)]
+struct TierRow {
+    id: TierId,
+    name: String,
+    price_monthly_cents: Option<i64>,
+    active: bool,
+}
+
+/// Returns the tiers from the weakest, as columns without members.
+pub async fn tiers(conn: &mut Conn<'_>) -> Result<Vec<MatrixTier>> {
+    let rows: Vec<TierRow> = run!(conn, |c| sqlx::query_as(
+        "SELECT id, name, price_monthly_cents, active FROM tiers ORDER BY sort_order, id"
+    )
+    .fetch_all(c))?;
+    Ok(rows
+        .into_iter()
+        .map(|row| MatrixTier {
+            id: row.id,
+            name: row.name,
+            price_monthly_cents: row.price_monthly_cents,
+            active: row.active,
+            members: 0,
+        })
+        .collect())
+}
+
+#[derive(FromRow)]
+struct StandingRow {
+    id: TierId,
+    sort_order: i64,
+    paid: bool,
+}
+
+/// Returns the strength of every tier.
+pub async fn standings(conn: &mut Conn<'_>) -> Result<Vec<TierStanding>> {
+    let rows: Vec<StandingRow> = run!(conn, |c| sqlx::query_as("SELECT id, sort_order, paid FROM tiers").fetch_all(c))?;
+    Ok(rows.into_iter().map(|row| TierStanding { id: row.id, sort_order: row.sort_order, paid: row.paid }).collect())
+}
+
+/// How many members have the same claims to a tier.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct MemberGroup {
+    /// Their own tier.
+    pub tier_id: TierId,
+    /// Whether their trial is running.
+    pub on_trial: bool,
+    /// Whether they have credit.
+    pub with_credit: bool,
+    /// How many.
+    pub members: i64,
+}
+
+/// Returns the members who may sign in, by what gives them a tier at `now`.
+pub async fn member_groups(conn: &mut Conn<'_>, now: DateTime<Utc>) -> Result<Vec<MemberGroup>> {
+    Ok(run!(conn, |c| sqlx::query_as(
+        "SELECT tier_id, on_trial, with_credit, COUNT(*) AS members
+        FROM (
+            SELECT
+                tier_id,
+                COALESCE(trial_ends_at > $1, FALSE) AS on_trial,
+                COALESCE(credit_until > $1, FALSE) AS with_credit
+            FROM users
+            WHERE disabled_at IS NULL
+        ) AS claims
+        GROUP BY tier_id, on_trial, with_credit"
+    )
+    .bind(now)
+    .fetch_all(c))?)
+}
+
+#[derive(FromRow)]
+struct FeatureRow {
+    id: FeatureId,
+    name_en: String,
+    name_de: String,
+    category: String,
+    limit_type: String,
+    reset_period: String,
+    default_limit: Option<i64>,
+    active: bool,
+}
+
+/// Returns the features in their order.
+pub async fn features(conn: &mut Conn<'_>) -> Result<Vec<MatrixFeature>> {
+    let rows: Vec<FeatureRow> = run!(conn, |c| sqlx::query_as(
+        "SELECT id, name_en, name_de, category, limit_type, reset_period, default_limit, active
+        FROM features ORDER BY sort_order, id"
+    )
+    .fetch_all(c))?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(MatrixFeature {
+                id: row.id,
+                name_en: row.name_en,
+                name_de: row.name_de,
+                category: row.category,
+                kind: row.limit_type.parse().map_err(StoreError::corrupt("features", "limit_type"))?,
+                reset_period: row.reset_period.parse().map_err(StoreError::corrupt("features", "reset_period"))?,
+                default_limit: Limit::from_stored(row.default_limit),
+                active: row.active,
+            })
+        })
+        .collect()
+}
+
+#[derive(FromRow)]
+struct CellRow {
+    tier_id: TierId,
+    feature_id: FeatureId,
+    limit_value: Option<i64>,
+    version: i64,
+    updated_by: Option<String>,
+    updated_at: DateTime<Utc>,
+}
+
+/// Returns every cell that has a row.
+pub async fn cells(conn: &mut Conn<'_>) -> Result<Vec<MatrixCell>> {
+    let rows: Vec<CellRow> = run!(conn, |c| sqlx::query_as(
+        "SELECT tier_id, feature_id, limit_value, version, updated_by, updated_at FROM tier_limits"
+    )
+    .fetch_all(c))?;
+    Ok(rows.into_iter().map(|row| row.cell()).collect())
+}
+
+impl CellRow {
+    fn cell(self) -> MatrixCell {
+        MatrixCell {
+            tier: self.tier_id,
+            feature: self.feature_id,
+            limit: Limit::from_stored(self.limit_value),
+            version: self.version,
+        }
+    }
+}
+
+/// Who wrote a cell, and when.
+pub type Authorship = (Option<String>, DateTime<Utc>);
+
+/// Returns a cell that has a row, and who wrote it.
+pub async fn find_cell(
+    conn: &mut Conn<'_>,
+    tier: &TierId,
+    feature: &FeatureId,
+) -> Result<Option<(MatrixCell, Authorship)>> {
+    let row: Option<CellRow> = run!(conn, |c| sqlx::query_as(
+        "SELECT tier_id, feature_id, limit_value, version, updated_by, updated_at FROM tier_limits
+        WHERE tier_id = $1 AND feature_id = $2"
+    )
+    .bind(tier)
+    .bind(feature)
+    .fetch_optional(c))?;
+    Ok(row.map(|mut row| {
+        let authorship = (row.updated_by.take(), row.updated_at);
+        (row.cell(), authorship)
+    }))
+}
+
+/// Returns the configuration version.
+pub async fn version(conn: &mut Conn<'_>) -> Result<i64> {
+    Ok(run!(conn, |c| sqlx::query_scalar("SELECT version FROM config_version WHERE id = 1").fetch_one(c))?)
+}
+
+/// Raises the configuration version and returns it. Whoever changes configuration does this
+/// first: the row is held until the commit, so changes happen one after the other.
+pub async fn raise_version(conn: &mut Conn<'_>) -> Result<i64> {
+    Ok(run!(conn, |c| sqlx::query_scalar(
+        "UPDATE config_version SET version = version + 1 WHERE id = 1 RETURNING version"
+    )
+    .fetch_one(c))?)
+}
+
+/// Writes a cell that had no row. Returns `false` if it has one by now.
+pub async fn insert_cell(conn: &mut Conn<'_>, cell: &MatrixCell, actor: &str, now: DateTime<Utc>) -> Result<bool> {
+    let inserted = execute!(conn, |c| sqlx::query(
+        "INSERT INTO tier_limits (tier_id, feature_id, limit_value, version, updated_by, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6)
+        ON CONFLICT (tier_id, feature_id) DO NOTHING"
+    )
+    .bind(&cell.tier)
+    .bind(&cell.feature)
+    .bind(cell.limit.to_stored())
+    .bind(cell.version)
+    .bind(actor)
+    .bind(now)
+    .execute(c))?;
+    Ok(inserted == 1)
+}
+
+/// Writes a cell whose row still has the version that was seen. Returns `false` otherwise.
+pub async fn update_cell(
+    conn: &mut Conn<'_>,
+    cell: &MatrixCell,
+    seen_version: i64,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let updated = execute!(conn, |c| sqlx::query(
+        "UPDATE tier_limits SET limit_value = $3, version = $4, updated_by = $5, updated_at = $6
+        WHERE tier_id = $1 AND feature_id = $2 AND version = $7"
+    )
+    .bind(&cell.tier)
+    .bind(&cell.feature)
+    .bind(cell.limit.to_stored())
+    .bind(cell.version)
+    .bind(actor)
+    .bind(now)
+    .bind(seen_version)
+    .execute(c))?;
+    Ok(updated == 1)
+}
+
+/// Empties a cell whose row still has the version that was seen. Returns `false` otherwise.
+pub async fn delete_cell(conn: &mut Conn<'_>, tier: &TierId, feature: &FeatureId, seen_version: i64) -> Result<bool> {
+    let deleted = execute!(conn, |c| sqlx::query(
+        "DELETE FROM tier_limits WHERE tier_id = $1 AND feature_id = $2 AND version = $3"
+    )
+    .bind(tier)
+    .bind(feature)
+    .bind(seen_version)
+    .execute(c))?;
+    Ok(deleted == 1)
+}

@@ -1,0 +1,56 @@
+//! Counting against abuse: `rate_limits`. In the database, because a limit a process would
+//! grow with the number of processes.
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    domain::login::Allowance,
+    store::{
+        Conn, Result,
+        db::{execute, run},
+    },
+};
+
+/// What came of asking to do one more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    /// It may happen, and is counted.
+    Allowed,
+    /// It may not, until then.
+    RefusedUntil(DateTime<Utc>),
+}
+
+/// Counts one more against an allowance. However many ask at once, no more than it has pass.
+pub async fn count(conn: &mut Conn<'_>, allowance: Allowance, subject: &str, now: DateTime<Utc>) -> Result<Counted> {
+    let window_began = now - allowance.window;
+    let counted: Option<i64> = run!(conn, |c| sqlx::query_scalar(
+        "INSERT INTO rate_limits (name, subject, count, started_at) VALUES ($1, $2, 1, $3)
+        ON CONFLICT (name, subject) DO UPDATE SET
+            count = CASE WHEN rate_limits.started_at <= $4 THEN 1 ELSE rate_limits.count + 1 END,
+            started_at = CASE WHEN rate_limits.started_at <= $4 THEN $3 ELSE rate_limits.started_at END
+        WHERE rate_limits.started_at <= $4 OR rate_limits.count < $5
+        RETURNING count"
+    )
+    .bind(allowance.name)
+    .bind(subject)
+    .bind(now)
+    .bind(window_began)
+    .bind(allowance.count)
+    .fetch_optional(c))?;
+    if counted.is_some() {
+        return Ok(Counted::Allowed);
+    }
+    let started_at: Option<DateTime<Utc>> =
+        run!(conn, |c| sqlx::query_scalar("SELECT started_at FROM rate_limits WHERE name = $1 AND subject = $2")
+            .bind(allowance.name)
+            .bind(subject)
+            .fetch_optional(c))?;
+    Ok(Counted::RefusedUntil(started_at.unwrap_or(now) + allowance.window))
+}
+
+/// Forgets windows that began before `started_before`. Returns how many.
+pub async fn purge(conn: &mut Conn<'_>, started_before: DateTime<Utc>) -> Result<u64> {
+    Ok(execute!(conn, |c| sqlx::query("DELETE FROM rate_limits WHERE started_at <= $1")
+        .bind(started_before)
+        .execute(c))?)
+}

@@ -1,0 +1,140 @@
+//! A program to test: a real router on a fresh database, with a clock that the test turns and
+//! chance that repeats.
+
+mod browser;
+mod database;
+
+use std::sync::Arc;
+
+use axum::Router;
+use chrono::{DateTime, Utc};
+use tokio::sync::Notify;
+use vouchsafe::{
+    config::Config,
+    domain::{email::EmailAddress, user::Role},
+    jobs::Runner,
+    platform::{clock::Clock, env::Env, keys::Keys, random::Random, server},
+    services::{letters, members},
+    store::mails::PreviewMail,
+};
+
+pub use browser::{Browser, Page};
+pub use database::{Backend, TestDb};
+
+/// Writes a test for each database: `on_both! { async fn a_sentence(app: TestApp) { … } }`.
+macro_rules! on_both {
+    ($($(#[$meta:meta])* async fn $name:ident($app:ident: TestApp) $body:block)+) => {$(
+        $(#[$meta])*
+        mod $name {
+            #[allow(unused_imports, reason = "a test may need none of its neighbours")]
+            use super::*;
+
+            async fn story($app: $crate::harness::TestApp) $body
+
+            #[tokio::test]
+            async fn sqlite() {
+                if let Some(app) = $crate::harness::TestApp::new($crate::harness::Backend::Sqlite).await {
+                    story(app).await;
+                }
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                if let Some(app) = $crate::harness::TestApp::new($crate::harness::Backend::Postgres).await {
+                    story(app).await;
+                }
+            }
+        }
+    )+};
+}
+pub(crate) use on_both;
+
+/// When every test begins: a Saturday, 21 November 2026, 10:00 UTC.
+pub fn beginning() -> DateTime<Utc> {
+    "2026-11-21T10:00:00Z".parse().unwrap()
+}
+
+/// The operator's token in tests.
+pub const ADMIN_TOKEN: &str = "an-admin-token-for-tests";
+
+/// A program under test. Its database is gone when it is dropped.
+pub struct TestApp {
+    pub env: Env,
+    pub router: Router,
+    pub runner: Runner,
+    _db: TestDb,
+}
+
+impl TestApp {
+    /// Starts a program on a fresh, migrated database; nothing if there is no such server here.
+    pub async fn new(backend: Backend) -> Option<Self> {
+        Self::with(backend, &[]).await
+    }
+
+    /// Starts one with variables of the environment.
+    pub async fn with(backend: Backend, variables: &[(&str, &str)]) -> Option<Self> {
+        let db = TestDb::migrated(backend).await?;
+        let variables = [("VOUCHSAFE_ADMIN_TOKEN", ADMIN_TOKEN)].iter().chain(variables);
+        let variables = variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let config = Config::load(Some(std::path::Path::new("/dev/null")), variables).unwrap();
+        let env = Env {
+            db: db.db.clone(),
+            clock: Clock::manual(beginning()),
+            random: Random::seeded(7),
+            keys: Keys::from_secret("the secret of tests, which nobody else has"),
+            config: Arc::new(config),
+            work: Arc::new(Notify::new()),
+        };
+        let router = server::router(env.clone()).unwrap();
+        let runner = Runner::new(env.clone()).unwrap();
+        Some(Self { env, router, runner, _db: db })
+    }
+
+    /// Opens a browser that has never been here.
+    pub fn browser(&self) -> Browser {
+        Browser::new(self.router.clone())
+    }
+
+    /// Does all jobs and returns the preview mailbox, the newest first.
+    pub async fn mailbox(&self) -> Vec<PreviewMail> {
+        self.runner.run_until_idle().await.unwrap();
+        letters::previews(&self.env).await.unwrap()
+    }
+
+    /// Does all jobs and returns the code that was last mailed to an address.
+    pub async fn code_for(&self, email: &str) -> String {
+        let mails = self.mailbox().await;
+        let mail = mails.iter().find(|mail| mail.to == email).unwrap_or_else(|| panic!("no mail to {email}"));
+        let code = mail.subject.split(|c: char| !c.is_ascii_alphanumeric()).find(|word| {
+            word.len() == 6 && word.bytes().all(|byte| byte.is_ascii_digit())
+                || word.len() == 10 && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+        });
+        code.unwrap_or_else(|| panic!("no code in {:?}", mail.subject)).to_owned()
+    }
+
+    /// Signs an address in, in a new browser.
+    pub async fn signed_in(&self, email: &str) -> Browser {
+        let mut browser = self.browser();
+        self.sign_in(&mut browser, email, "").await;
+        browser
+    }
+
+    /// Signs an address in, from a link with `?ref=` unless `referral` is empty.
+    pub async fn sign_in(&self, browser: &mut Browser, email: &str, referral: &str) {
+        let asked = browser.post("/login", &[("email", email), ("ref", referral)]).await;
+        assert_eq!(asked.location(), "/verify", "{}", asked.body);
+        let code = self.code_for(email).await;
+        let entered = browser.post("/verify", &[("code", &code)]).await;
+        assert_eq!(entered.status, 303, "{}", entered.body);
+    }
+
+    /// Signs an address in as an admin.
+    pub async fn signed_in_admin(&self, email: &str) -> Browser {
+        self.signed_in(email).await;
+        let key = EmailAddress::parse(email).unwrap().key().clone();
+        assert!(members::set_role(&self.env, &key, Role::Admin, "operator").await.unwrap());
+        // The allowance of codes for one address is small; a day later it is fresh.
+        self.env.clock.advance(chrono::TimeDelta::days(1));
+        self.signed_in(email).await
+    }
+}

@@ -1,0 +1,3 @@
+//! Journeys through public doors.
+
+mod sign_in;
