@@ -69,7 +69,7 @@ check() {
     show_passed
     fail "FAILED: $title, after $(clock $((SECONDS - start))). What comes after it did not run."
   fi
-  passed+=("$(printf '%-32s %s' "$title" "$(clock $((SECONDS - start)))")")
+  passed+=("$(printf '%-34s %s' "$title" "$(clock $((SECONDS - start)))")")
 }
 
 # Lists the checks that passed.

@@ -71,8 +71,8 @@ install_cargo_leptos() {
   step "Installing cargo-leptos $cargo_leptos_version into target/tools, about four minutes, once"
   # A debug build is enough for a program that only starts others, and takes a fifth of the time. Without assertions,
   # because with them the minifier inside prints its steps as errors.
-  CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_DEBUG_ASSERTIONS=false install_tool cargo-leptos --version "$cargo_leptos_version" \
-    --locked --debug --features no_downloads
+  CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_DEBUG_ASSERTIONS=false \
+    install_tool cargo-leptos --version "$cargo_leptos_version" --locked --debug --features no_downloads
 }
 
 is_version() {

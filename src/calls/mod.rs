@@ -1,7 +1,8 @@
 //! Server functions: what islands ask the server. Compiled on both sides; the bodies run on the
 //! server only and knock on the same services as forms, API and command line.
 //!
-//! Each is a public endpoint and authorises itself.
+//! Each is a public endpoint and authorises itself. Answers are words and markup in the reader's
+//! language, written by the components that the pages use: the wasm file needs no types for them.
 
 mod matrix;
 
@@ -13,23 +14,21 @@ use leptos::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::domain::matrix::{CellConflict, ChangeError};
-
-/// What goes wrong with a call, as a word that both sides know and no text from inside.
+/// What goes wrong with a call. Nothing from inside the program is in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "error", rename_all = "snake_case")]
 pub enum CallError {
     /// Nobody is signed in, or not as an admin.
     NotAllowed,
-    /// The changes make no sense as they are.
-    Change {
-        /// What is wrong.
-        change: ChangeError,
+    /// It cannot be done; what stands in the way, in a sentence.
+    Said {
+        /// The sentence.
+        message: String,
     },
-    /// Somebody else changed the same cells.
-    Conflicts {
-        /// Which.
-        conflicts: Vec<CellConflict>,
+    /// Something must be decided or filled in first.
+    Dialog {
+        /// The form for it, as markup.
+        html: String,
     },
     /// The server could not, or was not reached.
     Unavailable,

@@ -4,7 +4,6 @@
 //! JavaScript `?edit=feature` turns one row into inputs, and the same review follows as a page.
 
 mod handlers;
-mod review;
 
 use std::collections::BTreeMap;
 

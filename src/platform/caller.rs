@@ -8,16 +8,22 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Redirect, Response},
 };
-use leptos::{config::LeptosOptions, prelude::use_context};
+use leptos::{config::LeptosOptions, prelude::*};
 use leptos_axum::ResponseOptions;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::{
     calls::CallError,
-    domain::{lang::Lang, user::Role},
+    components::{Complaint, ConflictForm, ReviewForm},
+    domain::{
+        lang::Lang,
+        matrix::{CellChange, Review},
+        user::Role,
+    },
     platform::{assets::Assets, cookies::Cookies, env::Env, network},
     services::{Origin, matrix::CommitError, sessions, sessions::Identity},
     store::StoreError,
+    words,
 };
 
 /// What every handler can reach.
@@ -196,20 +202,31 @@ pub async fn admin_of_call() -> Result<(Env, Identity), CallError> {
     }
 }
 
+/// Writes the form in which changes are reviewed.
+pub fn review_form(lang: Lang, review: Review, changes: Vec<CellChange>, complaint: Complaint) -> String {
+    view! { <ReviewForm review changes complaint lang /> }.to_html()
+}
+
+/// Refuses a call until its form is filled in again.
+pub fn ask_again(html: String) -> CallError {
+    set_status(StatusCode::UNPROCESSABLE_ENTITY);
+    CallError::Dialog { html }
+}
+
 /// Puts a refused change of the matrix on the wire, with its status.
-pub fn refuse_commit(error: CommitError) -> CallError {
+pub fn refuse_commit(lang: Lang, error: CommitError, changes: Vec<CellChange>) -> CallError {
     match error {
-        CommitError::Change(change) => {
+        CommitError::Change(error) => {
             set_status(StatusCode::UNPROCESSABLE_ENTITY);
-            CallError::Change { change }
+            CallError::Said { message: words::change_error(lang, &error) }
         }
         CommitError::Conflicts(conflicts) => {
             set_status(StatusCode::CONFLICT);
-            CallError::Conflicts { conflicts }
+            CallError::Dialog { html: view! { <ConflictForm conflicts changes lang /> }.to_html() }
         }
         CommitError::NoSuchChange => {
             set_status(StatusCode::NOT_FOUND);
-            CallError::NotAllowed
+            CallError::Said { message: words::no_such_change(lang).to_owned() }
         }
         CommitError::Store(error) => unavailable(&error),
     }

@@ -13,11 +13,10 @@ use web_sys::{Element, HtmlElement, HtmlInputElement};
 
 use crate::{
     calls::{CallError, commit_matrix, preview_matrix},
-    components::{ConflictList, ReasonField, ReviewList},
     domain::{
         lang::Lang,
         limit::{Cell, Limit, LimitKind},
-        matrix::{CellChange, CellConflict, Review},
+        matrix::CellChange,
     },
     words,
 };
@@ -32,15 +31,6 @@ struct Edit {
     version: i64,
 }
 
-/// What the dialog shows.
-#[derive(Debug, Clone, PartialEq)]
-enum Stage {
-    Closed,
-    Asking,
-    Reviewing(Review),
-    Conflicting(Vec<CellConflict>),
-}
-
 /// Everything that moves.
 #[derive(Clone, Copy)]
 struct Editor {
@@ -48,7 +38,6 @@ struct Editor {
     edits: RwSignal<BTreeMap<Place, Edit>>,
     /// What each edit replaced, for Ctrl+Z.
     history: StoredValue<Vec<(Place, Option<Edit>)>>,
-    stage: RwSignal<Stage>,
     problem: RwSignal<Option<String>>,
     leaving: StoredValue<bool>,
     root: NodeRef<html::Div>,
@@ -70,7 +59,6 @@ pub fn MatrixEditor(
         lang,
         edits: RwSignal::new(BTreeMap::new()),
         history: StoredValue::new(Vec::new()),
-        stage: RwSignal::new(Stage::Closed),
         problem: RwSignal::new(None),
         leaving: StoredValue::new(false),
         root: NodeRef::new(),
@@ -103,64 +91,21 @@ pub fn MatrixEditor(
             <p class="err status" role="alert">{move || editor.problem.get()}</p>
             <dialog
                 node_ref=editor.dialog class="sheet" aria-labelledby="review-title"
-                on:close=move |_| editor.stage.set(Stage::Closed)
-            >
-                {move || editor.dialog_content()}
-            </dialog>
+                on:submit=move |event| editor.submit(&event)
+            ></dialog>
         </div>
     }
 }
 
 impl Editor {
-    // What the dialog shows.
+    // The dialog: a form that the server wrote, the same as on the page without script.
 
-    fn dialog_content(self) -> AnyView {
-        let lang = self.lang;
-        let close = move |_| self.close();
-        match self.stage.get() {
-            Stage::Closed => ().into_any(),
-            Stage::Asking => view! { <p id="review-title">{words::loading(lang)}</p> }.into_any(),
-            Stage::Reviewing(review) => {
-                let required = review.reason_required;
-                view! {
-                    <form class="stack" on:submit=move |event| { event.prevent_default(); self.save(); }>
-                        <h2 id="review-title">{words::review_title(lang)}</h2>
-                        <ReviewList review=review lang=lang />
-                        <ReasonField required=required lang=lang />
-                        {move || self.problem.get().map(|problem| view! { <p class="err" role="alert">{problem}</p> })}
-                        <div class="row end">
-                            <button type="button" class="btn" on:click=close>{words::cancel(lang)}</button>
-                            <button type="submit" class="btn main">{words::save_changes(lang)}</button>
-                        </div>
-                    </form>
-                }
-                .into_any()
-            }
-            Stage::Conflicting(conflicts) => {
-                let shown = conflicts.clone();
-                view! {
-                    <form
-                        class="stack"
-                        on:submit=move |event| { event.prevent_default(); self.settle(&conflicts); }
-                    >
-                        <h2 id="review-title">{words::conflict_title(lang)}</h2>
-                        <ConflictList conflicts=shown lang=lang />
-                        <div class="row end">
-                            <button type="button" class="btn" on:click=close>{words::cancel(lang)}</button>
-                            <button type="submit" class="btn main">{words::continue_(lang)}</button>
-                        </div>
-                    </form>
-                }
-                .into_any()
-            }
-        }
-    }
-
-    fn open(self) {
-        if let Some(dialog) = self.dialog.get_untracked() {
-            if !dialog.open() {
-                let _ = dialog.show_modal();
-            }
+    fn show(self, html: &str) {
+        let Some(dialog) = self.dialog.get_untracked() else { return };
+        self.problem.set(None);
+        dialog.set_inner_html(html);
+        if !dialog.open() {
+            let _ = dialog.show_modal();
         }
     }
 
@@ -188,20 +133,26 @@ impl Editor {
     }
 
     fn ask(self) {
-        self.problem.set(None);
-        self.stage.set(Stage::Asking);
-        self.open();
         let changes = self.changes();
         leptos::task::spawn_local(async move {
             match preview_matrix(changes).await {
-                Ok(review) => self.stage.set(Stage::Reviewing(review)),
+                Ok(html) => self.show(&html),
                 Err(error) => self.refused(error),
             }
         });
     }
 
+    fn submit(self, event: &ev::SubmitEvent) {
+        let form = event.target().and_then(|target| target.dyn_into::<Element>().ok());
+        let Some(step) = form.and_then(|form| form.get_attribute("data-step")) else { return };
+        event.prevent_default();
+        match step.as_str() {
+            "save" => self.save(),
+            _ => self.settle(),
+        }
+    }
+
     fn save(self) {
-        self.problem.set(None);
         let reason = self
             .dialog
             .get_untracked()
@@ -222,33 +173,34 @@ impl Editor {
     }
 
     fn refused(self, error: CallError) {
-        match error {
-            CallError::Conflicts { conflicts } => {
-                self.stage.set(Stage::Conflicting(conflicts));
-                return;
-            }
-            CallError::Change { change } => self.problem.set(Some(words::change_error(self.lang, &change))),
-            CallError::NotAllowed => self.problem.set(Some(words::signed_out_meanwhile(self.lang).to_owned())),
-            CallError::Unavailable => self.problem.set(Some(words::network_failed(self.lang).to_owned())),
-        }
-        // A review stays open with the message in it; without one there is nothing to show.
-        if self.stage.with_untracked(|stage| matches!(stage, Stage::Asking)) {
-            self.close();
-        }
+        let problem = match error {
+            CallError::Dialog { html } => return self.show(&html),
+            CallError::Said { message } => message,
+            CallError::NotAllowed => words::signed_out_meanwhile(self.lang).to_owned(),
+            CallError::Unavailable => words::network_failed(self.lang).to_owned(),
+        };
+        // Behind an open dialog nobody would read it.
+        self.close();
+        self.problem.set(Some(problem));
     }
 
     /// Takes over what was chosen for each conflict, then asks again with what is left.
-    fn settle(self, conflicts: &[CellConflict]) {
+    fn settle(self) {
         let Some(dialog) = self.dialog.get_untracked() else { return };
-        for (at, conflict) in conflicts.iter().enumerate() {
-            let place = (conflict.tier.to_string(), conflict.feature.to_string());
-            let chosen = dialog.query_selector(&format!("input[name='choice.{at}'][value='mine']:checked"));
-            let is_mine = chosen.is_ok_and(|found| found.is_some());
-            if let Some(slot) = self.slot_at(&place) {
-                slot.store(self.lang, conflict.theirs, conflict.version);
-            }
-            let edit = is_mine.then_some(Edit { cell: conflict.yours, version: conflict.version });
-            self.put(place, edit.filter(|edit| edit.cell != conflict.theirs));
+        for conflict in all(&dialog, "li[data-tier]") {
+            let read = |name: &str| conflict.get_attribute(name).unwrap_or_default();
+            let place = (read("data-tier"), read("data-feature"));
+            let Some(slot) = self.slot_at(&place) else { continue };
+            let (Ok(theirs), Ok(yours), Ok(version)) = (
+                Cell::parse(&read("data-theirs"), slot.kind),
+                Cell::parse(&read("data-yours"), slot.kind),
+                read("data-version").parse(),
+            ) else {
+                continue;
+            };
+            slot.store(self.lang, theirs, version);
+            let is_mine = conflict.query_selector("input[value='mine']:checked").is_ok_and(|found| found.is_some());
+            self.put(place, (is_mine && yours != theirs).then_some(Edit { cell: yours, version }));
         }
         if self.edits.read_untracked().is_empty() {
             self.close();
@@ -315,6 +267,10 @@ impl Editor {
 
     fn click(self, event: &ev::MouseEvent) {
         let Some(target) = event.target().and_then(|target| target.dyn_into::<Element>().ok()) else { return };
+        if target.closest("[data-step='close']").is_ok_and(|found| found.is_some()) {
+            event.prevent_default();
+            self.close();
+        }
         if let Ok(Some(link)) = target.closest("a[data-pick]") {
             if let Some(tier) = link.get_attribute("data-pick") {
                 event.prevent_default();

@@ -7,9 +7,11 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
+use leptos::prelude::*;
 use serde::Deserialize;
 
 use crate::{
+    components::{Complaint, ConflictForm, ReviewForm},
     domain::{
         ids::{ActivityId, FeatureId, TierId},
         limit::Cell,
@@ -17,10 +19,7 @@ use crate::{
     },
     pages::{
         frame::{self, Frame, Section, Width},
-        matrix::{
-            EditedRow, MatrixView, matrix_page,
-            review::{Complaint, conflict_page, review_page},
-        },
+        matrix::{EditedRow, MatrixView, matrix_page},
     },
     platform::caller::{Admin, Site, failed},
     services::matrix::{self, CommitError},
@@ -127,7 +126,10 @@ async fn show_review(
     match matrix::preview(&site.env, &changes).await {
         Ok(review) => {
             let frame = frame(words::review_title(lang), Width::Narrow, false);
-            let page = move || review_page(lang, review.clone(), &changes, complaint.clone());
+            let page = move || {
+                let (review, changes, complaint) = (review.clone(), changes.clone(), complaint.clone());
+                view! { <div class="sheet"><ReviewForm review changes complaint lang /></div> }
+            };
             frame::render(site, &admin.visit, status, frame, page).await
         }
         Err(error) => refused(site, admin, error, changes).await,
@@ -147,7 +149,6 @@ pub async fn commit(State(site): State<Site>, admin: Admin, Form(fields): Form<F
             let complaint = Complaint {
                 reason: reason.chars().take(600).collect(),
                 reason_error: Some(words::change_error(admin.visit.origin.lang, &error)),
-                alert: None,
             };
             show_review(&site, &admin, StatusCode::UNPROCESSABLE_ENTITY, changes, complaint).await
         }
@@ -187,7 +188,10 @@ async fn refused(site: &Site, admin: &Admin, error: CommitError, changes: Vec<Ce
     match error {
         CommitError::Conflicts(conflicts) => {
             let frame = frame(words::conflict_title(lang), Width::Narrow, false);
-            let page = move || conflict_page(lang, conflicts.clone(), &changes);
+            let page = move || {
+                let (conflicts, changes) = (conflicts.clone(), changes.clone());
+                view! { <div class="sheet"><ConflictForm conflicts changes lang /></div> }
+            };
             frame::render(site, &admin.visit, StatusCode::CONFLICT, frame, page).await
         }
         CommitError::Change(error) => {

@@ -1,3 +1,8 @@
 //! Journeys through public doors.
 
+mod credit;
+mod first_admin;
+mod mail;
+mod matrix;
+mod sessions;
 mod sign_in;

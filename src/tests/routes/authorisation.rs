@@ -1,0 +1,170 @@
+//! The table of routes: each with what a stranger, a member and an admin get. A route that is
+//! not in the table fails the test.
+
+use axum::{body::Body, http::Method};
+
+use crate::harness::{Browser, on_both};
+
+/// What a visitor gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gets {
+    /// It is for them: neither sent away nor hidden. What comes depends on what was sent.
+    In,
+    /// Sent to sign in.
+    SignIn,
+    /// There is no such page for them.
+    Nothing,
+    /// Refused by status, where no browser looks.
+    Forbidden,
+}
+use Gets::{Forbidden, In, Nothing, SignIn};
+
+const GET: Method = Method::GET;
+const POST: Method = Method::POST;
+
+/// Route, then what a stranger, a member and an admin get.
+const TABLE: &[(Method, &str, [Gets; 3])] = &[
+    (GET, "/", [In, In, In]),
+    (GET, "/login", [In, In, In]),
+    (POST, "/login", [In, In, In]),
+    (GET, "/verify", [In, In, In]),
+    (POST, "/verify", [In, In, In]),
+    (POST, "/verify/resend", [In, In, In]),
+    (GET, "/settings", [SignIn, In, In]),
+    (POST, "/settings/sessions/revoke", [SignIn, In, In]),
+    (POST, "/language", [In, In, In]),
+    (GET, "/admin", [In, In, In]),
+    (GET, "/admin/claim", [In, In, In]),
+    (POST, "/admin/claim", [In, In, In]),
+    (GET, "/admin/matrix", [SignIn, Nothing, In]),
+    (POST, "/admin/matrix/review", [SignIn, Nothing, In]),
+    (POST, "/admin/matrix/commit", [SignIn, Nothing, In]),
+    (POST, "/admin/matrix/undo", [SignIn, Nothing, In]),
+    (POST, "/calls/preview_matrix", [Forbidden, Forbidden, In]),
+    (POST, "/calls/commit_matrix", [Forbidden, Forbidden, In]),
+    (GET, "/dev/mailbox", [In, In, In]),
+    (GET, "/dev/mailbox.json", [In, In, In]),
+    // The preview exists in development only; there is no such letter here.
+    (GET, "/dev/mailbox/{id}", [Nothing, Nothing, Nothing]),
+    (GET, "/healthz", [In, In, In]),
+    (GET, "/readyz", [In, In, In]),
+    // For the operator's token alone.
+    (GET, "/metrics", [Nothing, Nothing, Nothing]),
+    (GET, "/pkg/{hash}/{*path}", [Nothing, Nothing, Nothing]),
+    (GET, "/favicon.ico", [In, In, In]),
+    (GET, "/favicon.svg", [In, In, In]),
+    (GET, "/robots.txt", [In, In, In]),
+    // Last, because they end the session that is tried.
+    (POST, "/settings/sessions/revoke-all", [SignIn, In, In]),
+    (POST, "/sign-out", [SignIn, In, In]),
+];
+
+fn filled(route: &str) -> String {
+    route.replace("{id}", "0192f0c1-2345-7abc-8def-0123456789ab").replace("{hash}", "0000").replace("{*path}", "x.js")
+}
+
+async fn what(browser: &mut Browser, method: &Method, route: &str) -> (Gets, u16) {
+    let path = filled(route);
+    let page = if route.starts_with("/calls/") {
+        let nothing = serde_json::json!({ "changes": [], "reason": "" });
+        browser.call(&path, nothing).await
+    } else if *method == GET {
+        browser.get(&path).await
+    } else {
+        browser.post(&path, &[]).await
+    };
+    let status = page.status.as_u16();
+    assert!(status < 500, "{method} {route}: {status} {}", page.body);
+    let sent_to_sign_in = status == 303 && (page.location() == "/login" || page.location().starts_with("/login?next="));
+    let gets = match status {
+        404 if !is_icon(route) => Nothing,
+        403 => Forbidden,
+        // The start itself leads there.
+        _ if sent_to_sign_in && route != "/" => SignIn,
+        _ => In,
+    };
+    (gets, status)
+}
+
+/// A checkout that was never built has no icons, which is no matter of rights.
+fn is_icon(route: &str) -> bool {
+    matches!(route, "/favicon.ico" | "/favicon.svg" | "/robots.txt")
+}
+
+on_both! {
+    async fn everyone_gets_what_the_table_says(app: TestApp) {
+        for (method, route, expected) in TABLE {
+            let browsers = [
+                app.browser(),
+                app.signed_in("ann@example.com").await,
+                app.signed_in_admin("root@example.com").await,
+            ];
+            for ((who, mut browser), expected) in ["a stranger", "a member", "an admin"].into_iter().zip(browsers).zip(expected) {
+                let (got, status) = what(&mut browser, method, route).await;
+                assert_eq!(got, *expected, "{method} {route} for {who}: {status}");
+            }
+            app.env.clock.advance(chrono::TimeDelta::days(1));
+        }
+    }
+
+    async fn a_session_that_was_ended_is_a_stranger(app: TestApp) {
+        let mut admin = app.signed_in_admin("root@example.com").await;
+        let mut stolen = admin.clone();
+        admin.post("/settings/sessions/revoke-all", &[]).await;
+        for (method, route, [stranger, ..]) in TABLE {
+            let (got, status) = what(&mut stolen.clone(), method, route).await;
+            assert_eq!(got, *stranger, "{method} {route}: {status}");
+        }
+        stolen.cookies.clear();
+    }
+
+    async fn other_methods_are_refused(app: TestApp) {
+        let mut browser = app.browser();
+        for (_, route, _) in TABLE {
+            for method in [Method::PUT, Method::DELETE, Method::PATCH] {
+                let request = browser
+                    .request(method.clone(), &filled(route))
+                    .header("sec-fetch-site", "same-origin")
+                    .body(Body::empty())
+                    .unwrap();
+                let page = browser.send(request).await;
+                assert!(matches!(page.status.as_u16(), 404 | 405), "{method} {route}: {}", page.status);
+            }
+        }
+    }
+}
+
+/// Reads the routes out of the source, so that none can be forgotten.
+#[test]
+fn every_route_is_in_the_table() {
+    let sources = [
+        include_str!("../../pages/mod.rs"),
+        include_str!("../../platform/server.rs"),
+        include_str!("../../platform/observability.rs"),
+    ];
+    let mut found = 0;
+    for source in sources {
+        // Up to the tests, if there are any.
+        let code = source.split("#[cfg(test)]").next().unwrap();
+        for call in code.split(".route(").skip(1) {
+            let Some(route) = call.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next()) else {
+                continue;
+            };
+            let handlers: String = call.split(".route(").next().unwrap().lines().take(2).collect();
+            for (word, method) in [("get(", GET), ("post(", POST)] {
+                let takes = handlers.contains(word) && !(word == "get(" && handlers.contains("target("));
+                if takes {
+                    found += 1;
+                    assert!(
+                        TABLE.iter().any(|(known, path, _)| *known == method && *path == route),
+                        "{method} {route} is not in the table of routes"
+                    );
+                }
+            }
+        }
+    }
+    assert!(found >= 24, "only {found} routes were found in the source");
+    for path in server_fn::axum::server_fn_paths().map(|(path, _)| path) {
+        assert!(TABLE.iter().any(|(_, route, _)| *route == path), "{path} is not in the table of routes");
+    }
+}
