@@ -8,15 +8,20 @@ mod matrix;
 
 pub use matrix::*;
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use leptos::{
-    prelude::{FromServerFnError, ServerFnErrorErr},
+    prelude::{FromServerFnError, ServerFnErrorErr, use_context},
     server_fn::codec::JsonEncoding,
 };
 use serde::{Deserialize, Serialize};
 
 /// What goes wrong with a call. Nothing from inside the program is in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "error", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum CallError {
     /// Nobody is signed in, or not as an admin.
     NotAllowed,
@@ -37,7 +42,26 @@ pub enum CallError {
 impl FromServerFnError for CallError {
     type Encoder = JsonEncoding;
 
-    fn from_server_fn_error(_: ServerFnErrorErr) -> Self {
+    fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
+        let is_unreadable = matches!(
+            error,
+            ServerFnErrorErr::Args(_) | ServerFnErrorErr::MissingArg(_) | ServerFnErrorErr::Deserialization(_)
+        );
+        if let (true, Some(unreadable)) = (is_unreadable, use_context::<Unreadable>()) {
+            unreadable.0.store(true, Ordering::Relaxed);
+        }
         Self::Unavailable
+    }
+}
+
+/// Notes, in the context of a call on the server, that what was sent could not be read. Leptos 0.8
+/// answers 500 to that; whoever provides this can answer better.
+#[derive(Debug, Clone, Default)]
+pub struct Unreadable(Arc<AtomicBool>);
+
+impl Unreadable {
+    /// Returns whether it was noted.
+    pub fn is_noted(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }

@@ -110,9 +110,7 @@ fn ReviewList(
                     <span class=class>
                         <span aria-hidden="true">{sign}</span>
                         " "
-                        {words::members(lang, change.members)}
-                        " "
-                        {words::effect(lang, change.effect)}
+                        {words::members_who(lang, change.members, change.effect)}
                     </span>
                 </li>
             }

@@ -112,7 +112,8 @@ impl Cell {
     /// Reads a cell as a person types it: `50`, `5k`, `1.5M`, `1,000`, `off`, `∞`, `default`,
     /// or nothing at all for the default; in English or German.
     pub fn parse(text: &str, kind: LimitKind) -> Result<Self, CellError> {
-        let word = text.trim().to_lowercase();
+        // Our own words are ASCII, and the tables for all others would double this code in the browser.
+        let word = text.trim().to_ascii_lowercase();
         let limit = match word.as_str() {
             "" | "inherit" | "inherited" | "default" | "geerbt" | "standard" => return Ok(Self::Inherited),
             "off" | "aus" | "no" | "nein" | "false" | "✗" => Limit::OFF,

@@ -3,7 +3,7 @@
 use axum::{
     body::Body,
     http::{HeaderValue, Request, StatusCode, header},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use leptos::{config::LeptosOptions, nonce::use_nonce, prelude::*};
 use leptos_axum::ResponseOptions;
@@ -95,16 +95,22 @@ pub async fn render<V: IntoView + 'static>(
         mailbox: matches!(config.mail.transport, MailTransport::Preview),
         scripts: frame.islands.then(|| site.leptos.clone()),
     };
+    let content_type = (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    if !frame.islands {
+        // Leptos would add scripts for a hydration that never comes.
+        let html = Owner::new().with(|| view! { <Document surroundings>{page()}</Document> }.to_html());
+        return (status, [content_type, (header::CONTENT_SECURITY_POLICY, page_policy(None))], html).into_response();
+    }
     let headers = move || {
         let response = expect_context::<ResponseOptions>();
         response.set_status(status);
-        let nonce = use_nonce().map(|nonce| nonce.to_string()).unwrap_or_default();
-        response.insert_header(header::CONTENT_SECURITY_POLICY, page_policy(&nonce));
-        response.insert_header(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        let nonce = use_nonce().map(|nonce| nonce.to_string());
+        response.insert_header(header::CONTENT_SECURITY_POLICY, page_policy(nonce.as_deref()));
+        response.insert_header(content_type.0.clone(), content_type.1.clone());
     };
     let document = move || {
-        let page = page.clone();
-        view! { <Document surroundings=surroundings.clone()>{page()}</Document> }
+        let (surroundings, page) = (surroundings.clone(), page.clone());
+        view! { <Document surroundings>{page()}</Document> }
     };
     let request = Request::builder().uri(&visit.path).body(Body::empty()).expect("the path was one already");
     leptos_axum::render_app_async_with_context(headers, document)(request).await
@@ -114,17 +120,7 @@ pub async fn render<V: IntoView + 'static>(
 fn Document(surroundings: Surroundings, children: Children) -> impl IntoView {
     let Surroundings { lang, title, product, width, section, role, path, style, font, icon, mailbox, scripts } =
         surroundings;
-    let scripts = match scripts {
-        Some(options) => view! { <HydrationScripts options=options islands=true /> }.into_any(),
-        None => {
-            // The scripts' component says this otherwise; unsaid, all markup would be marked up
-            // for a hydration that never comes.
-            if let Some(shared) = Owner::current_shared_context() {
-                shared.set_is_hydrating(false);
-            }
-            ().into_any()
-        }
-    };
+    let scripts = scripts.map(|options| view! { <HydrationScripts options=options islands=true /> });
     let entry = move |this: Section, path: &'static str, text: &'static str| {
         view! { <a href=path aria-current=(section == Some(this)).then_some("page")>{text}</a> }
     };

@@ -90,7 +90,7 @@ fn matrix_page(lang: Lang, view: MatrixView) -> impl IntoView {
         })}
         {alert.map(|alert| view! { <Alert>{alert}</Alert> })}
         // The inputs of an edited row belong to it from within the table.
-        <form id="row" method="post" action="/admin/matrix/review"></form>
+        <form id="row" method="post" action="/admin/matrix/review" hidden></form>
         <MatrixEditor lang=lang>
             <nav class="picker" aria-label=words::tier(lang)>{picks}</nav>
             {matrix.features.is_empty().then(|| view! { <p class="sheet soft">{words::no_features(lang)}</p> })}
@@ -170,13 +170,15 @@ fn grid(
             view! {
                 <tr id=feature.id.to_string()>
                     <th scope="row">
-                        <span class="name">{feature.name(lang).to_owned()}</span>
-                        <small>
-                            {feature.id.to_string()}
-                            {hint.map(|hint| format!(" · {hint}"))}
-                            {(!feature.active).then(|| format!(" · {}", words::inactive(lang)))}
-                        </small>
-                        {action}
+                        <div>
+                            <span class="name">{feature.name(lang).to_owned()}</span>
+                            <small>
+                                {feature.id.to_string()}
+                                {hint.map(|hint| format!(" · {hint}"))}
+                                {(!feature.active).then(|| format!(" · {}", words::inactive(lang)))}
+                            </small>
+                            {action}
+                        </div>
                     </th>
                     {cells}
                 </tr>

@@ -169,6 +169,7 @@ async fn page(site: &Site, visit: &Visit, status: StatusCode, view: VerifyView) 
 
 fn verify_page(lang: Lang, view: VerifyView) -> impl IntoView {
     let (before, after) = words::code_sent_to(lang);
+    let (wait_before, wait_after) = words::send_another_in(lang);
     let hint = if view.long_code { words::long_code_hint(lang) } else { words::code_hint(lang) };
     let is_invalid = view.code_error.is_some();
     view! {
@@ -194,7 +195,7 @@ fn verify_page(lang: Lang, view: VerifyView) -> impl IntoView {
                     <ResendButton
                         seconds=view.seconds_until_resend
                         label=words::send_another(lang).to_owned()
-                        waiting=words::send_another_in(lang).to_owned()
+                        waiting=(wait_before.to_owned(), wait_after.to_owned())
                     />
                 </form>
                 <a href="/login">{words::other_address(lang)}</a>

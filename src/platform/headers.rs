@@ -37,14 +37,18 @@ pub fn complete(headers: &mut HeaderMap, is_https: bool) {
     }
 }
 
-/// Returns the Content-Security-Policy of a page whose own scripts carry `nonce`.
+/// Returns the Content-Security-Policy of a page whose own scripts carry `nonce`, or that has none.
 ///
 /// `'strict-dynamic'` is left out: Leptos 0.8 writes no nonce into its `modulepreload` link, which
 /// would then be refused. Styles come from files only, so no element carries a `style` attribute.
-pub fn page_policy(nonce: &str) -> HeaderValue {
+pub fn page_policy(nonce: Option<&str>) -> HeaderValue {
     let sockets = if *IS_WATCHED { " ws://127.0.0.1:* ws://localhost:*" } else { "" };
+    let scripts = match nonce {
+        Some(nonce) => format!("'self' 'nonce-{nonce}' 'wasm-unsafe-eval'"),
+        None => "'none'".to_owned(),
+    };
     let policy = format!(
-        "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; style-src 'self'; \
+        "default-src 'none'; script-src {scripts}; style-src 'self'; \
          img-src 'self' data:; font-src 'self'; connect-src 'self'{sockets}; form-action 'self'; \
          base-uri 'none'; frame-ancestors 'none'"
     );
@@ -65,7 +69,7 @@ mod tests {
     fn what_a_handler_set_stays() {
         let mut headers = HeaderMap::new();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
-        headers.insert(header::CONTENT_SECURITY_POLICY, page_policy("abc"));
+        headers.insert(header::CONTENT_SECURITY_POLICY, page_policy(Some("abc")));
         complete(&mut headers, false);
         assert_eq!(headers[header::CACHE_CONTROL], "public, max-age=60");
         let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().expect("ASCII");
@@ -86,6 +90,6 @@ mod tests {
 
     #[test]
     fn a_broken_nonce_gives_no_rights() {
-        assert_eq!(page_policy("a\nb"), NOTHING_POLICY);
+        assert_eq!(page_policy(Some("a\nb")), NOTHING_POLICY);
     }
 }

@@ -7,9 +7,16 @@ use std::{
     sync::Arc,
 };
 
-use axum::{Router, http::StatusCode, middleware, routing::post};
+use axum::{
+    Router,
+    extract::Request,
+    http::StatusCode,
+    middleware,
+    response::{IntoResponse, Response},
+    routing::post,
+};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use leptos::config::errors::LeptosConfigError;
+use leptos::{config::errors::LeptosConfigError, prelude::provide_context};
 use tokio::sync::Notify;
 
 use crate::{
@@ -141,10 +148,20 @@ fn calls_routes(site: &Site) -> Router<Site> {
     server_fn::axum::register_explicit::<calls::CommitMatrix>();
     server_fn::axum::server_fn_paths().fold(Router::new(), |routes, (path, _)| {
         let site = site.clone();
-        let handle = move |request| {
-            let site = site.clone();
-            leptos_axum::handle_server_fns_with_context(move || leptos::prelude::provide_context(site.clone()), request)
-        };
-        routes.route(path, post(handle))
+        routes.route(path, post(move |request| answer_call(site.clone(), request)))
     })
+}
+
+async fn answer_call(site: Site, request: Request) -> Response {
+    let unreadable = Unreadable::default();
+    let noted = unreadable.clone();
+    let context = move || {
+        provide_context(site.clone());
+        provide_context(noted.clone());
+    };
+    let mut response = leptos_axum::handle_server_fns_with_context(context, request).await.into_response();
+    if unreadable.is_noted() {
+        *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+    }
+    response
 }

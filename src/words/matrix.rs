@@ -175,27 +175,33 @@ pub fn changes_saved(lang: Lang, count: usize) -> String {
 
 /// Who gains and who loses by a set of changes.
 pub fn consequence(lang: Lang, review: &Review) -> String {
-    let who = |count: i64| members(lang, count);
+    let gain = || members_who(lang, review.gains, Effect::Gain);
+    let lose = || members_who(lang, review.loses, Effect::Lose);
     match (lang, review.gains, review.loses) {
         (Lang::En, 0, 0) => "Nobody gains or loses.".to_owned(),
-        (Lang::En, gains, 0) => format!("{} gain, nobody loses.", who(gains)),
-        (Lang::En, 0, loses) => format!("Nobody gains, {} lose.", who(loses)),
-        (Lang::En, gains, loses) => format!("{} gain, {} lose.", who(gains), who(loses)),
+        (Lang::En, _, 0) => format!("{}, nobody loses.", gain()),
+        (Lang::En, 0, _) => format!("Nobody gains, {}.", lose()),
+        (Lang::En, _, _) => format!("{}, {}.", gain(), lose()),
         (Lang::De, 0, 0) => "Niemand gewinnt oder verliert.".to_owned(),
-        (Lang::De, gains, 0) => format!("{} gewinnen, niemand verliert.", who(gains)),
-        (Lang::De, 0, loses) => format!("Niemand gewinnt, {} verlieren.", who(loses)),
-        (Lang::De, gains, loses) => format!("{} gewinnen, {} verlieren.", who(gains), who(loses)),
+        (Lang::De, _, 0) => format!("{}, niemand verliert.", gain()),
+        (Lang::De, 0, _) => format!("Niemand gewinnt, {}.", lose()),
+        (Lang::De, _, _) => format!("{}, {}.", gain(), lose()),
     }
 }
 
-/// What a change means for the members on the tier.
-pub fn effect(lang: Lang, effect: Effect) -> &'static str {
-    match (lang, effect) {
-        (Lang::En, Effect::Gain) => "gain",
-        (Lang::De, Effect::Gain) => "gewinnen",
-        (Lang::En, Effect::Lose) => "lose",
-        (Lang::De, Effect::Lose) => "verlieren",
-        (Lang::En, Effect::Same) => "no effect",
-        (Lang::De, Effect::Same) => "ohne Wirkung",
-    }
+/// “5 members gain”: what a change means for the members on the tier.
+pub fn members_who(lang: Lang, count: i64, effect: Effect) -> String {
+    let verb = match (lang, effect, count) {
+        (Lang::En, Effect::Gain, 1) => "gains",
+        (Lang::En, Effect::Gain, _) => "gain",
+        (Lang::En, Effect::Lose, 1) => "loses",
+        (Lang::En, Effect::Lose, _) => "lose",
+        (Lang::De, Effect::Gain, 1) => "gewinnt",
+        (Lang::De, Effect::Gain, _) => "gewinnen",
+        (Lang::De, Effect::Lose, 1) => "verliert",
+        (Lang::De, Effect::Lose, _) => "verlieren",
+        (Lang::En, Effect::Same, _) => return format!("{}, no effect", members(lang, count)),
+        (Lang::De, Effect::Same, _) => return format!("{}, ohne Wirkung", members(lang, count)),
+    };
+    format!("{} {verb}", members(lang, count))
 }

@@ -137,11 +137,11 @@ pub fn too_many_codes(lang: Lang, seconds: i64) -> String {
     }
 }
 
-/// The label of the resend button while it waits; `{}` stands for the seconds.
-pub fn send_another_in(lang: Lang) -> &'static str {
+/// The label of the resend button while it waits, before the seconds and after.
+pub fn send_another_in(lang: Lang) -> (&'static str, &'static str) {
     match lang {
-        Lang::En => "Send another code in {} s",
-        Lang::De => "Neuer Code in {} s",
+        Lang::En => ("Send another code in ", " s"),
+        Lang::De => ("Neuer Code in ", " s"),
     }
 }
 

@@ -12,8 +12,8 @@ pub fn ResendButton(
     seconds: i64,
     /// What the button says when it can be pressed.
     label: String,
-    /// What it says while it counts; `{}` stands for the seconds.
-    waiting: String,
+    /// What it says while it counts, before the seconds and after.
+    waiting: (String, String),
 ) -> impl IntoView {
     let left = RwSignal::new(0);
     let ready = RwSignal::new(false);
@@ -32,12 +32,12 @@ pub fn ResendButton(
     view! {
         <button
             type="submit" class="btn quiet"
-            disabled=move || left.get() > 0
+            disabled=move || { left.get() > 0 }
             data-ready=move || ready.get().then_some("true")
         >
             {move || match left.get() {
                 0 => label.clone(),
-                left => waiting.replace("{}", &left.to_string()),
+                left => [waiting.0.as_str(), &left.to_string(), &waiting.1].concat(),
             }}
         </button>
     }

@@ -60,13 +60,13 @@ impl Browser {
 
     /// Calls a server function, as an island would.
     pub async fn call(&mut self, path: &str, body: serde_json::Value) -> Page {
-        let request = self
+        let mut request = self
             .request(Method::POST, path)
             .header("sec-fetch-site", "same-origin")
             .header(header::CONTENT_TYPE, "application/json")
-            .header(header::ACCEPT, "application/json")
             .body(Body::from(body.to_string()))
             .unwrap();
+        request.headers_mut().insert(header::ACCEPT, "application/json".parse().unwrap());
         self.send(request).await
     }
 

@@ -38,14 +38,16 @@ on_both! {
             assert!(policy(&first).contains(&format!("'nonce-{nonce}'")));
             count += 1;
         }
-        assert_eq!(count, 1);
+        assert!(count > 0);
     }
 
     async fn pages_that_need_no_script_send_none(app: TestApp) {
         let mut browser = app.browser();
         for path in ["/login", "/admin/claim", "/nowhere"] {
             let page = browser.get(path).await;
-            assert!(!page.body.contains("<script") && !page.body.contains(".wasm"), "{path}");
+            assert!(!page.body.contains("<script") && !page.body.contains(".wasm"), "{path}: {}", page.body);
+            let policy = page.headers["content-security-policy"].to_str().unwrap();
+            assert!(policy.contains("script-src 'none'"), "{path}: {policy}");
         }
     }
 

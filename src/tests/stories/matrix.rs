@@ -138,8 +138,7 @@ on_both! {
         let stale = admin.call("/calls/commit_matrix", json!({ "changes": [{ "tier": "basic", "feature": "photos", "limit": 90, "version": wanted.version }], "reason": "" })).await;
         assert_eq!(stale.status, 409, "{}", stale.body);
         let stale: Value = serde_json::from_str(&stale.body).unwrap();
-        assert_eq!(stale["error"], "dialog");
-        let html = stale["html"].as_str().unwrap();
+        let html = stale["dialog"]["html"].as_str().unwrap();
         assert!(html.contains("data-theirs=\"80\"") && html.contains("root@example.com"), "{html}");
     }
 

@@ -1,0 +1,93 @@
+//! `store::activity`.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use vouchsafe::{
+    domain::ids::{ActivityId, UserId},
+    store::activity::{self, Activity, NewActivity},
+};
+
+use super::{Store, after, on_both};
+use crate::harness::beginning;
+
+impl Store {
+    async fn note(&self, user: Option<UserId>, action: &'static str, details: Value, now: DateTime<Utc>) -> ActivityId {
+        let id = self.id();
+        let line = NewActivity {
+            id,
+            user,
+            actor: "ann@example.com",
+            action,
+            details,
+            ip_address: Some("2001:db8::1"),
+            user_agent: Some("Firefox"),
+        };
+        let mut tx = self.begin().await;
+        activity::insert(&mut tx.conn(), &line, now).await.unwrap();
+        tx.commit().await.unwrap();
+        id
+    }
+}
+
+fn ids(lines: Vec<Activity>) -> Vec<ActivityId> {
+    lines.into_iter().map(|line| line.id).collect()
+}
+
+on_both! {
+    async fn a_line_is_found_as_written(store: Store) {
+        let ann = store.member("ann@example.com").await;
+        let details = json!({
+            "text": "Grüße \u{1F44B} \"quoted\" \\ ' ; --",
+            "number": 9_007_199_254_740_993_i64,
+            "nothing": null,
+            "nested": [{ "a": 1.5 }, [], true],
+        });
+        let id = store.note(Some(ann), "credit_granted", details.clone(), beginning()).await;
+        let found = activity::find(&mut store.reader().await.conn(), id).await.unwrap();
+        let expected = Activity {
+            id,
+            user_id: Some(ann),
+            actor: "ann@example.com".to_owned(),
+            action: "credit_granted".to_owned(),
+            details,
+            ip_address: Some("2001:db8::1".to_owned()),
+            created_at: beginning(),
+        };
+        assert_eq!(found, Some(expected));
+        assert_eq!(activity::find(&mut store.reader().await.conn(), store.id()).await.unwrap(), None);
+    }
+
+    async fn what_concerns_nobody_has_neither_member_nor_address(store: Store) {
+        let id = store.id();
+        let line = NewActivity {
+            id,
+            user: None,
+            actor: "system",
+            action: "purged",
+            details: json!({}),
+            ip_address: None,
+            user_agent: None,
+        };
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        activity::insert(conn, &line, beginning()).await.unwrap();
+        let found = activity::find(conn, id).await.unwrap().unwrap();
+        assert_eq!((found.user_id, found.ip_address, found.details), (None, None, json!({})));
+    }
+
+    async fn lines_are_listed_by_action_and_by_member_the_newest_first(store: Store) {
+        let (ann, bob) = (store.member("ann@example.com").await, store.member("bob@example.com").await);
+        let first = store.note(Some(ann), "login", json!({}), beginning()).await;
+        let second = store.note(Some(bob), "login", json!({}), after(1)).await;
+        let third = store.note(Some(ann), "logout", json!({}), after(2)).await;
+        let fourth = store.note(Some(ann), "login", json!({}), after(3)).await;
+        let mut reader = store.reader().await;
+        let conn = &mut reader.conn();
+        assert_eq!(ids(activity::list_by_action(conn, "login", 10).await.unwrap()), [fourth, second, first]);
+        assert_eq!(ids(activity::list_by_action(conn, "login", 2).await.unwrap()), [fourth, second]);
+        assert_eq!(ids(activity::list_by_action(conn, "log", 10).await.unwrap()), []);
+        assert_eq!(ids(activity::list_by_user(conn, ann, 10).await.unwrap()), [fourth, third, first]);
+        assert_eq!(ids(activity::list_by_user(conn, ann, 1).await.unwrap()), [fourth]);
+        assert_eq!(ids(activity::list_by_user(conn, store.id(), 10).await.unwrap()), []);
+    }
+}

@@ -1,0 +1,178 @@
+//! `store::jobs`.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use vouchsafe::{
+    domain::ids::JobId,
+    store::jobs::{self, ClaimedJob, QueueState, Work},
+};
+
+use super::{Store, after, on_both, won};
+use crate::harness::beginning;
+
+impl Store {
+    async fn job(&self, run_at: DateTime<Utc>) -> (JobId, Work) {
+        let (id, work) = (self.id_at(run_at), Work::SendMail { mail: self.id() });
+        let mut tx = self.begin().await;
+        jobs::insert(&mut tx.conn(), id, &work, run_at).await.unwrap();
+        tx.commit().await.unwrap();
+        (id, work)
+    }
+
+    async fn claim(&self, count: i64, now: DateTime<Utc>, leased_until: DateTime<Utc>) -> Vec<ClaimedJob> {
+        let mut tx = self.begin().await;
+        let claimed = jobs::claim(&mut tx.conn(), count, now, leased_until).await.unwrap();
+        tx.commit().await.unwrap();
+        claimed
+    }
+
+    async fn queue(&self) -> QueueState {
+        jobs::state(&mut self.reader().await.conn()).await.unwrap()
+    }
+}
+
+fn ids(jobs: &[ClaimedJob]) -> BTreeSet<JobId> {
+    jobs.iter().map(|job| job.id).collect()
+}
+
+on_both! {
+    async fn a_job_that_is_due_is_claimed_once(store: Store) {
+        let (id, work) = store.job(after(10)).await;
+        assert_eq!(store.texts("SELECT kind FROM jobs").await, [work.kind()]);
+        assert_eq!(store.queue().await, QueueState { waiting: 1, dead: 0 });
+        assert_eq!(store.claim(10, after(9), after(60)).await, []);
+        let claimed = store.claim(10, after(10), after(60)).await;
+        assert_eq!(claimed, [ClaimedJob { id, work: Ok(work), attempt: 1, fencing_token: 1 }]);
+        assert_eq!(store.claim(10, after(59), after(120)).await, []);
+        // In somebody's hands it still waits to be done.
+        assert_eq!(store.queue().await, QueueState { waiting: 1, dead: 0 });
+    }
+
+    async fn the_longest_waiting_are_claimed_first(store: Store) {
+        let (late, _) = store.job(after(3)).await;
+        let (early, _) = store.job(after(1)).await;
+        let (middle, _) = store.job(after(2)).await;
+        assert_eq!(ids(&store.claim(2, after(10), after(60)).await), BTreeSet::from([early, middle]));
+        assert_eq!(ids(&store.claim(2, after(10), after(60)).await), BTreeSet::from([late]));
+    }
+
+    async fn a_job_is_queued_with_what_causes_it_or_not_at_all(store: Store) {
+        let mut tx = store.begin().await;
+        let work = Work::SendMail { mail: store.id() };
+        jobs::insert(&mut tx.conn(), store.id(), &work, beginning()).await.unwrap();
+        drop(tx);
+        assert_eq!(store.claim(10, beginning(), after(60)).await, []);
+    }
+
+    async fn many_workers_at_once_never_get_the_same_job(store: Store) {
+        let mut queued = BTreeSet::new();
+        for number in 0..40 {
+            queued.insert(store.job(after(number)).await.0);
+        }
+        let claims = store.race(16, |_, mut tx| async move {
+            let claimed = jobs::claim(&mut tx.conn(), 4, after(100), after(200)).await.unwrap();
+            (tx, claimed)
+        });
+        let mut claimed: Vec<ClaimedJob> = claims.await.into_iter().flatten().collect();
+        // Whom the others' locks kept from a job finds it now.
+        claimed.extend(store.claim(100, after(100), after(200)).await);
+        assert_eq!(claimed.len(), 40);
+        assert_eq!(ids(&claimed), queued);
+        assert!(claimed.iter().all(|job| job.attempt == 1 && job.fencing_token == 1));
+    }
+
+    async fn many_workers_at_once_take_over_a_job_once(store: Store) {
+        let (id, _) = store.job(beginning()).await;
+        store.claim(1, beginning(), after(60)).await;
+        let claims = store.race(16, |_, mut tx| async move {
+            let claimed = jobs::claim(&mut tx.conn(), 4, after(60), after(120)).await.unwrap();
+            (tx, claimed)
+        });
+        let claimed: Vec<ClaimedJob> = claims.await.into_iter().flatten().collect();
+        assert_eq!(claimed.iter().map(|job| (job.id, job.attempt, job.fencing_token)).collect::<Vec<_>>(), [(id, 2, 2)]);
+    }
+
+    async fn who_lost_the_lease_is_refused(store: Store) {
+        let (id, _) = store.job(beginning()).await;
+        let first = store.claim(1, beginning(), after(60)).await[0].fencing_token;
+        assert_eq!(store.claim(1, after(59), after(120)).await, []);
+        let second = &store.claim(1, after(60), after(120)).await[0];
+        assert_eq!((second.id, second.attempt), (id, 2));
+        assert!(second.fencing_token > first);
+
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        assert!(!jobs::finish(conn, id, first, after(61)).await.unwrap());
+        assert!(!jobs::retry(conn, id, first, "late", after(61)).await.unwrap());
+        assert!(!jobs::give_up(conn, id, first, "late", after(61)).await.unwrap());
+        assert_eq!(jobs::state(conn).await.unwrap(), QueueState { waiting: 1, dead: 0 });
+        assert!(jobs::finish(conn, id, second.fencing_token, after(62)).await.unwrap());
+        assert_eq!(jobs::state(conn).await.unwrap(), QueueState { waiting: 0, dead: 0 });
+        // Done is done, also for who did it.
+        assert!(!jobs::finish(conn, id, second.fencing_token, after(63)).await.unwrap());
+        assert!(!jobs::retry(conn, id, second.fencing_token, "late", after(63)).await.unwrap());
+        assert!(!jobs::give_up(conn, id, second.fencing_token, "late", after(63)).await.unwrap());
+        assert_eq!(jobs::claim(conn, 1, after(1_000), after(2_000)).await.unwrap(), []);
+    }
+
+    async fn of_many_results_under_one_token_one_counts(store: Store) {
+        let (id, _) = store.job(beginning()).await;
+        let token = store.claim(1, beginning(), after(60)).await[0].fencing_token;
+        let results = store.race(12, move |_, mut tx| async move {
+            let finished = jobs::finish(&mut tx.conn(), id, token, after(1)).await.unwrap();
+            (tx, finished)
+        });
+        assert_eq!(won(&results.await), 1);
+    }
+
+    async fn a_job_put_back_comes_again_when_it_is_time(store: Store) {
+        let (id, work) = store.job(beginning()).await;
+        let token = store.claim(1, beginning(), after(60)).await[0].fencing_token;
+        let mut tx = store.begin().await;
+        assert!(jobs::retry(&mut tx.conn(), id, token, "the server was away", after(30)).await.unwrap());
+        tx.commit().await.unwrap();
+        assert_eq!(store.texts("SELECT last_error FROM jobs").await, ["the server was away"]);
+        assert_eq!(store.claim(1, after(29), after(90)).await, []);
+        // Before the lease would have ended: putting back gives it up.
+        let again = store.claim(1, after(30), after(90)).await;
+        assert_eq!(again, [ClaimedJob { id, work: Ok(work), attempt: 2, fencing_token: 2 }]);
+    }
+
+    async fn a_job_given_up_stays_to_be_seen_and_is_not_claimed(store: Store) {
+        let (id, _) = store.job(beginning()).await;
+        let token = store.claim(1, beginning(), after(60)).await[0].fencing_token;
+        let mut tx = store.begin().await;
+        assert!(jobs::give_up(&mut tx.conn(), id, token, "refused for good", after(1)).await.unwrap());
+        tx.commit().await.unwrap();
+        assert_eq!(store.queue().await, QueueState { waiting: 0, dead: 1 });
+        assert_eq!(store.claim(1, after(1_000), after(2_000)).await, []);
+        assert_eq!(store.texts("SELECT last_error FROM jobs").await, ["refused for good"]);
+    }
+
+    async fn work_that_cannot_be_read_is_handed_over_with_the_reason(store: Store) {
+        let (id, _) = store.job(beginning()).await;
+        store.execute(r#"UPDATE jobs SET kind = 'fly', payload = '{"kind":"fly","to":"the moon"}'"#).await;
+        let claimed = store.claim(1, beginning(), after(60)).await;
+        assert_eq!(claimed[0].id, id);
+        let problem = claimed[0].work.as_ref().unwrap_err();
+        assert!(problem.contains("fly"), "{problem}");
+    }
+
+    async fn done_jobs_are_forgotten_and_no_others(store: Store) {
+        for _ in 0..4 {
+            store.job(beginning()).await;
+        }
+        let claimed = store.claim(3, beginning(), after(60)).await;
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        for (job, finished_at) in claimed.iter().zip([after(1), after(2)]) {
+            assert!(jobs::finish(conn, job.id, job.fencing_token, finished_at).await.unwrap());
+        }
+        assert!(jobs::give_up(conn, claimed[2].id, claimed[2].fencing_token, "no", after(1)).await.unwrap());
+        assert_eq!(jobs::purge(conn, beginning()).await.unwrap(), 0);
+        assert_eq!(jobs::purge(conn, after(1)).await.unwrap(), 1);
+        assert_eq!(jobs::purge(conn, after(100)).await.unwrap(), 1);
+        assert_eq!(jobs::state(conn).await.unwrap(), QueueState { waiting: 1, dead: 1 });
+    }
+}

@@ -1,0 +1,200 @@
+//! `store::matrix`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use vouchsafe::{
+    domain::{
+        ids::{FeatureId, TierId},
+        limit::Limit,
+        matrix::MatrixCell,
+    },
+    store::{
+        Conn,
+        matrix::{self, MemberGroup},
+        users::{self, NewUser},
+    },
+};
+
+use super::{Store, after, email, execute, name, new_user, on_both, won};
+use crate::harness::beginning;
+
+fn cell(tier: &str, feature: &str, limit: Limit, version: i64) -> MatrixCell {
+    MatrixCell { tier: name(tier), feature: name(feature), limit, version }
+}
+
+fn photos_of_free() -> (TierId, FeatureId) {
+    (name("free"), name("photos"))
+}
+
+on_both! {
+    async fn tiers_and_features_stand_in_their_order(store: Store) {
+        store.execute(
+            "INSERT INTO tiers (id, name, price_monthly_cents, active, paid, sort_order, created_at, updated_at)
+            VALUES ('trial', 'Trial', 0, FALSE, FALSE, 0, '2026-01-01T00:00:00+00:00', '2026-01-01T00:00:00+00:00')",
+        ).await;
+        let mut reader = store.reader().await;
+        let conn = &mut reader.conn();
+        let tiers = matrix::tiers(conn).await.unwrap();
+        let names: Vec<&str> = tiers.iter().map(|tier| tier.name.as_str()).collect();
+        assert_eq!(names, ["Trial", "Free", "Basic", "Premium", "Self-Hosted"]);
+        assert_eq!((tiers[0].price_monthly_cents, tiers[0].active), (Some(0), false));
+        assert!(tiers.iter().all(|tier| tier.members == 0));
+        let mut standings = matrix::standings(conn).await.unwrap();
+        standings.sort_by_key(|standing| standing.sort_order);
+        let standings: Vec<_> =
+            standings.iter().map(|standing| (standing.id.as_str(), standing.sort_order, standing.paid)).collect();
+        assert_eq!(
+            standings,
+            [("trial", 0, false), ("free", 1, false), ("basic", 2, true), ("premium", 3, true), ("selfhosted", 4, true)]
+        );
+        let features = matrix::features(conn).await.unwrap();
+        assert_eq!((features[0].id.as_str(), features[6].id.as_str()), ("weight_entries", "ai_calls"));
+    }
+
+    async fn a_word_that_cannot_be_read_is_reported_with_its_column(store: Store) {
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        // The column has a check; a newer program may have widened it.
+        let widen = match conn {
+            Conn::Sqlite(_) => "PRAGMA ignore_check_constraints = ON",
+            Conn::Postgres(_) => "ALTER TABLE features DROP CONSTRAINT features_reset_period_check",
+        };
+        execute(conn, widen).await.unwrap();
+        execute(conn, "UPDATE features SET reset_period = 'fortnightly' WHERE id = 'photos'").await.unwrap();
+        let error = matrix::features(conn).await.unwrap_err();
+        assert!(error.to_string().starts_with("features.reset_period holds what cannot be read"), "{error}");
+    }
+
+    async fn members_are_grouped_by_what_gives_them_a_tier(store: Store) {
+        let premium: TierId = name("premium");
+        // Own tier, end of the trial, end of the credit, whether closed.
+        let members = [
+            (None, None, None, false),
+            (None, Some(after(1)), None, false),
+            (None, Some(after(1)), None, false),
+            (None, Some(beginning()), None, false),
+            (None, None, Some(after(1)), false),
+            (None, Some(after(1)), Some(after(1)), false),
+            (Some(&premium), None, Some(beginning()), false),
+            (Some(&premium), None, Some(after(1)), true),
+        ];
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        for (number, (tier, trial_ends_at, credit_until, closed)) in members.into_iter().enumerate() {
+            let (id, address) = (store.id(), email(&format!("member{number}@example.com")));
+            let new = new_user(id, &address);
+            let new = NewUser { tier: tier.unwrap_or(new.tier), trial_ends_at, ..new };
+            users::insert(conn, &new, beginning()).await.unwrap();
+            users::set_credit_until(conn, id, credit_until, beginning()).await.unwrap();
+            if closed {
+                users::disable(conn, id, beginning()).await.unwrap();
+            }
+        }
+        let groups: BTreeMap<(String, bool, bool), i64> = matrix::member_groups(conn, beginning())
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|MemberGroup { tier_id, on_trial, with_credit, members }| {
+                ((tier_id.to_string(), on_trial, with_credit), members)
+            })
+            .collect();
+        let free = |on_trial, with_credit| ("free".to_owned(), on_trial, with_credit);
+        let expected = [
+            (free(false, false), 2),
+            (free(true, false), 2),
+            (free(false, true), 1),
+            (free(true, true), 1),
+            (("premium".to_owned(), false, false), 1),
+        ];
+        assert_eq!(groups, BTreeMap::from(expected));
+    }
+
+    async fn a_cell_is_found_with_who_wrote_it(store: Store) {
+        let (tier, feature) = photos_of_free();
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        let (seeded, (by, _)) = matrix::find_cell(conn, &tier, &feature).await.unwrap().unwrap();
+        assert_eq!((seeded, by), (cell("free", "photos", Limit::At(5), 1), None));
+        let wanted = cell("free", "photos", Limit::Unlimited, 2);
+        assert!(matrix::update_cell(conn, &wanted, 1, "ann@example.com", after(1)).await.unwrap());
+        let found = matrix::find_cell(conn, &tier, &feature).await.unwrap();
+        assert_eq!(found, Some((wanted.clone(), (Some("ann@example.com".to_owned()), after(1)))));
+        let cells = matrix::cells(conn).await.unwrap();
+        assert_eq!(cells.len(), 44);
+        assert!(cells.contains(&wanted));
+        assert_eq!(matrix::find_cell(conn, &name("gone"), &feature).await.unwrap(), None);
+    }
+
+    async fn a_cell_is_changed_by_who_saw_what_stands_there(store: Store) {
+        let (tier, feature) = photos_of_free();
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        let six = cell("free", "photos", Limit::At(6), 2);
+        assert!(!matrix::insert_cell(conn, &six, "ann", after(1)).await.unwrap());
+        assert!(!matrix::update_cell(conn, &six, 0, "ann", after(1)).await.unwrap());
+        assert!(matrix::update_cell(conn, &six, 1, "ann", after(1)).await.unwrap());
+        // Version 1 is what the other had seen.
+        let seven = cell("free", "photos", Limit::At(7), 3);
+        assert!(!matrix::update_cell(conn, &seven, 1, "bob", after(2)).await.unwrap());
+        assert!(!matrix::delete_cell(conn, &tier, &feature, 1).await.unwrap());
+        assert_eq!(matrix::find_cell(conn, &tier, &feature).await.unwrap().unwrap().0, six);
+        assert!(matrix::delete_cell(conn, &tier, &feature, 2).await.unwrap());
+        assert!(!matrix::delete_cell(conn, &tier, &feature, 2).await.unwrap());
+        assert_eq!(matrix::find_cell(conn, &tier, &feature).await.unwrap(), None);
+        assert!(!matrix::update_cell(conn, &seven, 2, "bob", after(2)).await.unwrap());
+        assert!(matrix::insert_cell(conn, &seven, "bob", after(2)).await.unwrap());
+        assert_eq!(matrix::find_cell(conn, &tier, &feature).await.unwrap().unwrap().0, seven);
+        // Its neighbours were not touched.
+        assert_eq!(matrix::cells(conn).await.unwrap().iter().filter(|cell| cell.version == 1).count(), 43);
+    }
+
+    async fn of_many_who_saw_the_same_cell_one_changes_it(store: Store) {
+        let results = store.race(20, |number, mut tx| async move {
+            let wanted = cell("free", "photos", Limit::At(100), 2 + i64::try_from(number).unwrap());
+            let updated = matrix::update_cell(&mut tx.conn(), &wanted, 1, "ann", after(1)).await.unwrap();
+            (tx, updated)
+        });
+        assert_eq!(won(&results.await), 1);
+    }
+
+    async fn of_many_who_saw_an_empty_cell_one_fills_it(store: Store) {
+        let (tier, feature) = photos_of_free();
+        let mut tx = store.begin().await;
+        assert!(matrix::delete_cell(&mut tx.conn(), &tier, &feature, 1).await.unwrap());
+        tx.commit().await.unwrap();
+        let results = store.race(20, |number, mut tx| async move {
+            let wanted = cell("free", "photos", Limit::At(100), 2 + i64::try_from(number).unwrap());
+            let inserted = matrix::insert_cell(&mut tx.conn(), &wanted, "ann", after(1)).await.unwrap();
+            (tx, inserted)
+        });
+        assert_eq!(won(&results.await), 1);
+    }
+
+    async fn of_many_who_empty_the_same_cell_one_does(store: Store) {
+        let results = store.race(12, |_, mut tx| async move {
+            let (tier, feature) = photos_of_free();
+            let deleted = matrix::delete_cell(&mut tx.conn(), &tier, &feature, 1).await.unwrap();
+            (tx, deleted)
+        });
+        assert_eq!(won(&results.await), 1);
+    }
+
+    async fn whoever_changes_configuration_gets_a_version_of_their_own(store: Store) {
+        assert_eq!(matrix::version(&mut store.reader().await.conn()).await.unwrap(), 1);
+        let versions = store.race(30, |_, mut tx| async move {
+            let version = matrix::raise_version(&mut tx.conn()).await.unwrap();
+            (tx, version)
+        });
+        let versions: BTreeSet<i64> = versions.await.into_iter().collect();
+        assert_eq!(versions, (2..=31).collect());
+        assert_eq!(matrix::version(&mut store.reader().await.conn()).await.unwrap(), 31);
+    }
+
+    async fn a_change_that_did_not_happen_takes_its_version_back(store: Store) {
+        let mut tx = store.begin().await;
+        assert_eq!(matrix::raise_version(&mut tx.conn()).await.unwrap(), 2);
+        drop(tx);
+        let mut tx = store.begin().await;
+        assert_eq!(matrix::raise_version(&mut tx.conn()).await.unwrap(), 2);
+    }
+}

@@ -1,0 +1,534 @@
+//! `store::migrations`, and the migrations themselves: up, filled, down to nothing, up again.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+};
+
+use chrono::TimeDelta;
+use sqlx::AssertSqlSafe;
+use vouchsafe::{
+    domain::{
+        ids::{TierId, UserId},
+        lang::Lang,
+        letter::Letter,
+        limit::{Limit, LimitKind},
+        login::Allowance,
+        matrix::{MatrixCell, ResetPeriod},
+        referral::ReferralCode,
+    },
+    store::{
+        Conn, Db,
+        activity::{self, NewActivity},
+        credit::{self, CreditEntry},
+        jobs::{self, Work},
+        login,
+        mails::{self, QueuedMail},
+        matrix, migrations, rate_limits, referrals,
+        sessions::{self, Session},
+        settings,
+        users::{self, NewUser},
+    },
+};
+
+use super::{Store, after, email, name, new_user, on_both};
+use crate::harness::{Backend, beginning};
+
+/// What the database calls its own beside the tables of the program.
+const LEDGER: &str = "_sqlx_migrations";
+
+/// Returns the folder of one database's migrations.
+fn folder(db: &Db) -> PathBuf {
+    let name = match db {
+        Db::Sqlite { .. } => "sqlite",
+        Db::Postgres(_) => "postgres",
+    };
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("migrations").join(name)
+}
+
+fn file_names(folder: PathBuf) -> BTreeSet<String> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// Returns the steps of a file list: version and name, with `.up.sql` and `.down.sql` each.
+fn steps(files: &BTreeSet<String>) -> Vec<&str> {
+    files.iter().filter_map(|file| file.strip_suffix(".up.sql")).collect()
+}
+
+impl Store {
+    /// Lists the tables that the database has, by its own account.
+    async fn tables(&self) -> Vec<String> {
+        self.texts(match self.db {
+            Db::Sqlite { .. } => {
+                "SELECT name FROM sqlite_master
+                WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name <> '_sqlx_migrations'
+                ORDER BY name"
+            }
+            Db::Postgres(_) => {
+                "SELECT tablename::TEXT FROM pg_tables
+                WHERE schemaname = current_schema() AND tablename <> '_sqlx_migrations' ORDER BY tablename"
+            }
+        })
+        .await
+    }
+
+    /// Describes everything in the schema, so that two can be compared: tables with their
+    /// columns, indexes and constraints, and whatever else a migration may make.
+    async fn schema(&self) -> Vec<String> {
+        let statements: &[&str] = match self.db {
+            Db::Sqlite { .. } => &["SELECT type || ' ' || name || ' ' || COALESCE(sql, '') FROM sqlite_master"],
+            Db::Postgres(_) => &[
+                "SELECT 'relation ' || relkind::TEXT || ' ' || relname FROM pg_class
+                WHERE relnamespace = current_schema()::regnamespace",
+                "SELECT 'column ' || table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable || ' '
+                    || COALESCE(column_default, '')
+                FROM information_schema.columns WHERE table_schema = current_schema()",
+                "SELECT 'index ' || indexdef FROM pg_indexes WHERE schemaname = current_schema()",
+                "SELECT 'constraint ' || conrelid::regclass::TEXT || ' ' || conname || ' ' || pg_get_constraintdef(oid)
+                FROM pg_constraint WHERE connamespace = current_schema()::regnamespace",
+                "SELECT 'function ' || proname FROM pg_proc WHERE pronamespace = current_schema()::regnamespace",
+                "SELECT 'type ' || typname FROM pg_type WHERE typnamespace = current_schema()::regnamespace",
+                "SELECT 'trigger ' || tgname FROM pg_trigger WHERE NOT tgisinternal",
+            ],
+        };
+        let mut schema = Vec::new();
+        for statement in statements {
+            schema.extend(self.texts(statement).await);
+        }
+        schema.retain(|line| !line.contains(LEDGER));
+        schema.sort();
+        schema
+    }
+
+    /// Returns the versions that are applied.
+    async fn applied(&self) -> Vec<i64> {
+        let steps = migrations::status(&self.db).await.unwrap();
+        steps.into_iter().filter(|step| step.applied).map(|step| step.version).collect()
+    }
+
+    /// Returns the version of every step there is.
+    async fn versions(&self) -> Vec<i64> {
+        migrations::status(&self.db).await.unwrap().into_iter().map(|step| step.version).collect()
+    }
+
+    /// Puts rows into every table of the newest schema; `round` makes them differ from those of
+    /// other rounds. Whoever adds a table adds a row here.
+    async fn fill(&self, round: usize) {
+        let own = format!("own{round}");
+        let moment = "'2026-11-21T10:00:00+00:00'";
+        self.execute(&format!(
+            "INSERT INTO tiers (id, name, active, paid, sort_order, created_at, updated_at)
+            VALUES ('{own}', 'Own', TRUE, TRUE, 9, {moment}, {moment})"
+        ))
+        .await;
+        self.execute(&format!(
+            "INSERT INTO features (
+                id, name_en, name_de, category, limit_type, reset_period, active, sort_order, created_at, updated_at
+            )
+            VALUES ('{own}', 'Own', 'Eigenes', 'data', 'quota', 'yearly', TRUE, 99, {moment}, {moment})"
+        ))
+        .await;
+
+        let now = beginning();
+        let (inviter, friend): (UserId, UserId) = (self.id(), self.id());
+        let (address, friends) = (email(&format!("ann{round}@example.com")), email(&format!("bob{round}@example.com")));
+        let own_tier: TierId = name(&own);
+        let mut tx = self.begin().await;
+        let conn = &mut tx.conn();
+        matrix::raise_version(conn).await.unwrap();
+        for (tier, feature) in [(own.as_str(), "photos"), ("free", own.as_str())] {
+            let cell = MatrixCell { tier: name(tier), feature: name(feature), limit: Limit::At(1), version: 2 };
+            assert!(matrix::insert_cell(conn, &cell, address.as_str(), now).await.unwrap());
+        }
+        settings::set(conn, &own, "x", now).await.unwrap();
+        let member = NewUser { tier: &own_tier, ..new_user(inviter, &address) };
+        assert!(users::insert(conn, &member, now).await.unwrap());
+        let invited = NewUser { referred_by: Some(inviter), trial_ends_at: Some(now), ..new_user(friend, &friends) };
+        assert!(users::insert(conn, &invited, now).await.unwrap());
+        let letter = char::from(b'A' + u8::try_from(round).unwrap());
+        let code = ReferralCode::normalise(&format!("AAAABBB{letter}")).unwrap();
+        assert!(users::set_referral_code(conn, inviter, &code, now).await.unwrap());
+        users::count_login(conn, friend, now).await.unwrap();
+        assert!(referrals::insert(conn, self.id(), inviter, friend, now).await.unwrap());
+        let session = Session {
+            id: self.id(),
+            user_id: friend,
+            user_agent: "Firefox".to_owned(),
+            ip_address: "127.0.0.1".to_owned(),
+            created_at: now,
+            last_seen_at: now,
+        };
+        sessions::insert(conn, &session, own.as_bytes()).await.unwrap();
+        let entry = CreditEntry {
+            id: self.id(),
+            user_id: friend,
+            source: "admin".to_owned(),
+            source_key: own.clone(),
+            days: 45,
+            until_before: None,
+            until_after: Some(now),
+            note: None,
+            actor: "operator".to_owned(),
+            created_at: now,
+        };
+        assert!(credit::insert(conn, &entry).await.unwrap());
+        let line = NewActivity {
+            id: self.id(),
+            user: Some(friend),
+            actor: "operator",
+            action: "credit_granted",
+            details: serde_json::json!({ "days": 45 }),
+            ip_address: None,
+            user_agent: None,
+        };
+        activity::insert(conn, &line, now).await.unwrap();
+        let attempt = self.id();
+        login::insert_attempt(conn, attempt, &friends, Lang::En, false, now, after(600)).await.unwrap();
+        login::count_failure(conn, friends.key(), now).await.unwrap();
+        login::replace_admin_claim(conn, own.as_bytes(), now, after(600)).await.unwrap();
+        let allowance = Allowance { name: "login_address", count: 3, window: TimeDelta::minutes(15) };
+        rate_limits::count(conn, allowance, &own, now).await.unwrap();
+        let letter = Letter::LoginCode { attempt, send: 1 };
+        let mail = QueuedMail { id: self.id(), recipient: friends.as_str().to_owned(), lang: Lang::En, letter };
+        mails::insert(conn, &mail, now).await.unwrap();
+        jobs::insert(conn, self.id(), &Work::SendMail { mail: mail.id }, now).await.unwrap();
+        tx.commit().await.unwrap();
+
+        for table in self.tables().await {
+            assert!(self.count(&table).await > 0, "{table} is empty: give it a row in Store::fill");
+        }
+    }
+}
+
+/// Runs the text of a migration.
+async fn run_file(store: &Store, file: PathBuf) {
+    let sql = AssertSqlSafe(fs::read_to_string(&file).unwrap());
+    let mut tx = store.begin().await;
+    match tx.conn() {
+        Conn::Sqlite(c) => sqlx::raw_sql(sql).execute(c).await.map(drop),
+        Conn::Postgres(c) => sqlx::raw_sql(sql).execute(c).await.map(drop),
+    }
+    .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    tx.commit().await.unwrap();
+}
+
+/// Returns the schema after every step on the way up from nothing, by version.
+async fn schemas_on_the_way_up(backend: Backend) -> BTreeMap<i64, Vec<String>> {
+    let store = Store::empty(backend).await.unwrap();
+    let mut schemas = BTreeMap::from([(0, store.schema().await)]);
+    let folder = folder(&store.db);
+    for step in steps(&file_names(folder.clone())) {
+        run_file(&store, folder.join(format!("{step}.up.sql"))).await;
+        let version: i64 = step.split_once('_').unwrap().0.parse().unwrap();
+        schemas.insert(version, store.schema().await);
+    }
+    schemas
+}
+
+fn backend(db: &Db) -> Backend {
+    match db {
+        Db::Sqlite { .. } => Backend::Sqlite,
+        Db::Postgres(_) => Backend::Postgres,
+    }
+}
+
+on_both! {
+    async fn the_schema_goes_up_filled_down_to_nothing_and_up_again(store: Store) {
+        assert!(migrations::is_current(&store.db).await.unwrap());
+        let newest = store.schema().await;
+        store.fill(1).await;
+        migrations::down(&store.db, 0).await.unwrap();
+        assert_eq!(store.schema().await, [""; 0]);
+        assert_eq!(store.applied().await, [0; 0]);
+        assert!(!migrations::is_current(&store.db).await.unwrap());
+
+        migrations::up(&store.db).await.unwrap();
+        assert_eq!(store.schema().await, newest);
+        assert_eq!(store.applied().await, store.versions().await);
+        assert!(migrations::is_current(&store.db).await.unwrap());
+        store.fill(1).await;
+    }
+
+    async fn every_step_goes_down_filled_and_up_again(store: Store) {
+        let schemas = schemas_on_the_way_up(backend(&store.db)).await;
+        let versions = store.versions().await;
+        let newest = &schemas[versions.last().unwrap()];
+        for (round, (version, expected)) in schemas.iter().rev().enumerate() {
+            store.fill(round).await;
+            migrations::down(&store.db, *version).await.unwrap();
+            assert_eq!(store.schema().await, *expected, "down to {version}");
+            let applied: Vec<i64> = versions.iter().copied().filter(|applied| applied <= version).collect();
+            assert_eq!(store.applied().await, applied, "down to {version}");
+
+            migrations::up(&store.db).await.unwrap();
+            assert_eq!(store.schema().await, *newest, "up from {version}");
+            assert_eq!(store.applied().await, versions, "up from {version}");
+        }
+    }
+
+    async fn steps_taken_one_by_one_lead_to_nothing_and_back(store: Store) {
+        let schemas = schemas_on_the_way_up(backend(&store.db)).await;
+        store.fill(1).await;
+        for (version, expected) in schemas.iter().rev() {
+            migrations::down(&store.db, *version).await.unwrap();
+            assert_eq!(store.schema().await, *expected, "down to {version}");
+        }
+        migrations::up(&store.db).await.unwrap();
+        store.fill(1).await;
+    }
+
+    async fn what_is_there_already_is_left_alone(store: Store) {
+        store.fill(1).await;
+        let tables = store.tables().await;
+        assert!(tables.len() >= 17, "{tables:?}");
+        let mut counts = Vec::new();
+        for table in &tables {
+            counts.push(store.count(table).await);
+        }
+        migrations::up(&store.db).await.unwrap();
+        migrations::down(&store.db, *store.versions().await.last().unwrap()).await.unwrap();
+        for (table, count) in tables.iter().zip(counts) {
+            assert_eq!(store.count(table).await, count, "{table}");
+        }
+    }
+
+    async fn several_nodes_that_start_at_once_migrate_once(store: Store) {
+        migrations::down(&store.db, 0).await.unwrap();
+        let (one, two, three, four) = tokio::join!(
+            migrations::up(&store.db),
+            migrations::up(&store.db),
+            migrations::up(&store.db),
+            migrations::up(&store.db),
+        );
+        for node in [one, two, three, four] {
+            node.unwrap();
+        }
+        assert!(migrations::is_current(&store.db).await.unwrap());
+        assert_eq!(store.count("tier_limits").await, 44);
+    }
+
+    async fn a_tier_that_somebody_has_outlives_its_seed(store: Store) {
+        let ann = store.member("ann@example.com").await;
+        store.execute("UPDATE tiers SET name = 'For nothing' WHERE id = 'free'").await;
+        migrations::down(&store.db, 4).await.unwrap();
+        assert_eq!(store.texts("SELECT id FROM tiers").await, ["free"]);
+        assert_eq!(store.count("features").await, 0);
+        migrations::up(&store.db).await.unwrap();
+        let user = users::find(&mut store.reader().await.conn(), ann).await.unwrap().unwrap();
+        assert_eq!(user.tier.as_str(), "free");
+        assert_eq!(store.texts("SELECT name FROM tiers ORDER BY sort_order").await[0], "For nothing");
+        assert_eq!((store.count("tiers").await, store.count("tier_limits").await), (4, 44));
+    }
+
+    async fn seeds_overwrite_nothing(store: Store) {
+        migrations::down(&store.db, 4).await.unwrap();
+        let moment = "'2026-11-21T10:00:00+00:00'";
+        for sql in [
+            format!("INSERT INTO app_settings (key, value, updated_at) VALUES ('trial_duration_days', '30', {moment})"),
+            format!(
+                "INSERT INTO tiers (id, name, price_monthly_cents, active, paid, sort_order, created_at, updated_at)
+                VALUES ('basic', 'Ours', 1, FALSE, FALSE, 7, {moment}, {moment})"
+            ),
+            format!(
+                "INSERT INTO features (
+                    id, name_en, name_de, category, limit_type, reset_period, default_limit, active, sort_order,
+                    created_at, updated_at
+                )
+                VALUES ('photos', 'Pictures', 'Bilder', 'ours', 'quota', 'weekly', 3, FALSE, 8, {moment}, {moment})"
+            ),
+            format!(
+                "INSERT INTO tier_limits (tier_id, feature_id, limit_value, version, updated_by, updated_at)
+                VALUES ('basic', 'photos', 77, 9, 'ann', {moment})"
+            ),
+        ] {
+            assert_eq!(store.execute(&sql).await, 1);
+        }
+        migrations::up(&store.db).await.unwrap();
+
+        let mut reader = store.reader().await;
+        let conn = &mut reader.conn();
+        assert_eq!(settings::read(conn).await.unwrap().trial_duration_days, 30);
+        let tiers = matrix::tiers(conn).await.unwrap();
+        let basic = tiers.iter().find(|tier| tier.id.as_str() == "basic").unwrap();
+        assert_eq!((basic.name.as_str(), basic.price_monthly_cents, basic.active), ("Ours", Some(1), false));
+        let features = matrix::features(conn).await.unwrap();
+        let photos = features.iter().find(|feature| feature.id.as_str() == "photos").unwrap();
+        assert_eq!((photos.name_de.as_str(), photos.kind, photos.active), ("Bilder", LimitKind::Quota, false));
+        let (cell, (by, _)) = matrix::find_cell(conn, &basic.id, &photos.id).await.unwrap().unwrap();
+        assert_eq!((cell.limit, cell.version, by.as_deref()), (Limit::At(77), 9, Some("ann")));
+        // What was not there came.
+        assert_eq!((tiers.len(), features.len(), matrix::cells(conn).await.unwrap().len()), (4, 11, 44));
+    }
+
+    async fn the_catalogue_to_start_with_is_that_of_the_seed(store: Store) {
+        let settings = store.texts("SELECT key || '=' || value FROM app_settings ORDER BY key").await;
+        assert_eq!(
+            settings,
+            [
+                "post_trial_tier=free",
+                "require_email_verification=true",
+                "self_registration_enabled=true",
+                "trial_duration_days=14"
+            ]
+        );
+        let tiers = store.texts(
+            "SELECT id || '|' || name || '|' || description_de || '|'
+                || COALESCE(CAST(price_monthly_cents AS TEXT), '-') || '|'
+                || COALESCE(CAST(price_yearly_cents AS TEXT), '-') || '|'
+                || CASE WHEN active THEN 'active' ELSE 'inactive' END || '|'
+                || CASE WHEN paid THEN 'paid' ELSE 'unpaid' END || '|' || CAST(sort_order AS TEXT)
+            FROM tiers ORDER BY sort_order",
+        );
+        assert_eq!(
+            tiers.await,
+            [
+                "free|Free|Eingeschränkte Basis-Funktionen|-|-|active|unpaid|1",
+                "basic|Basic|Kernfunktionen ohne KI|499|4990|active|paid|2",
+                "premium|Premium|Alle Features inkl. KI und Connectoren|999|9990|active|paid|3",
+                "selfhosted|Self-Hosted|Unbegrenzt (für Heimserver)|-|-|inactive|paid|4",
+            ]
+        );
+
+        let (count, boolean) = (LimitKind::Count, LimitKind::Boolean);
+        let (never, monthly) = (ResetPeriod::Never, ResetPeriod::Monthly);
+        let (all, off, on) = (Limit::Unlimited, Limit::OFF, Limit::At(1));
+        let at = Limit::At;
+        // Name, category, kind, period, default, and the limits of free, basic, premium, selfhosted.
+        let expected = [
+            ("weight_entries", "Gewichtseinträge", "data", count, never, all, [at(30), all, all, all]),
+            ("circumference_entries", "Umfangs-Einträge", "data", count, never, all, [at(10), all, all, all]),
+            ("caliper_entries", "Caliper-Einträge", "data", count, never, all, [at(10), all, all, all]),
+            ("nutrition_entries", "Ernährungs-Einträge", "data", count, never, all, [at(30), all, all, all]),
+            ("activity_entries", "Aktivitäts-Einträge", "data", count, never, all, [at(30), all, all, all]),
+            ("photos", "Progress-Fotos", "data", count, never, all, [at(5), at(50), all, all]),
+            ("ai_calls", "KI-Analysen", "ai", count, monthly, off, [off, at(3), all, all]),
+            ("ai_pipeline", "KI-Pipeline", "ai", boolean, never, off, [off, off, on, on]),
+            ("export_csv", "CSV-Export", "export", boolean, never, off, [off, on, on, on]),
+            ("export_json", "JSON-Export", "export", boolean, never, off, [off, on, on, on]),
+            ("export_zip", "ZIP-Export", "export", boolean, never, off, [off, on, on, on]),
+        ];
+        let mut reader = store.reader().await;
+        let conn = &mut reader.conn();
+        let features = matrix::features(conn).await.unwrap();
+        let cells = matrix::cells(conn).await.unwrap();
+        assert_eq!((features.len(), cells.len()), (11, 44));
+        for (feature, expected) in features.iter().zip(expected) {
+            let found = (
+                feature.id.as_str(),
+                feature.name_de.as_str(),
+                feature.category.as_str(),
+                feature.kind,
+                feature.reset_period,
+                feature.default_limit,
+                ["free", "basic", "premium", "selfhosted"].map(|tier| {
+                    let cell = cells.iter().find(|cell| cell.tier.as_str() == tier && cell.feature == feature.id);
+                    cell.unwrap().limit
+                }),
+            );
+            assert_eq!(found, expected);
+            assert!(feature.active);
+        }
+        assert_eq!(matrix::version(conn).await.unwrap(), 1);
+    }
+
+    async fn the_catalogue_speaks_both_languages(store: Store) {
+        for (table, columns) in [
+            ("app_settings", &["description_en", "description_de"][..]),
+            ("tiers", &["name", "description_en", "description_de"]),
+            ("features", &["name_en", "name_de", "description_en", "description_de"]),
+        ] {
+            for column in columns {
+                let empty = store.texts(&format!("SELECT {column} FROM {table} WHERE TRIM({column}) = ''")).await;
+                assert!(empty.is_empty(), "{table}.{column}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_empty_database_has_no_step_and_may_be_asked() {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let Some(store) = Store::empty(backend).await else { continue };
+        let steps = migrations::status(&store.db).await.unwrap();
+        assert!(steps.iter().all(|step| !step.applied && !step.description.is_empty()), "{steps:?}");
+        assert!(steps.windows(2).all(|pair| pair[0].version < pair[1].version), "{steps:?}");
+        assert!(!migrations::is_current(&store.db).await.unwrap());
+        // To ask changes nothing.
+        assert_eq!(store.schema().await, [""; 0]);
+        migrations::down(&store.db, 0).await.unwrap();
+        migrations::up(&store.db).await.unwrap();
+        assert!(migrations::is_current(&store.db).await.unwrap());
+    }
+}
+
+#[test]
+fn both_databases_have_the_same_steps_and_each_step_goes_both_ways() {
+    let migrations = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let (sqlite, postgres) = (file_names(migrations.join("sqlite")), file_names(migrations.join("postgres")));
+    assert_eq!(sqlite, postgres);
+    let steps = steps(&sqlite);
+    assert!(steps.len() >= 5);
+    let expected: BTreeSet<String> =
+        steps.iter().flat_map(|step| [format!("{step}.up.sql"), format!("{step}.down.sql")]).collect();
+    assert_eq!(sqlite, expected);
+    for (number, step) in steps.iter().enumerate() {
+        assert!(step.starts_with(&format!("{:04}_", number + 1)), "{step} is not step {}", number + 1);
+    }
+}
+
+#[tokio::test]
+async fn both_databases_have_the_same_columns_references_and_indexes() {
+    let Some(postgres) = Store::new(Backend::Postgres).await else { return };
+    let sqlite = Store::new(Backend::Sqlite).await.unwrap();
+    assert_eq!(sqlite.tables().await, postgres.tables().await);
+
+    let columns_of_sqlite = sqlite.texts(
+        "SELECT t.name || '.' || c.name || ' ' || c.type || CASE WHEN c.\"notnull\" THEN ' NOT NULL' ELSE '' END
+        FROM sqlite_master AS t JOIN pragma_table_info(t.name) AS c
+        WHERE t.type = 'table' AND t.name <> '_sqlx_migrations'",
+    );
+    let columns_of_postgres = postgres.texts(
+        "SELECT table_name || '.' || column_name || ' ' || CASE data_type
+            WHEN 'bigint' THEN 'INTEGER' WHEN 'boolean' THEN 'BOOLEAN' WHEN 'text' THEN 'TEXT'
+            WHEN 'timestamp with time zone' THEN 'TEXT' WHEN 'jsonb' THEN 'TEXT'
+            WHEN 'uuid' THEN 'BLOB' WHEN 'bytea' THEN 'BLOB'
+            ELSE data_type || ', which SQLite has no word for'
+        END || CASE WHEN is_nullable = 'NO' THEN ' NOT NULL' ELSE '' END
+        FROM information_schema.columns
+        WHERE table_schema = current_schema() AND table_name <> '_sqlx_migrations'",
+    );
+    assert_eq!(sorted(columns_of_sqlite.await), sorted(columns_of_postgres.await));
+
+    let references_of_sqlite = sqlite.texts(
+        "SELECT t.name || '.' || r.\"from\" || ' to ' || r.\"table\" || ' ' || r.on_delete
+        FROM sqlite_master AS t JOIN pragma_foreign_key_list(t.name) AS r WHERE t.type = 'table'",
+    );
+    let references_of_postgres = postgres.texts(
+        "SELECT r.conrelid::regclass::TEXT || '.' || c.attname || ' to ' || r.confrelid::regclass::TEXT || ' '
+            || CASE r.confdeltype WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' WHEN 'a' THEN 'NO ACTION'
+                ELSE r.confdeltype::TEXT END
+        FROM pg_constraint AS r JOIN pg_attribute AS c ON c.attrelid = r.conrelid AND c.attnum = r.conkey[1]
+        WHERE r.contype = 'f' AND r.connamespace = current_schema()::regnamespace",
+    );
+    assert_eq!(sorted(references_of_sqlite.await), sorted(references_of_postgres.await));
+
+    let indexes_of_sqlite = sqlite.texts(
+        "SELECT i.name || ' on ' || i.tbl_name || CASE WHEN l.\"unique\" THEN ' unique' ELSE '' END
+        FROM sqlite_master AS i JOIN pragma_index_list(i.tbl_name) AS l ON l.name = i.name
+        WHERE i.type = 'index' AND l.origin = 'c'",
+    );
+    let indexes_of_postgres = postgres.texts(
+        "SELECT n.relname || ' on ' || i.indrelid::regclass::TEXT
+            || CASE WHEN i.indisunique THEN ' unique' ELSE '' END
+        FROM pg_index AS i JOIN pg_class AS n ON n.oid = i.indexrelid
+        WHERE n.relnamespace = current_schema()::regnamespace AND i.indrelid <> '_sqlx_migrations'::regclass
+            AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conindid = i.indexrelid)",
+    );
+    assert_eq!(sorted(indexes_of_sqlite.await), sorted(indexes_of_postgres.await));
+}
+
+fn sorted(mut lines: Vec<String>) -> Vec<String> {
+    lines.sort();
+    lines
+}

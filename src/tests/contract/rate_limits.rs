@@ -1,0 +1,89 @@
+//! `store::rate_limits`.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use vouchsafe::{
+    domain::login::Allowance,
+    store::rate_limits::{self, Counted},
+};
+
+use super::{Store, after, on_both};
+use crate::harness::beginning;
+
+const THREE_A_MINUTE: Allowance = Allowance { name: "three", count: 3, window: TimeDelta::minutes(1) };
+
+impl Store {
+    async fn ask(&self, allowance: Allowance, subject: &str, now: DateTime<Utc>) -> Counted {
+        let mut tx = self.begin().await;
+        let counted = rate_limits::count(&mut tx.conn(), allowance, subject, now).await.unwrap();
+        tx.commit().await.unwrap();
+        counted
+    }
+
+    /// Lets many ask for one subject at once. Returns how many passed, and what the others were told.
+    async fn ask_at_once(&self, asking: usize, now: DateTime<Utc>) -> (usize, Vec<Counted>) {
+        let answers = self.race(asking, move |_, mut tx| async move {
+            let counted = rate_limits::count(&mut tx.conn(), THREE_A_MINUTE, "ann", now).await.unwrap();
+            (tx, counted)
+        });
+        let (allowed, refused): (Vec<_>, Vec<_>) =
+            answers.await.into_iter().partition(|counted| *counted == Counted::Allowed);
+        (allowed.len(), refused)
+    }
+}
+
+on_both! {
+    async fn an_allowance_is_what_passes_in_its_window(store: Store) {
+        for seconds in [0, 10, 20] {
+            assert_eq!(store.ask(THREE_A_MINUTE, "ann", after(seconds)).await, Counted::Allowed);
+        }
+        // Counted from the first, and the refused do not put the end off.
+        for seconds in [20, 59] {
+            assert_eq!(store.ask(THREE_A_MINUTE, "ann", after(seconds)).await, Counted::RefusedUntil(after(60)));
+        }
+        for seconds in [60, 61, 62] {
+            assert_eq!(store.ask(THREE_A_MINUTE, "ann", after(seconds)).await, Counted::Allowed);
+        }
+        assert_eq!(store.ask(THREE_A_MINUTE, "ann", after(63)).await, Counted::RefusedUntil(after(120)));
+    }
+
+    async fn names_and_subjects_are_counted_apart(store: Store) {
+        let one_a_day = Allowance { name: "one", count: 1, window: TimeDelta::days(1) };
+        for subject in ["ann", "Ann", "ann ", ""] {
+            assert_eq!(store.ask(one_a_day, subject, beginning()).await, Counted::Allowed, "{subject:?}");
+            assert_eq!(store.ask(THREE_A_MINUTE, subject, beginning()).await, Counted::Allowed, "{subject:?}");
+        }
+        assert_ne!(store.ask(one_a_day, "ann", after(1)).await, Counted::Allowed);
+    }
+
+    async fn however_many_ask_at_once_no_more_than_the_allowance_pass(store: Store) {
+        let (allowed, refused) = store.ask_at_once(40, beginning()).await;
+        assert_eq!((allowed, refused), (3, vec![Counted::RefusedUntil(after(60)); 37]));
+    }
+
+    async fn however_many_ask_at_once_a_window_starts_again_once(store: Store) {
+        for _ in 0..5 {
+            store.ask(THREE_A_MINUTE, "ann", beginning()).await;
+        }
+        let (allowed, refused) = store.ask_at_once(40, after(60)).await;
+        assert_eq!((allowed, refused), (3, vec![Counted::RefusedUntil(after(120)); 37]));
+    }
+
+    async fn what_is_rolled_back_is_not_counted(store: Store) {
+        for _ in 0..5 {
+            let mut tx = store.begin().await;
+            let counted = rate_limits::count(&mut tx.conn(), THREE_A_MINUTE, "ann", beginning()).await.unwrap();
+            assert_eq!(counted, Counted::Allowed);
+        }
+        assert_eq!(store.count("rate_limits").await, 0);
+    }
+
+    async fn old_windows_are_forgotten(store: Store) {
+        store.ask(THREE_A_MINUTE, "ann", beginning()).await;
+        store.ask(THREE_A_MINUTE, "bob", after(1)).await;
+        let mut tx = store.begin().await;
+        assert_eq!(rate_limits::purge(&mut tx.conn(), after(-1)).await.unwrap(), 0);
+        assert_eq!(rate_limits::purge(&mut tx.conn(), beginning()).await.unwrap(), 1);
+        tx.commit().await.unwrap();
+        assert_eq!(store.texts("SELECT subject FROM rate_limits").await, ["bob"]);
+    }
+}

@@ -1,0 +1,275 @@
+//! `store::users`.
+
+use std::collections::BTreeSet;
+
+use chrono::TimeDelta;
+use vouchsafe::{
+    domain::{
+        email::EmailKey,
+        ids::{TierId, UserId},
+        lang::Lang,
+        referral::ReferralCode,
+        user::{Role, User},
+    },
+    store::users::{self, NewUser},
+};
+
+use super::{Store, after, email, name, new_user, on_both, won};
+use crate::harness::beginning;
+
+fn code(text: &str) -> ReferralCode {
+    ReferralCode::normalise(text).unwrap()
+}
+
+fn key(address: &str) -> EmailKey {
+    email(address).key().clone()
+}
+
+impl Store {
+    async fn user(&self, id: UserId) -> User {
+        users::find(&mut self.reader().await.conn(), id).await.unwrap().unwrap()
+    }
+}
+
+on_both! {
+    async fn a_new_member_is_found_as_written(store: Store) {
+        let inviter = store.member("inviter@example.com").await;
+        let id: UserId = store.id();
+        let address = email("Jörg@Bücher.example");
+        let premium: TierId = name("premium");
+        // To the microsecond: what comes back is what went in.
+        let now = beginning() + TimeDelta::microseconds(123_456);
+        let new = NewUser {
+            id,
+            email: &address,
+            role: Role::Admin,
+            lang: Lang::De,
+            tier: &premium,
+            trial_ends_at: Some(after(14)),
+            referred_by: Some(inviter),
+        };
+        let mut tx = store.begin().await;
+        assert!(users::insert(&mut tx.conn(), &new, now).await.unwrap());
+        tx.commit().await.unwrap();
+
+        let expected = User {
+            id,
+            email: "Jörg@Bücher.example".to_owned(),
+            role: Role::Admin,
+            lang: Lang::De,
+            tier: premium.clone(),
+            trial_ends_at: Some(after(14)),
+            credit_until: None,
+            referral_code: None,
+            disabled_at: None,
+            created_at: now,
+        };
+        assert_eq!(store.user(id).await, expected);
+        let mut reader = store.reader().await;
+        let conn = &mut reader.conn();
+        let found = users::find_by_email(conn, &key("JÖRG@xn--bcher-kva.example")).await.unwrap();
+        assert_eq!(found, Some(expected));
+        assert_eq!(users::find(conn, store.id()).await.unwrap(), None);
+        assert_eq!(users::find_by_email(conn, &key("nobody@example.com")).await.unwrap(), None);
+        drop(reader);
+        assert_eq!(store.texts("SELECT email FROM users WHERE referred_by_user_id IS NOT NULL").await.len(), 1);
+    }
+
+    async fn an_address_in_another_spelling_is_the_same_member(store: Store) {
+        let ann = store.member("ann@example.com").await;
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        assert!(!users::insert(conn, &new_user(store.id(), &email("ANN@Example.com")), after(1)).await.unwrap());
+        // The refusal leaves the transaction usable.
+        assert!(users::insert(conn, &new_user(store.id(), &email("bob@example.com")), after(1)).await.unwrap());
+        tx.commit().await.unwrap();
+        let found = users::find_by_email(&mut store.reader().await.conn(), &key("ann@example.com")).await.unwrap();
+        assert_eq!(found.map(|user| (user.id, user.email)), Some((ann, "ann@example.com".to_owned())));
+    }
+
+    async fn of_many_who_bring_one_address_at_once_one_becomes_a_member(store: Store) {
+        let ids: Vec<UserId> = (0..20).map(|_| store.id()).collect();
+        let results = store.race(20, move |number, mut tx| {
+            let id = ids[number];
+            async move {
+                let address = email("ann@example.com");
+                let inserted = users::insert(&mut tx.conn(), &new_user(id, &address), beginning()).await.unwrap();
+                (tx, inserted)
+            }
+        });
+        assert_eq!(won(&results.await), 1);
+        assert_eq!(store.count("users").await, 1);
+    }
+
+    async fn a_tier_that_does_not_exist_is_refused(store: Store) {
+        let (address, gone) = (email("ann@example.com"), name("gone"));
+        let new = NewUser { tier: &gone, ..new_user(store.id(), &address) };
+        let mut tx = store.begin().await;
+        let error = users::insert(&mut tx.conn(), &new, beginning()).await.unwrap_err();
+        assert!(!error.is_temporary(), "{error}");
+    }
+
+    async fn a_role_that_nobody_writes_is_reported_and_not_guessed(store: Store) {
+        let ann = store.member("ann@example.com").await;
+        store.execute("UPDATE users SET lang = 'tlh'").await;
+        let error = users::find(&mut store.reader().await.conn(), ann).await.unwrap_err();
+        assert!(error.to_string().starts_with("users.lang holds what cannot be read"), "{error}");
+    }
+
+    async fn members_are_listed_page_by_page_in_the_order_of_their_ids(store: Store) {
+        let mut ids = Vec::new();
+        for number in 0..5 {
+            ids.push(store.member(&format!("member{number}@example.com")).await);
+        }
+        ids.sort();
+        let mut reader = store.reader().await;
+        let conn = &mut reader.conn();
+        assert_eq!(users::count(conn).await.unwrap(), 5);
+        let (mut listed, mut last) = (Vec::new(), None);
+        loop {
+            let page = users::list(conn, last, 2).await.unwrap();
+            assert!(page.len() <= 2);
+            let Some(user) = page.last() else { break };
+            last = Some(user.id);
+            listed.extend(page.into_iter().map(|user| user.id));
+        }
+        assert_eq!(listed, ids);
+    }
+
+    async fn an_admin_who_may_not_sign_in_is_none(store: Store) {
+        let ann = store.member("ann@example.com").await;
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        assert!(!users::any_admin(conn).await.unwrap());
+        assert!(users::set_role(conn, ann, Role::Admin, after(1)).await.unwrap());
+        assert!(users::any_admin(conn).await.unwrap());
+        users::disable(conn, ann, after(2)).await.unwrap();
+        assert!(!users::any_admin(conn).await.unwrap());
+        users::enable(conn, ann, after(3)).await.unwrap();
+        users::set_role(conn, ann, Role::Member, after(4)).await.unwrap();
+        assert!(!users::any_admin(conn).await.unwrap());
+    }
+
+    async fn what_is_changed_is_told_by_the_answer(store: Store) {
+        let (ann, bob) = (store.member("ann@example.com").await, store.member("bob@example.com").await);
+        let nobody: UserId = store.id();
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        assert!(users::set_role(conn, ann, Role::Admin, after(1)).await.unwrap());
+        assert!(!users::set_role(conn, nobody, Role::Admin, after(1)).await.unwrap());
+        assert!(users::set_lang(conn, ann, Lang::De, after(2)).await.unwrap());
+        assert!(!users::set_lang(conn, nobody, Lang::De, after(2)).await.unwrap());
+        assert!(!users::enable(conn, ann, after(3)).await.unwrap());
+        assert!(users::disable(conn, ann, after(3)).await.unwrap());
+        assert!(!users::disable(conn, ann, after(4)).await.unwrap());
+        users::set_credit_until(conn, ann, Some(after(45)), after(5)).await.unwrap();
+        tx.commit().await.unwrap();
+
+        let user = store.user(ann).await;
+        assert_eq!((user.role, user.lang), (Role::Admin, Lang::De));
+        // The second closing did not move the first.
+        assert_eq!((user.disabled_at, user.credit_until), (Some(after(3)), Some(after(45))));
+        let other = store.user(bob).await;
+        assert_eq!((other.role, other.lang, other.disabled_at, other.credit_until), (Role::Member, Lang::En, None, None));
+
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        assert!(users::enable(conn, ann, after(6)).await.unwrap());
+        users::set_credit_until(conn, ann, None, after(6)).await.unwrap();
+        tx.commit().await.unwrap();
+        let user = store.user(ann).await;
+        assert_eq!((user.disabled_at, user.credit_until), (None, None));
+    }
+
+    async fn who_holds_a_member_loses_no_change_of_another(store: Store) {
+        let ann = store.member("ann@example.com").await;
+        store.race(20, move |_, mut tx| async move {
+            let conn = &mut tx.conn();
+            let user = users::lock(conn, ann).await.unwrap().unwrap();
+            let until = user.credit_until.unwrap_or(beginning()) + TimeDelta::days(1);
+            users::set_credit_until(conn, ann, Some(until), beginning()).await.unwrap();
+            (tx, ())
+        }).await;
+        assert_eq!(store.user(ann).await.credit_until, Some(beginning() + TimeDelta::days(20)));
+        let mut tx = store.begin().await;
+        assert_eq!(users::lock(&mut tx.conn(), store.id()).await.unwrap(), None);
+    }
+
+    async fn a_referral_code_is_given_once_and_found(store: Store) {
+        let ann = store.member("ann@example.com").await;
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        assert_eq!(users::find_by_referral_code(conn, &code("AAAABBBB")).await.unwrap(), None);
+        assert!(users::set_referral_code(conn, ann, &code("AAAABBBB"), after(1)).await.unwrap());
+        assert!(!users::set_referral_code(conn, ann, &code("CCCCDDDD"), after(2)).await.unwrap());
+        assert!(!users::set_referral_code(conn, store.id(), &code("CCCCDDDD"), after(2)).await.unwrap());
+        tx.commit().await.unwrap();
+        let found = users::find_by_referral_code(&mut store.reader().await.conn(), &code("AAAABBBB")).await.unwrap();
+        assert_eq!(found.map(|user| (user.id, user.referral_code)), Some((ann, Some(code("AAAABBBB")))));
+    }
+
+    async fn a_referral_code_that_is_taken_leaves_the_transaction_usable(store: Store) {
+        let (ann, bob) = (store.member("ann@example.com").await, store.member("bob@example.com").await);
+        let mut tx = store.begin().await;
+        assert!(users::set_referral_code(&mut tx.conn(), ann, &code("AAAABBBB"), after(1)).await.unwrap());
+        tx.commit().await.unwrap();
+
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        // What came before the collision stays, what comes after it happens.
+        assert!(users::set_lang(conn, bob, Lang::De, after(2)).await.unwrap());
+        assert!(!users::set_referral_code(conn, bob, &code("AAAABBBB"), after(2)).await.unwrap());
+        assert!(!users::set_referral_code(conn, bob, &code("AAAABBBB"), after(2)).await.unwrap());
+        assert!(users::set_referral_code(conn, bob, &code("CCCCDDDD"), after(2)).await.unwrap());
+        tx.commit().await.unwrap();
+        let bob = store.user(bob).await;
+        assert_eq!((bob.lang, bob.referral_code), (Lang::De, Some(code("CCCCDDDD"))));
+    }
+
+    async fn of_many_who_draw_one_code_at_once_one_gets_it(store: Store) {
+        let mut ids = Vec::new();
+        for number in 0..12 {
+            ids.push(store.member(&format!("member{number}@example.com")).await);
+        }
+        let results = store.race(12, move |number, mut tx| {
+            let id = ids[number];
+            async move {
+                let set = users::set_referral_code(&mut tx.conn(), id, &code("AAAABBBB"), after(1)).await.unwrap();
+                (tx, set)
+            }
+        });
+        assert_eq!(won(&results.await), 1);
+    }
+
+    async fn a_member_who_draws_many_codes_at_once_gets_one(store: Store) {
+        let ann = store.member("ann@example.com").await;
+        let results = store.race(12, move |number, mut tx| async move {
+            let drawn = code(&format!("AAAABBB{}", char::from(b'A' + u8::try_from(number % 8).unwrap())));
+            let set = users::set_referral_code(&mut tx.conn(), ann, &drawn, after(1)).await.unwrap();
+            (tx, set)
+        });
+        assert_eq!(won(&results.await), 1);
+        assert!(store.user(ann).await.referral_code.is_some());
+    }
+
+    async fn sign_ins_are_counted_however_many_come_at_once(store: Store) {
+        let (ann, bob) = (store.member("ann@example.com").await, store.member("bob@example.com").await);
+        assert_eq!(users::login_stats(&mut store.reader().await.conn(), ann).await.unwrap(), (0, None));
+        store.race(20, move |_, mut tx| async move {
+            users::count_login(&mut tx.conn(), ann, after(1)).await.unwrap();
+            (tx, ())
+        }).await;
+        let mut reader = store.reader().await;
+        let conn = &mut reader.conn();
+        assert_eq!(users::login_stats(conn, ann).await.unwrap(), (20, Some(after(1))));
+        assert_eq!(users::login_stats(conn, bob).await.unwrap(), (0, None));
+    }
+
+    async fn ids_of_members_differ_and_are_known_again(store: Store) {
+        let ids: BTreeSet<UserId> = (0..3).map(|_| store.id()).collect();
+        assert_eq!(ids.len(), 3);
+        let ann = store.member("ann@example.com").await;
+        assert_eq!(ann.to_string().parse(), Ok(ann));
+        assert_eq!(store.user(ann).await.id, ann);
+    }
+}
