@@ -20,7 +20,7 @@ use leptos::{config::errors::LeptosConfigError, prelude::provide_context};
 use tokio::sync::Notify;
 
 use crate::{
-    calls,
+    calls::{self, Unreadable},
     config::Config,
     pages,
     platform::{
