@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::{
-    cli::{CliError, OPERATOR, Outcome, address, say},
+    cli::{CliError, OPERATOR, address, say},
     domain::{credit::MOST_DAYS, lang::Lang, user::Role},
     platform::env::Env,
     services::{
@@ -37,7 +37,7 @@ fn short_text(text: &str) -> Result<String, String> {
 }
 
 impl GrantCredit {
-    pub(super) async fn run(self, env: &Env) -> Result<Outcome, CliError> {
+    pub(super) async fn run(self, env: &Env) -> Result<(), CliError> {
         let email = address(&self.email)?;
         let grant = Grant {
             email: &email,
@@ -49,11 +49,9 @@ impl GrantCredit {
         let granted = credits::grant(env, &grant).await?;
         let until = granted.until.format("%Y-%m-%d %H:%M UTC");
         if granted.is_new {
-            say(&format!("{}: {} day(s) of credit given, lasting until {until}", self.email, self.days))?;
-            Ok(Outcome::Done)
+            say(&format!("{}: {} day(s) of credit given, lasting until {until}", self.email, self.days))
         } else {
-            say(&format!("{}: this key was used before; credit lasts until {until}", self.email))?;
-            Ok(Outcome::NothingToDo)
+            say(&format!("{}: this key was used before; credit lasts until {until}", self.email))
         }
     }
 }
@@ -65,17 +63,13 @@ pub(super) struct RevokeCredit {
 }
 
 impl RevokeCredit {
-    pub(super) async fn run(self, env: &Env) -> Result<Outcome, CliError> {
+    pub(super) async fn run(self, env: &Env) -> Result<(), CliError> {
         match credits::revoke(env, &address(&self.email)?, OPERATOR).await? {
             Some(until) => {
                 let until = until.format("%Y-%m-%d %H:%M UTC");
-                say(&format!("{}: credit ended; it would have lasted until {until}", self.email))?;
-                Ok(Outcome::Done)
+                say(&format!("{}: credit ended; it would have lasted until {until}", self.email))
             }
-            None => {
-                say(&format!("{}: there is no credit to end", self.email))?;
-                Ok(Outcome::NothingToDo)
-            }
+            None => say(&format!("{}: there is no credit to end", self.email)),
         }
     }
 }
@@ -90,7 +84,7 @@ pub(super) struct ShowStatus {
 }
 
 impl ShowStatus {
-    pub(super) async fn run(self, env: &Env) -> Result<Outcome, CliError> {
+    pub(super) async fn run(self, env: &Env) -> Result<(), CliError> {
         let status = members::status(env, &address(&self.email)?).await?;
         if self.json {
             say(&serde_json::to_string_pretty(&status).map_err(std::io::Error::from)?)?;
@@ -99,7 +93,7 @@ impl ShowStatus {
                 say(&line)?;
             }
         }
-        Ok(Outcome::Done)
+        Ok(())
     }
 }
 

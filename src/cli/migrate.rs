@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use crate::{
-    cli::{CliError, Outcome, say},
+    cli::{CliError, say},
     store::{Db, migrations},
 };
 
@@ -25,7 +25,7 @@ pub(super) enum Migrate {
 }
 
 impl Migrate {
-    pub(super) async fn run(self, db: &Db) -> Result<Outcome, CliError> {
+    pub(super) async fn run(self, db: &Db) -> Result<(), CliError> {
         let before = migrations::status(db).await?;
         match self {
             Self::Status => {
@@ -33,7 +33,7 @@ impl Migrate {
                     let state = if step.applied { "applied" } else { "missing" };
                     say(&format!("{:04}  {state}  {}", step.version, step.description))?;
                 }
-                return Ok(Outcome::Done);
+                return Ok(());
             }
             Self::Up => migrations::up(db).await?,
             Self::Down { to, all } => {
@@ -42,21 +42,20 @@ impl Migrate {
                 let below_last = applied.next().unwrap_or(0);
                 if last.is_none() {
                     say("nothing is applied")?;
-                    return Ok(Outcome::NothingToDo);
+                    return Ok(());
                 }
                 migrations::down(db, if all { 0 } else { to.unwrap_or(below_last) }).await?;
             }
         }
         let after = migrations::status(db).await?;
-        let mut outcome = Outcome::NothingToDo;
-        for (was, is) in before.iter().zip(&after).filter(|(was, is)| was.applied != is.applied) {
-            outcome = Outcome::Done;
+        let changed: Vec<_> = before.iter().zip(&after).filter(|(was, is)| was.applied != is.applied).collect();
+        for (was, is) in &changed {
             let verb = if is.applied { "applied" } else { "took back" };
             say(&format!("{verb} {:04} {}", was.version, was.description))?;
         }
-        if outcome == Outcome::NothingToDo {
+        if changed.is_empty() {
             say("nothing to do")?;
         }
-        Ok(outcome)
+        Ok(())
     }
 }

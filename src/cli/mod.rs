@@ -28,7 +28,8 @@ use crate::{
     name = "vouchsafe",
     version,
     about,
-    after_help = "Exit codes: 0 done · 1 failed · 2 wrong usage or configuration · 3 no such member · 4 nothing to do.\n\
+    after_help = "Exit codes: 0 done · 1 failed · 2 wrong usage or configuration · 3 no such member.\n\
+                  What is done already is done: a script that runs twice ends with 0 twice.\n\
                   Configuration: Leptos.toml in this folder or --config FILE; the environment (VOUCHSAFE_…, DATABASE_URL) wins."
 )]
 struct Arguments {
@@ -84,13 +85,6 @@ enum CliError {
     Io(#[from] std::io::Error),
 }
 
-/// What a command leaves behind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    Done,
-    NothingToDo,
-}
-
 impl CliError {
     /// Returns the exit code, as `--help` documents it.
     fn exit_code(&self) -> u8 {
@@ -113,8 +107,7 @@ pub fn main() -> ExitCode {
         }
     };
     match runtime.block_on(run(arguments)) {
-        Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::NothingToDo) => ExitCode::from(4),
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("vouchsafe: {error}");
             ExitCode::from(error.exit_code())
@@ -122,7 +115,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: Arguments) -> Result<Outcome, CliError> {
+async fn run(arguments: Arguments) -> Result<(), CliError> {
     let config = Config::load(arguments.config.as_deref(), config::environment())?;
     telemetry::start(&config.log)?;
     match arguments.command {

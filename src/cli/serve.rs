@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use tokio::{net::TcpListener, signal, sync::watch};
 
 use crate::{
-    cli::{CliError, Outcome, say},
+    cli::{CliError, say},
     config::{Config, MailTransport},
     jobs::Runner,
     platform::{env::Env, listener, server},
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Serves until the process is told to stop, then lets requests and jobs under way finish.
-pub(super) async fn run(config: Config) -> Result<Outcome, CliError> {
+pub(super) async fn run(config: Config) -> Result<(), CliError> {
     let listen = config.server.listen;
     let env = server::open(config).await?;
     let router = server::router(env.clone())?;
@@ -43,7 +43,7 @@ pub(super) async fn run(config: Config) -> Result<Outcome, CliError> {
         tracing::error!(error = %error, "the job runner ended badly");
     }
     env.db.close().await;
-    Ok(Outcome::Done)
+    Ok(())
 }
 
 /// Tells what a newcomer needs: the address, the way in for the first admin, where mail is.

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
-    cli::{CliError, OPERATOR, Outcome, address, say},
+    cli::{CliError, OPERATOR, address, say},
     domain::user::Role,
     platform::env::Env,
     services::members,
@@ -34,7 +34,7 @@ pub(super) struct Who {
 }
 
 impl User {
-    pub(super) async fn run(self, env: &Env) -> Result<Outcome, CliError> {
+    pub(super) async fn run(self, env: &Env) -> Result<(), CliError> {
         let (email, changed, done, already) = match self {
             Self::List => return list(env).await,
             Self::Promote(Who { email }) => {
@@ -54,12 +54,11 @@ impl User {
                 (email, changed, "may sign in again", "is not disabled")
             }
         };
-        say(&format!("{email} {}", if changed { done } else { already }))?;
-        Ok(if changed { Outcome::Done } else { Outcome::NothingToDo })
+        say(&format!("{email} {}", if changed { done } else { already }))
     }
 }
 
-async fn list(env: &Env) -> Result<Outcome, CliError> {
+async fn list(env: &Env) -> Result<(), CliError> {
     let count = members::count(env).await?;
     // Drawn on stderr, and only on a terminal.
     let style = ProgressStyle::with_template("{bar:24} {pos}/{len} members").expect("a literal template");
@@ -78,5 +77,5 @@ async fn list(env: &Env) -> Result<Outcome, CliError> {
         progress.inc(page.len() as u64);
     }
     progress.finish_and_clear();
-    Ok(Outcome::Done)
+    Ok(())
 }

@@ -120,7 +120,13 @@ pub async fn render<V: IntoView + 'static>(
 fn Document(surroundings: Surroundings, children: Children) -> impl IntoView {
     let Surroundings { lang, title, product, width, section, role, path, style, font, icon, mailbox, scripts } =
         surroundings;
-    let scripts = scripts.map(|options| view! { <HydrationScripts options=options islands=true /> });
+    // The first writes something only while `cargo leptos watch` runs the program.
+    let scripts = scripts.map(|options| {
+        view! {
+            <AutoReload options=options.clone() />
+            <HydrationScripts options=options islands=true />
+        }
+    });
     let entry = move |this: Section, path: &'static str, text: &'static str| {
         view! { <a href=path aria-current=(section == Some(this)).then_some("page")>{text}</a> }
     };

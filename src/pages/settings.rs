@@ -112,10 +112,10 @@ pub struct LanguageForm {
 /// `POST /language`
 pub async fn set_language(State(site): State<Site>, visit: Visit, Form(form): Form<LanguageForm>) -> Response {
     let Ok(lang) = form.lang.parse::<Lang>() else { return StatusCode::UNPROCESSABLE_ENTITY.into_response() };
-    if let Some(identity) = &visit.identity {
-        if let Err(error) = members::set_lang(&site.env, identity.user.id, lang).await {
-            return failed(&error);
-        }
+    if let Some(identity) = &visit.identity
+        && let Err(error) = members::set_lang(&site.env, identity.user.id, lang).await
+    {
+        return failed(&error);
     }
     let back = safe_path(&form.back).unwrap_or_else(|| "/".to_owned());
     ([(header::SET_COOKIE, site.cookies.set_lang(lang))], Redirect::to(&back)).into_response()

@@ -19,10 +19,9 @@ pub fn CodeField(
         let field = event_target::<web_sys::HtmlInputElement>(&event);
         let typed: String = field.value().chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
         let is_complete = typed.len() == 6 && typed.bytes().all(|byte| byte.is_ascii_digit());
-        if is_complete && !long && !submitted.get_untracked() {
-            if let Some(form) = field.form() {
-                submitted.set(form.request_submit().is_ok());
-            }
+        let may_submit = is_complete && !long && !submitted.get_untracked();
+        if let (true, Some(form)) = (may_submit, field.form()) {
+            submitted.set(form.request_submit().is_ok());
         }
     };
     view! {

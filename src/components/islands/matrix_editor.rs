@@ -271,11 +271,10 @@ impl Editor {
             event.prevent_default();
             self.close();
         }
-        if let Ok(Some(link)) = target.closest("a[data-pick]") {
-            if let Some(tier) = link.get_attribute("data-pick") {
-                event.prevent_default();
-                self.pick_tier(&tier);
-            }
+        let picked = target.closest("a[data-pick]").ok().flatten().and_then(|link| link.get_attribute("data-pick"));
+        if let Some(tier) = picked {
+            event.prevent_default();
+            self.pick_tier(&tier);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Journeys through public doors.
 
+mod command_line;
 mod credit;
 mod first_admin;
 mod mail;
