@@ -7,14 +7,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::json;
-use subtle::ConstantTimeEq;
 
 use crate::{
     api::Problem,
     domain::access::PaidStatus,
     platform::{
         caller::{Refused, Site, Visit, failed},
-        guard::bearer_token,
+        guard::{bearer_token, bears},
     },
     services::{access, sessions::Identity},
 };
@@ -37,11 +36,10 @@ impl FromRequestParts<Site> for Paid {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Response> {
-        if let Some(token) = bearer_token(&parts.headers) {
+        if bearer_token(&parts.headers).is_some() {
             let expected = site.env.config.security.admin_token.as_ref();
-            let is_admin =
-                expected.is_some_and(|expected| bool::from(expected.expose().as_bytes().ct_eq(token.as_bytes())));
-            return if is_admin { Ok(Self::Operator) } else { Err(unauthorized()) };
+            let is_operator = expected.is_some_and(|expected| bears(&parts.headers, expected));
+            return if is_operator { Ok(Self::Operator) } else { Err(unauthorized()) };
         }
         let visit = match Visit::from_request_parts(parts, site).await {
             Ok(visit) => visit,

@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::{
     cli::{CliError, OPERATOR, address, say},
-    domain::{credit::MOST_DAYS, lang::Lang, user::Role},
+    domain::{access::PaidStatus, credit::MOST_DAYS, lang::Lang, user::Role},
     platform::env::Env,
     services::{
         credits::{self, Grant},
@@ -99,11 +99,8 @@ impl ShowStatus {
 
 fn human(status: &MemberStatus) -> Vec<String> {
     let paid = if status.paid.active { "yes" } else { "no" };
-    let source = words::source(Lang::En, status.paid.source);
-    let mut access = format!("{} · {source}", status.paid.tier);
-    if let (Some(days), Some(until)) = (status.paid.days_remaining, status.paid.expires_at) {
-        access.push_str(&format!(" · {days} day(s) remaining (expires {})", until.format("%Y-%m-%d")));
-    }
+    let PaidStatus { source, days_remaining, expires_at, .. } = status.paid;
+    let access = words::access_line(Lang::En, &status.tier, source, days_remaining, expires_at);
     let mut lines = vec![
         format!("member     {}", status.email),
         format!("id         {}", status.id),

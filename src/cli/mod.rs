@@ -89,7 +89,11 @@ impl CliError {
     /// Returns the exit code, as `--help` documents it.
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Address(..) | Self::Credit(CreditError::BadDays) => 2,
+            Self::Config(_)
+            | Self::Jobs(_)
+            | Self::Start(StartError::NoSecret)
+            | Self::Address(..)
+            | Self::Credit(CreditError::BadDays) => 2,
             Self::Member(MemberError::NoSuchMember) | Self::Credit(CreditError::NoSuchMember) => 3,
             _ => 1,
         }

@@ -1,4 +1,5 @@
-//! Forgets what is over, so that tables do not grow with time.
+//! Forgets what is over. Kept are the audit log, jobs that were given up, and wrong codes in a row:
+//! somebody may still want to know.
 
 use chrono::TimeDelta;
 

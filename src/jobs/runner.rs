@@ -82,18 +82,24 @@ impl Runner {
                     false
                 }
             };
-            if did_something {
-                continue;
-            }
+            let pause = async {
+                // After work there may be more; without, somebody calls or something falls due.
+                if !did_something {
+                    tokio::select! {
+                        () = self.env.work.notified() => {}
+                        () = tokio::time::sleep(POLL) => {}
+                    }
+                }
+            };
             tokio::select! {
+                biased;
                 () = &mut shutdown => return,
-                () = self.env.work.notified() => {}
-                () = tokio::time::sleep(POLL) => {}
+                () = pause => {}
             }
         }
     }
 
-    /// Does every job that is due, and returns how many there were. For tests and `worker --once`.
+    /// Does every job that is due, and returns how many there were.
     pub async fn run_until_idle(&self) -> Result<usize, StoreError> {
         let mut done = 0;
         loop {

@@ -157,7 +157,10 @@ impl Shown {
             .all()
             .iter()
             .filter(|access| access.tier.paid || access.expires_at.is_some())
-            .map(|access| words::access_line(lang, &view.user.tier, access, view.now))
+            .map(|access| {
+                let days = access.days_remaining(view.now);
+                words::access_line(lang, &view.user.tier, access.source, days, access.expires_at)
+            })
             .collect();
         let browsers = view
             .sessions
@@ -292,7 +295,7 @@ fn session_row(lang: Lang, browser: Browser) -> impl IntoView {
                     <LocalTime
                         datetime=browser.last_seen_at.to_rfc3339()
                         text=words::long_time(lang, browser.last_seen_at)
-                        lang=lang.tag().to_owned()
+                        lang=words::date_locale(lang).to_owned()
                     />
                 </small>
             </div>

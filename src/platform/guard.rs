@@ -11,13 +11,14 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
+use subtle::ConstantTimeEq;
 use tower_http::{catch_panic::CatchPanicLayer, timeout::DeadlineBody};
 use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
-    config::{Config, ServerConfig},
-    platform::{clock::Clock, headers, observability, random::Random},
+    config::{Config, Secret, ServerConfig},
+    platform::{clock::Clock, headers, keys::hash_token, observability, random::Random},
 };
 
 /// The most bytes of a form, which is the limit of every body unless its route sets another.
@@ -149,6 +150,13 @@ pub fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+/// Returns whether a request bears that token.
+pub fn bears(headers: &HeaderMap, token: &Secret) -> bool {
+    // Hashes are equally long, so that not even the length of the token shows in the time.
+    let same = |given: &str| hash_token(given.as_bytes()).ct_eq(&hash_token(token.expose().as_bytes()));
+    bearer_token(headers).is_some_and(|given| same(given).into())
 }
 
 #[cfg(test)]

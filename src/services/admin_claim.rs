@@ -76,6 +76,8 @@ pub async fn redeem(env: &Env, token: &str, email: &EmailAddress, origin: &Origi
     let is_new = users::insert(conn, &new, now).await?;
     let user = users::find_by_email(conn, email.key()).await?.ok_or(StoreError::Missing("users"))?;
     users::set_role(conn, user.id, Role::Admin, now).await?;
+    // An admin's sessions live shorter, and nobody becomes one by a browser left open somewhere.
+    crate::store::sessions::delete_all(conn, user.id).await?;
     users::enable(conn, user.id, now).await?;
     users::count_login(conn, user.id, now).await?;
     let address = origin.address.to_string();

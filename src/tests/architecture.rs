@@ -24,7 +24,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("jobs", &["domain", "services", "store", "mail", "platform::env", "config"]),
     ("components", &["domain", "words"]),
     ("components::islands", &["domain", "words", "calls"]),
-    // What both sides compile. The bodies, which only the server has, are in IN_BODIES.
+    // The signatures, which both sides compile; the bodies are in IN_BODIES.
     ("calls", &["domain"]),
     ("api", &["domain", "services", "platform::caller", "platform::guard"]),
     (
@@ -48,7 +48,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("platform::env", &["config", "store::db"]),
     ("platform::observability", &["config", "store::migrations"]),
     ("platform::cookies", &["domain", "services"]),
-    ("platform::caller", &["domain", "services", "calls", "store::StoreError"]),
+    ("platform::caller", &["domain", "services", "calls", "components", "words", "store::StoreError"]),
     // These two assemble.
     ("platform::server", EVERYTHING),
     ("cli", EVERYTHING),
@@ -59,7 +59,9 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 const EVERYTHING: &[&str] = &["*"];
 
 /// What the bodies of functions may know beside what their module may.
-const IN_BODIES: &[(&str, &[&str])] = &[("calls", &["services", "platform::caller"])];
+///
+/// Those of calls run on the server, and answer in words and markup.
+const IN_BODIES: &[(&str, &[&str])] = &[("calls", &["services", "platform::caller", "components", "words"])];
 
 /// Doors in walls that are to be closed again: a module and the one name that it may know. An
 /// entry that nobody needs any more fails a test.
@@ -106,7 +108,7 @@ const RESERVED: &[Reserved] = &[
         only_in: &["calls/", "components/", "pages/", "platform/", "cli/"],
         why: "rules, statements and journeys know no pages",
     },
-    Reserved { names: &["lettre::"], only_in: &["mail/"], why: "mail is the only one who sends mail" },
+    Reserved { names: &["lettre::"], only_in: &["mail/", "config/mail.rs"], why: "only mail sends mail" },
     Reserved { names: &["clap::", "indicatif::"], only_in: &["cli/"], why: "the command line is one room" },
     Reserved {
         names: &["std::fs", "std::net::Tcp", "tokio::", "web_sys::", "js_sys::"],
@@ -142,16 +144,8 @@ const EMPTY_NAMES: [&str; 10] =
     ["util", "utils", "helper", "helpers", "manager", "managers", "core", "common", "misc", "shared"];
 
 /// Texts by which a database would tell its own time, or write it in its own way.
-const TIMES_OF_THE_DATABASE: [&str; 8] = [
-    "CURRENT_TIMESTAMP",
-    "CURRENT_DATE",
-    "CURRENT_TIME",
-    "NOW()",
-    "DATETIME(",
-    "STRFTIME(",
-    "CLOCK_TIMESTAMP",
-    "GEN_RANDOM_UUID",
-];
+const TIMES_OF_THE_DATABASE: [&str; 7] =
+    ["CURRENT_TIMESTAMP", "CURRENT_DATE", "NOW()", "DATETIME(", "STRFTIME(", "CLOCK_TIMESTAMP", "GEN_RANDOM_UUID"];
 
 // The checks: each takes a path under src and the text of the file, and returns what is wrong.
 
@@ -163,13 +157,14 @@ fn walls(path: &str, text: &str) -> Vec<String> {
         return vec![format!("src/{path}:1: nothing says whom {module} may know; add the room to MAY_KNOW")];
     };
     let in_bodies = lookup(IN_BODIES, &module).unwrap_or_default();
+    let bodies = bodies(&code);
     let mut breaches = Vec::new();
     for (offset, known) in paths(&code, if module == "main" { "vouchsafe" } else { "crate" }) {
-        let is_body = depth(&code[..offset]) > 0;
-        let fits = |allowed: &&str| *allowed == "*" || is_within(&known, allowed);
+        let is_body = depth(&bodies[..offset]) > 0;
+        let fits = |list: &[&str]| list.iter().any(|allowed| *allowed == "*" || is_within(&known, allowed));
         let is_allowed = known.split("::").next() == module.split("::").next()
-            || may_know.iter().any(|allowed| fits(allowed))
-            || is_body && in_bodies.iter().any(|allowed| fits(allowed))
+            || fits(may_know)
+            || is_body && fits(in_bodies)
             || FOR_NOW.contains(&(module.as_str(), known.as_str()));
         if !is_allowed {
             let line = line(&code, offset);
@@ -214,13 +209,16 @@ fn reserved(path: &str, text: &str) -> Vec<String> {
 
 /// Returns the gates by features that are not where all gates are.
 fn gates(path: &str, text: &str) -> Vec<String> {
-    let code = code(text, Strings::Keep);
+    let (code, kept) = (code(text, Strings::Blank), code(text, Strings::Keep));
     let mut breaches = Vec::new();
-    for (offset, _) in code.match_indices("feature =").chain(code.match_indices("feature=")) {
-        let attribute =
-            code[..offset].rfind('#').map_or("", |start| code[start..].split_inclusive(']').next().unwrap());
-        let is_door = path == "lib.rs" && attribute.starts_with("#[cfg(");
-        let is_derive = FILES_WITH_SQLX_DERIVES.contains(&path) && attribute == SQLX_DERIVE;
+    for offset in ["cfg(", "cfg_attr(", "cfg!("].iter().flat_map(|gate| mentions(&code, gate)) {
+        let length = code[offset..].find(['\n', ';', '{']).unwrap_or(code.len() - offset);
+        let gate = offset..offset + length;
+        if mentions(&code[gate.clone()], "feature").next().is_none() {
+            continue;
+        }
+        let is_door = path == "lib.rs" && code[gate.clone()].starts_with("cfg(");
+        let is_derive = FILES_WITH_SQLX_DERIVES.contains(&path) && format!("#[{}", &kept[gate]) == SQLX_DERIVE;
         if !is_door && !is_derive {
             let line = line(&code, offset);
             breaches.push(format!("src/{path}:{line}: gates by features are in lib.rs, one for each room"));
@@ -449,7 +447,7 @@ fn mentions<'a>(code: &'a str, name: &'a str) -> impl Iterator<Item = usize> + '
     code.match_indices(name).map(|(offset, _)| offset).filter(move |offset| {
         let is_whole = |c: char| !is_part_of_name(c);
         let before = code[..*offset].chars().next_back().is_none_or(is_whole) || name.starts_with('.');
-        let ends_open = name.ends_with("::") || name.ends_with(')') || name.ends_with("Tcp");
+        let ends_open = name.ends_with([':', '(', ')']) || name.ends_with("Tcp");
         let after = ends_open || code[offset + name.len()..].chars().next().is_none_or(is_whole);
         // `crate::config::leptos::` is ours, `::leptos::` and `use leptos::` are not.
         before && after && !code[..*offset].trim_end_matches("::").ends_with("crate")
@@ -460,12 +458,18 @@ fn is_part_of_name(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Returns how many braces are open; those of imports close where they opened.
+/// Returns the code without the braces of imports: those that are left hold bodies.
+fn bodies(code: &str) -> String {
+    let mut left = code.to_owned();
+    for start in mentions(code, "use").filter(|start| code[start + 3..].starts_with(char::is_whitespace)) {
+        let end = code[start..].find(';').map_or(code.len(), |length| start + length);
+        left.replace_range(start..end, &" ".repeat(end - start));
+    }
+    left
+}
+
+/// Returns how many braces are open.
 fn depth(code: &str) -> usize {
-    let body = code.rfind(';').map_or(0, |end| end + 1);
-    let is_import = |statement: &str| statement.trim_start().trim_start_matches("pub ").starts_with("use ");
-    let last = code[body..].rfind(['{', '}']).map_or("", |_| &code[body..]);
-    let code = if is_import(last) { &code[..body] } else { code };
     code.matches('{').count().saturating_sub(code.matches('}').count())
 }
 
@@ -566,7 +570,11 @@ fn sees(breaches: Vec<String>, expected: &[&str]) {
 
 #[test]
 fn a_wall_is_seen_however_it_is_crossed() {
-    let imports = "//! crate::pages\n\nuse crate::{\n    domain::{ids, lang::Lang as Tongue},\n    services::{login, sessions::{self, *}},\n};";
+    let imports = "//! crate::pages\n\n\
+        use crate::{\n\
+            domain::{ids, lang::Lang as Tongue},\n\
+            services::{login, sessions::{self, *}},\n\
+        };";
     sees(
         walls("store/users.rs", imports),
         &[
@@ -633,7 +641,11 @@ fn every_room_has_its_walls() {
 
 #[test]
 fn bodies_of_calls_know_more_than_their_signatures() {
-    let body = "use crate::{\n    domain::ids,\n};\n\npub async fn call() -> Result<(), E> {\n    use crate::{platform::caller, services::matrix};\n    crate::services::matrix::preview()\n}\n";
+    let body = "use crate::{\n    domain::ids,\n};\n\n\
+        pub async fn call() -> Result<(), E> {\n\
+            use crate::{platform::caller, services::matrix};\n\
+            crate::services::matrix::preview()\n\
+        }\n";
     sees(walls("calls/matrix.rs", body), &[]);
     sees(
         walls("calls/matrix.rs", "fn call() { crate::store::users::find() }"),

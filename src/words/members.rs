@@ -1,7 +1,9 @@
 //! Words of the pages for members: signing in and settings.
 
+use chrono::{DateTime, Utc};
+
 use crate::{
-    domain::{access::Access, access::Source, email::EmailError, ids::TierId, lang::Lang, login::CodeError},
+    domain::{access::Source, email::EmailError, ids::TierId, lang::Lang, login::CodeError},
     words::phrases,
 };
 
@@ -163,9 +165,15 @@ pub fn source(lang: Lang, source: Source) -> &'static str {
 
 /// One line about one source of access: `free · credit · 45 day(s) remaining (expires
 /// 2027-01-05)`, the member's own tier first.
-pub fn access_line(lang: Lang, own: &TierId, access: &Access, now: chrono::DateTime<chrono::Utc>) -> String {
-    let source = source(lang, access.source);
-    let (Some(days), Some(until)) = (access.days_remaining(now), access.expires_at) else {
+pub fn access_line(
+    lang: Lang,
+    own: &TierId,
+    from: Source,
+    days_remaining: Option<i64>,
+    expires_at: Option<DateTime<Utc>>,
+) -> String {
+    let source = source(lang, from);
+    let (Some(days), Some(until)) = (days_remaining, expires_at) else {
         return format!("{own} · {source}");
     };
     let until = until.format("%Y-%m-%d");

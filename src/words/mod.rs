@@ -98,6 +98,14 @@ pub fn long_time(lang: Lang, time: chrono::DateTime<chrono::Utc>) -> String {
     format!("{}, {:02}:{:02} UTC", long_date(lang, time.date_naive()), time.hour(), time.minute())
 }
 
+/// Returns the BCP 47 tag by which a browser writes dates as [`long_date`] does.
+pub fn date_locale(lang: Lang) -> &'static str {
+    match lang {
+        Lang::En => "en-GB",
+        Lang::De => "de",
+    }
+}
+
 /// Returns a number with its thousands grouped: 1,204 or 1.204.
 pub fn number(lang: Lang, number: i64) -> String {
     let digits = number.unsigned_abs().to_string();

@@ -10,7 +10,7 @@ pub fn LocalTime(
     datetime: String,
     /// How the server writes it.
     text: String,
-    /// The BCP 47 tag of the page's language.
+    /// The BCP 47 tag by which the browser writes dates.
     lang: String,
 ) -> impl IntoView {
     let shown = RwSignal::new(text);

@@ -81,14 +81,14 @@ pub fn MatrixEditor(
             on:focusout=move |event| editor.focus_out(&event)
         >
             {children()}
-            <div class="review" role="region" aria-label=words::review_title(lang) hidden=move || !has_edits()>
-                <span aria-live="polite">
-                    <b>{move || words::changes(lang, editor.edits.read().len())}</b>
-                </span>
-                <button type="button" class="btn" on:click=move |_| editor.discard()>{words::discard(lang)}</button>
-                <button type="button" class="btn main" on:click=move |_| editor.ask()>{words::review_action(lang)}</button>
+            <div class="tray">
+                <p class="err status" role="alert">{move || editor.problem.get()}</p>
+                <div class="review" role="region" aria-label=words::review_title(lang) hidden=move || !has_edits()>
+                    <b aria-live="polite">{move || words::changes(lang, editor.edits.read().len())}</b>
+                    <button type="button" class="btn" on:click=move |_| editor.discard()>{words::discard(lang)}</button>
+                    <button type="button" class="btn main" on:click=move |_| editor.ask()>{words::review_action(lang)}</button>
+                </div>
             </div>
-            <p class="err status" role="alert">{move || editor.problem.get()}</p>
             <dialog
                 node_ref=editor.dialog class="sheet" aria-labelledby="review-title"
                 on:submit=move |event| editor.submit(&event)

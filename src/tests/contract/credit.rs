@@ -5,7 +5,7 @@ use vouchsafe::{
     store::credit::{self, CreditEntry},
 };
 
-use super::{Store, after, on_both, won};
+use super::{ROUNDS, Store, after, on_both, won};
 use crate::harness::beginning;
 
 impl Store {
@@ -67,15 +67,17 @@ on_both! {
 
     async fn of_many_who_write_the_same_entry_at_once_one_does(store: Store) {
         let ann = store.member("ann@example.com").await;
-        let entries: Vec<CreditEntry> = (0..20).map(|_| store.entry(ann, "key")).collect();
-        let results = store.race(20, move |number, mut tx| {
-            let entry = entries[number].clone();
-            async move {
-                let inserted = credit::insert(&mut tx.conn(), &entry).await.unwrap();
-                (tx, inserted)
-            }
-        });
-        assert_eq!(won(&results.await), 1);
-        assert_eq!(store.count("credit_entries").await, 1);
+        for round in 1..=ROUNDS {
+            let entries: Vec<CreditEntry> = (0..20).map(|_| store.entry(ann, &format!("key {round}"))).collect();
+            let results = store.race(20, move |number, mut tx| {
+                let entry = entries[number].clone();
+                async move {
+                    let inserted = credit::insert(&mut tx.conn(), &entry).await.unwrap();
+                    (tx, inserted)
+                }
+            });
+            assert_eq!(won(&results.await), 1);
+            assert_eq!(store.count("credit_entries").await, round);
+        }
     }
 }

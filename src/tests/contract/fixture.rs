@@ -57,6 +57,9 @@ pub(super) use on_both;
 /// has two more connections.
 const OPEN_AT_START: usize = 6;
 
+/// How often a race is run: one alone may happen to go well.
+pub const ROUNDS: i64 = 5;
+
 /// A database under test, with ids that nobody else has.
 pub struct Store {
     pub db: Db,

@@ -15,7 +15,7 @@ use vouchsafe::{
     },
 };
 
-use super::{Store, after, email, execute, name, new_user, on_both, won};
+use super::{ROUNDS, Store, after, email, execute, name, new_user, on_both, won};
 use crate::harness::beginning;
 
 fn cell(tier: &str, feature: &str, limit: Limit, version: i64) -> MatrixCell {
@@ -149,34 +149,45 @@ on_both! {
     }
 
     async fn of_many_who_saw_the_same_cell_one_changes_it(store: Store) {
-        let results = store.race(20, |number, mut tx| async move {
-            let wanted = cell("free", "photos", Limit::At(100), 2 + i64::try_from(number).unwrap());
-            let updated = matrix::update_cell(&mut tx.conn(), &wanted, 1, "ann", after(1)).await.unwrap();
-            (tx, updated)
-        });
-        assert_eq!(won(&results.await), 1);
+        for _ in 0..ROUNDS {
+            let (tier, feature) = photos_of_free();
+            let (found, _) = matrix::find_cell(&mut store.reader().await.conn(), &tier, &feature).await.unwrap().unwrap();
+            let seen = found.version;
+            let results = store.race(20, move |number, mut tx| async move {
+                let version = seen + 1 + i64::try_from(number).unwrap();
+                let wanted = cell("free", "photos", Limit::At(100), version);
+                let updated = matrix::update_cell(&mut tx.conn(), &wanted, seen, "ann", after(1)).await.unwrap();
+                (tx, updated)
+            });
+            assert_eq!(won(&results.await), 1);
+        }
     }
 
     async fn of_many_who_saw_an_empty_cell_one_fills_it(store: Store) {
-        let (tier, feature) = photos_of_free();
-        let mut tx = store.begin().await;
-        assert!(matrix::delete_cell(&mut tx.conn(), &tier, &feature, 1).await.unwrap());
-        tx.commit().await.unwrap();
-        let results = store.race(20, |number, mut tx| async move {
-            let wanted = cell("free", "photos", Limit::At(100), 2 + i64::try_from(number).unwrap());
-            let inserted = matrix::insert_cell(&mut tx.conn(), &wanted, "ann", after(1)).await.unwrap();
-            (tx, inserted)
-        });
-        assert_eq!(won(&results.await), 1);
+        for _ in 0..ROUNDS {
+            store.execute("DELETE FROM tier_limits WHERE tier_id = 'free' AND feature_id = 'photos'").await;
+            let results = store.race(20, |number, mut tx| async move {
+                let wanted = cell("free", "photos", Limit::At(100), 2 + i64::try_from(number).unwrap());
+                let inserted = matrix::insert_cell(&mut tx.conn(), &wanted, "ann", after(1)).await.unwrap();
+                (tx, inserted)
+            });
+            assert_eq!(won(&results.await), 1);
+        }
     }
 
     async fn of_many_who_empty_the_same_cell_one_does(store: Store) {
-        let results = store.race(12, |_, mut tx| async move {
-            let (tier, feature) = photos_of_free();
-            let deleted = matrix::delete_cell(&mut tx.conn(), &tier, &feature, 1).await.unwrap();
-            (tx, deleted)
-        });
-        assert_eq!(won(&results.await), 1);
+        for version in 1..=ROUNDS {
+            let results = store.race(12, move |_, mut tx| async move {
+                let (tier, feature) = photos_of_free();
+                let deleted = matrix::delete_cell(&mut tx.conn(), &tier, &feature, version).await.unwrap();
+                (tx, deleted)
+            });
+            assert_eq!(won(&results.await), 1);
+            let mut tx = store.begin().await;
+            let again = cell("free", "photos", Limit::OFF, version + 1);
+            assert!(matrix::insert_cell(&mut tx.conn(), &again, "ann", after(1)).await.unwrap());
+            tx.commit().await.unwrap();
+        }
     }
 
     async fn whoever_changes_configuration_gets_a_version_of_their_own(store: Store) {

@@ -21,7 +21,7 @@ mod users;
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use fixture::{Store, after, email, execute, name, new_user, on_both, won};
+use fixture::{ROUNDS, Store, after, email, execute, name, new_user, on_both, won};
 
 /// Lists the asynchronous functions that a file offers.
 fn offered(code: &str) -> Vec<&str> {

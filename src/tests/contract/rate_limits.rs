@@ -6,7 +6,7 @@ use vouchsafe::{
     store::rate_limits::{self, Counted},
 };
 
-use super::{Store, after, on_both};
+use super::{ROUNDS, Store, after, on_both};
 use crate::harness::beginning;
 
 const THREE_A_MINUTE: Allowance = Allowance { name: "three", count: 3, window: TimeDelta::minutes(1) };
@@ -62,7 +62,7 @@ on_both! {
 
     async fn however_many_ask_at_once_a_window_starts_again_once(store: Store) {
         store.ask(THREE_A_MINUTE, "ann", beginning()).await;
-        for window in 1..=5 {
+        for window in 1..=2 * ROUNDS {
             let (allowed, refused) = store.ask_at_once(20, after(window * 60)).await;
             let until = Counted::RefusedUntil(after(window * 60 + 60));
             assert_eq!((allowed, refused), (3, vec![until; 17]), "window {window}");

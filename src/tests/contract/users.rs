@@ -14,7 +14,7 @@ use vouchsafe::{
     store::users::{self, NewUser},
 };
 
-use super::{Store, after, email, name, new_user, on_both, won};
+use super::{ROUNDS, Store, after, email, name, new_user, on_both, won};
 use crate::harness::beginning;
 
 fn code(text: &str) -> ReferralCode {
@@ -88,17 +88,19 @@ on_both! {
     }
 
     async fn of_many_who_bring_one_address_at_once_one_becomes_a_member(store: Store) {
-        let ids: Vec<UserId> = (0..20).map(|_| store.id()).collect();
-        let results = store.race(20, move |number, mut tx| {
-            let id = ids[number];
-            async move {
-                let address = email("ann@example.com");
-                let inserted = users::insert(&mut tx.conn(), &new_user(id, &address), beginning()).await.unwrap();
-                (tx, inserted)
-            }
-        });
-        assert_eq!(won(&results.await), 1);
-        assert_eq!(store.count("users").await, 1);
+        for round in 1..=ROUNDS {
+            let address = email(&format!("ann{round}@example.com"));
+            let ids: Vec<UserId> = (0..20).map(|_| store.id()).collect();
+            let results = store.race(20, move |number, mut tx| {
+                let (id, address) = (ids[number], address.clone());
+                async move {
+                    let inserted = users::insert(&mut tx.conn(), &new_user(id, &address), beginning()).await.unwrap();
+                    (tx, inserted)
+                }
+            });
+            assert_eq!(won(&results.await), 1);
+            assert_eq!(store.count("users").await, round);
+        }
     }
 
     async fn a_tier_that_does_not_exist_is_refused(store: Store) {

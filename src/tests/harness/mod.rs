@@ -25,23 +25,20 @@ pub use database::{Backend, TestDb};
 macro_rules! on_both {
     ($($(#[$meta:meta])* async fn $name:ident($app:ident: TestApp) $body:block)+) => {$(
         $(#[$meta])*
+        async fn $name($app: $crate::harness::TestApp) $body
+
         mod $name {
-            #[allow(unused_imports, reason = "a test may need none of its neighbours")]
-            use super::*;
-
-            async fn story($app: $crate::harness::TestApp) $body
-
             #[tokio::test]
             async fn sqlite() {
                 if let Some(app) = $crate::harness::TestApp::new($crate::harness::Backend::Sqlite).await {
-                    story(app).await;
+                    super::$name(app).await;
                 }
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn postgres() {
                 if let Some(app) = $crate::harness::TestApp::new($crate::harness::Backend::Postgres).await {
-                    story(app).await;
+                    super::$name(app).await;
                 }
             }
         }

@@ -132,10 +132,7 @@ fn credit_is_given_shown_and_ended() {
 
     let (code, out, _) = place.run(&["show-status", "ann@example.com"]);
     assert_eq!(code, 0);
-    assert!(
-        out.contains("paid       yes") && out.contains("premium · credit · 45 day(s) remaining (expires "),
-        "{out}"
-    );
+    assert!(out.contains("paid       yes") && out.contains("free · credit · 45 day(s) remaining (expires "), "{out}");
     let (_, out, _) = place.run(&["show-status", "ann@example.com", "--json"]);
     let status: Value = serde_json::from_str(&out).unwrap();
     for field in ["id", "email", "role", "tier", "paid", "credit_until", "referral_code", "referrals"] {

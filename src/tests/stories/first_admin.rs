@@ -42,6 +42,16 @@ on_both! {
         assert_eq!(browser.get("/admin/claim").await.status, 410);
     }
 
+    async fn a_member_who_becomes_the_admin_is_signed_out_elsewhere(app: TestApp) {
+        let mut elsewhere = app.signed_in("ann@example.com").await;
+        let link = admin_claim::issue(&app.env).await.unwrap().unwrap();
+        let token = link.split_once('=').unwrap().1.to_owned();
+        let mut here = app.browser();
+        here.post("/admin/claim", &[("token", &token), ("email", "ann@example.com")]).await;
+        assert_eq!(here.get("/admin/matrix").await.status, 200);
+        assert_eq!(elsewhere.get("/settings").await.status, 303);
+    }
+
     async fn two_who_hold_the_link_make_one_admin(app: TestApp) {
         let link = admin_claim::issue(&app.env).await.unwrap().unwrap();
         let token = link.split_once('=').unwrap().1.to_owned();

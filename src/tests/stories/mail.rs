@@ -83,6 +83,16 @@ async fn a_mail_server_that_is_down_loses_nothing_on_postgres() {
 }
 
 on_both! {
+    async fn a_worker_that_is_told_to_stop_finishes_one_batch_and_stops(app: TestApp) {
+        for nth in 0..10 {
+            app.browser().post("/login", &[("email", &format!("member{nth}@example.com"))]).await;
+        }
+        app.runner.run(std::future::ready(())).await;
+        let mut reader = app.env.db.reader().await.unwrap();
+        let state = jobs::state(&mut reader.conn()).await.unwrap();
+        assert_eq!(state.waiting, 2, "a batch is eight");
+    }
+
     async fn a_code_that_is_void_by_now_is_not_sent(app: TestApp) {
         app.browser().post("/login", &[("email", "ann@example.com")]).await;
         app.env.clock.advance(TimeDelta::minutes(10));
