@@ -1,7 +1,7 @@
 import { expect, test } from "../support/test.ts";
 
 test.describe("the first admin", () => {
-  test.use({ fresh: true });
+  test.use({ settings: {} });
 
   test("comes in by the link that the program prints, and nobody after them", async ({
     visitor,

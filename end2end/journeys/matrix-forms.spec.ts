@@ -3,7 +3,7 @@
 import { expect, test } from "../support/test.ts";
 import type { Visitor } from "../support/visitor.ts";
 
-test.use({ fresh: true });
+test.use({ settings: {} });
 
 /** Opens a row for editing, types a limit and goes on to the review. */
 async function review({ page }: Visitor, feature: string, tier: string, limit: string): Promise<void> {

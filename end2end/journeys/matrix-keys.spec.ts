@@ -5,7 +5,7 @@ import type { Locator, Page } from "@playwright/test";
 import { expect, test } from "../support/test.ts";
 import type { Visitor } from "../support/visitor.ts";
 
-test.use({ fresh: true });
+test.use({ settings: {} });
 
 /** Presses Tab until something has the focus. */
 async function tabTo(page: Page, target: Locator): Promise<void> {
@@ -120,11 +120,13 @@ test("nobody leaves pending edits by accident", { tag: "@alive" }, async ({ visi
   await visitor.claimAdmin("root@example.com");
   await visitor.openMatrix();
   await visitor.type("free", "photos", "8");
-  const asked = page.waitForEvent("dialog");
-  await page.getByRole("link", { name: "Settings" }).click({ noWaitAfter: true });
-  const question = await asked;
-  expect(question.type()).toBe("beforeunload");
-  await question.dismiss();
+  const asked = page.waitForEvent("dialog").then(async (question) => {
+    await question.dismiss();
+    return question.type();
+  });
+  // The click is not over before the question is answered.
+  await page.getByRole("link", { name: "Settings" }).click();
+  expect(await asked).toBe("beforeunload");
   await expect(visitor.cell("free", "photos")).toHaveText("5 → 8");
 });
 

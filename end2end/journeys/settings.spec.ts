@@ -69,3 +69,13 @@ test("a German browser is answered in German, and its reader may prefer English"
   await anna.signIn(address("anna"));
   await expect(anna.page.getByRole("heading", { level: 1 })).toHaveText("Settings");
 });
+
+test("the language can be changed on the answer to a form as well", async ({ visitor, page, faults, address }) => {
+  faults.expect(429, "/verify/resend");
+  await visitor.askForCode(address("ann"));
+  // Where the page is alive the button waits for the minute to pass.
+  await page.locator("form[action='/verify/resend']").evaluate((form: HTMLFormElement) => form.submit());
+  await expect(page).toHaveURL("/verify/resend");
+  await visitor.speak("de");
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText("Sehen Sie in Ihre E-Mails");
+});

@@ -3,13 +3,15 @@
 
 import type { BrowserContext } from "@playwright/test";
 
+import type { Islands } from "./test.ts";
+
 export class Faults {
   readonly found: string[] = [];
   readonly #expected = new Set<string>();
-  readonly #wasmIsBlocked: boolean;
+  readonly #islands: Islands;
 
-  constructor(wasmIsBlocked: boolean) {
-    this.#wasmIsBlocked = wasmIsBlocked;
+  constructor(islands: Islands) {
+    this.#islands = islands;
   }
 
   /** Says that a path will answer with an error in this test. */
@@ -31,19 +33,24 @@ export class Faults {
     });
     context.on("console", (message) => {
       const isComplaint = message.type() === "error" || message.type() === "warning";
+      const text = message.text();
       // Answers with an error are judged above.
-      const isAnswer = message.text().startsWith("Failed to load resource: the server responded");
-      if (isComplaint && !isAnswer && !this.#isBlocked(message.location().url)) {
-        this.found.push(`${message.type()}: ${message.text()}`);
+      const isAnswer = text.startsWith("Failed to load resource: the server responded");
+      // Nobody uses the wasm file while it is kept away.
+      const isUnused = this.#islands !== "alive" && text.includes(".wasm was preloaded using link preload but not used");
+      if (isComplaint && !isAnswer && !isUnused && !this.#isBlocked(message.location().url)) {
+        this.found.push(`${message.type()}: ${text}`);
       }
     });
     context.on("weberror", (error) => {
       const { message } = error.error();
-      if (!(this.#wasmIsBlocked && message.includes("Failed to fetch"))) this.found.push(message);
+      if (!(this.#islands === "blocked" && message.includes("Failed to fetch"))) this.found.push(message);
     });
   }
 
+  /** Whether the test itself keeps this from loading; a browser without JavaScript gives up scripts as it meets them. */
   #isBlocked(url: string): boolean {
-    return this.#wasmIsBlocked && url.endsWith(".wasm");
+    const blocked = { alive: undefined, late: undefined, blocked: ".wasm", off: ".js" }[this.#islands];
+    return blocked !== undefined && url.endsWith(blocked);
   }
 }

@@ -16,8 +16,8 @@ const DELAY = 3_000;
 
 export interface ProjectOptions {
   islands: Islands;
-  /** Whether each test has a program of its own, on an empty database. */
-  fresh: boolean;
+  /** With settings, each test has a program of its own, on an empty database; otherwise they share one. */
+  settings: Record<string, string> | null;
 }
 
 interface Fixtures extends ProjectOptions {
@@ -39,7 +39,7 @@ let counted = 0;
 
 export const test = base.extend<Fixtures, WorkerFixtures>({
   islands: ["alive", { option: true }],
-  fresh: [false, { option: true }],
+  settings: [null, { option: true }],
 
   sharedProgram: [
     async ({}, use) => {
@@ -50,9 +50,9 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
     { scope: "worker" },
   ],
 
-  program: async ({ fresh, sharedProgram }, use) => {
-    if (!fresh) return use(sharedProgram);
-    const program = await Program.start();
+  program: async ({ settings, sharedProgram }, use) => {
+    if (settings === null) return use(sharedProgram);
+    const program = await Program.start(settings);
     await use(program);
     await program.stop();
   },
@@ -67,7 +67,7 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
 
   faults: [
     async ({ islands }, use) => {
-      const faults = new Faults(islands === "blocked");
+      const faults = new Faults(islands);
       await use(faults);
       expect(faults.found, "what the browser complains about").toEqual([]);
     },

@@ -36,9 +36,10 @@ CREATE TABLE rate_limits (
 
 CREATE INDEX rate_limits_by_age ON rate_limits (started_at);
 
--- One-time links that make somebody an admin while there is none.
+-- The one-time link that makes somebody an admin while there is none.
 CREATE TABLE admin_claims (
-    token_hash BLOB PRIMARY KEY NOT NULL,
+    id INTEGER PRIMARY KEY NOT NULL CHECK (id = 1),
+    token_hash BLOB NOT NULL,
     created_at TEXT NOT NULL,
     expires_at TEXT NOT NULL
 );

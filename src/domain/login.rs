@@ -8,6 +8,8 @@ use crate::domain::referral::ALPHABET;
 
 /// How long a code can be used.
 pub const CODE_LIFETIME: TimeDelta = TimeDelta::minutes(10);
+/// How long a flow can be taken up again with a new code, and its cookie lives.
+pub const FLOW_LIFETIME: TimeDelta = TimeDelta::hours(1);
 /// How many tries a code has; each is counted before it is compared.
 pub const TRIES_PER_CODE: i64 = 5;
 /// How long to wait before the same flow sends another code.

@@ -1,5 +1,5 @@
-//! Forgets what is over. Kept are the audit log, jobs that were given up, and wrong codes in a row:
-//! somebody may still want to know.
+//! Forgets what is over. Kept are the audit log and jobs that were given up: somebody may still
+//! want to know.
 
 use chrono::TimeDelta;
 
@@ -11,8 +11,9 @@ use crate::{
 
 /// Longer than any window that is counted.
 const KEEP_COUNTS: TimeDelta = TimeDelta::days(2);
-/// Longer than any sign-in takes, for those who ask what happened.
-const KEEP_ATTEMPTS: TimeDelta = TimeDelta::days(7);
+/// Sign-ins, for those who ask what happened; and wrong codes in a row, so that a guesser who waits
+/// until codes are short again has 20 tries a month.
+const KEEP_ATTEMPTS: TimeDelta = TimeDelta::days(30);
 /// Mails and finished jobs, for those who ask whether it was sent.
 const KEEP_MAILS: TimeDelta = TimeDelta::days(30);
 

@@ -72,7 +72,13 @@ async fn page(
     error: Option<String>,
 ) -> Response {
     let lang = visit.origin.lang;
-    let frame = Frame { title: words::claim_title(lang), width: Width::Tiny, section: None, islands: false };
+    let frame = Frame {
+        title: words::claim_title(lang),
+        address: "/admin/claim",
+        width: Width::Tiny,
+        section: None,
+        islands: false,
+    };
     let page = move || claim_page(lang, token.clone(), email.clone(), error.clone());
     frame::render(site, visit, status, frame, page).await
 }
@@ -100,7 +106,13 @@ fn claim_page(lang: Lang, token: String, email: String, error: Option<String>) -
 
 async fn void_page(site: &Site, visit: &Visit) -> Response {
     let lang = visit.origin.lang;
-    let frame = Frame { title: words::claim_void(lang), width: Width::Tiny, section: None, islands: false };
+    let frame = Frame {
+        title: words::claim_void(lang),
+        address: "/admin/claim",
+        width: Width::Tiny,
+        section: None,
+        islands: false,
+    };
     let page = move || {
         view! {
             <div class="sheet stack">

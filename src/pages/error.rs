@@ -23,7 +23,7 @@ use crate::{
 /// read pages.
 pub async fn with_error_pages(State(site): State<Site>, request: Request, next: Next) -> Response {
     let wants_page = wants_page(request.method(), request.uri().path(), request.headers());
-    let path = request.uri().path_and_query().map_or_else(|| "/".to_owned(), |path| path.as_str().to_owned());
+    let path = request.uri().path_and_query().filter(|_| *request.method() == Method::GET).map(ToString::to_string);
     let lang = site.cookies.lang(request.headers()).unwrap_or_else(|| accepted_lang(request.headers()));
     let response = next.run(request).await;
     let status = response.status();
@@ -47,7 +47,7 @@ pub async fn with_error_pages(State(site): State<Site>, request: Request, next: 
     let (title, hint) = say(lang, status);
     let number = response.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).map(str::to_owned);
     let number = number.filter(|_| status == StatusCode::INTERNAL_SERVER_ERROR);
-    let frame = Frame { title, width: Width::Tiny, section: None, islands: false };
+    let frame = Frame { title, address: "/", width: Width::Tiny, section: None, islands: false };
     let page = move || {
         view! {
             <div class="sheet stack">

@@ -43,6 +43,8 @@ pub enum Width {
 pub struct Frame {
     /// The title, without the product's name.
     pub title: &'static str,
+    /// Where it is found, when it answers a form.
+    pub address: &'static str,
     /// How wide it is.
     pub width: Width,
     /// Which entry of the top bar it is.
@@ -77,6 +79,7 @@ pub async fn render<V: IntoView + 'static>(
     page: impl Fn() -> V + Clone + Send + Sync + 'static,
 ) -> Response {
     let config = &site.env.config;
+    let path = visit.path.clone().unwrap_or_else(|| frame.address.to_owned());
     let surroundings = Surroundings {
         lang: visit.origin.lang,
         title: format!("{} · {}", frame.title, config.product.name),
@@ -88,7 +91,7 @@ pub async fn render<V: IntoView + 'static>(
         },
         section: frame.section,
         role: visit.identity.as_ref().map(|identity| identity.user.role),
-        path: visit.path.clone(),
+        path: path.clone(),
         style: site.assets.url("vouchsafe.css"),
         font: site.assets.url("fonts/instrument-sans.woff2"),
         icon: site.assets.url("favicon.svg"),
@@ -112,7 +115,7 @@ pub async fn render<V: IntoView + 'static>(
         let (surroundings, page) = (surroundings.clone(), page.clone());
         view! { <Document surroundings>{page()}</Document> }
     };
-    let request = Request::builder().uri(&visit.path).body(Body::empty()).expect("the path was one already");
+    let request = Request::builder().uri(&path).body(Body::empty()).expect("the path was one already");
     leptos_axum::render_app_async_with_context(headers, document)(request).await
 }
 

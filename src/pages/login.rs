@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::{
     components::{Alert, Field, Note, described_by},
-    domain::{email::EmailAddress, lang::Lang, referral::ReferralCode},
+    domain::{email::EmailAddress, lang::Lang, login::FLOW_LIFETIME, referral::ReferralCode},
     pages::{
         frame::{self, Frame, Width},
         next::safe_path,
@@ -19,7 +19,7 @@ use crate::{
         caller::{Site, Visit, failed},
         cookies::PendingLogin,
     },
-    services::login::{self, FLOW_LIFETIME, RequestError},
+    services::login::{self, RequestError},
     words,
 };
 
@@ -112,7 +112,8 @@ pub async fn submit(State(site): State<Site>, visit: Visit, Form(form): Form<Log
 
 async fn page(site: &Site, visit: &Visit, status: StatusCode, view: LoginView) -> Response {
     let lang = visit.origin.lang;
-    let frame = Frame { title: words::sign_in(lang), width: Width::Tiny, section: None, islands: false };
+    let frame =
+        Frame { title: words::sign_in(lang), address: "/login", width: Width::Tiny, section: None, islands: false };
     frame::render(site, visit, status, frame, move || login_page(lang, view.clone())).await
 }
 

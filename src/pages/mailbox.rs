@@ -12,8 +12,7 @@ use crate::{
     domain::{ids::MailId, lang::Lang},
     pages::frame::{self, Frame, Width},
     platform::caller::{Refused, Site, Visit},
-    services::letters,
-    store::mails::PreviewMail,
+    services::letters::{self, PreviewMail},
     words,
 };
 
@@ -26,7 +25,13 @@ pub async fn json(State(site): State<Site>) -> Result<Json<Vec<PreviewMail>>, Re
 pub async fn show(State(site): State<Site>, visit: Visit) -> Result<Response, Refused> {
     let mails = letters::previews(&site.env).await?;
     let lang = visit.origin.lang;
-    let frame = Frame { title: words::mailbox_title(lang), width: Width::Narrow, section: None, islands: false };
+    let frame = Frame {
+        title: words::mailbox_title(lang),
+        address: "/dev/mailbox",
+        width: Width::Narrow,
+        section: None,
+        islands: false,
+    };
     let page = move || mailbox_page(lang, mails.clone());
     Ok(frame::render(&site, &visit, StatusCode::OK, frame, page).await)
 }

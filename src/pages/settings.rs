@@ -52,8 +52,13 @@ pub async fn show(State(site): State<Site>, member: Member, Query(link): Query<L
         _ => None,
     };
     let shown = Shown::of(&site, &member, view, said);
-    let frame =
-        Frame { title: words::settings(lang), width: Width::Narrow, section: Some(Section::Settings), islands: true };
+    let frame = Frame {
+        title: words::settings(lang),
+        address: "/settings",
+        width: Width::Narrow,
+        section: Some(Section::Settings),
+        islands: true,
+    };
     frame::render(&site, &member.visit, StatusCode::OK, frame, move || settings_page(lang, shown.clone())).await
 }
 

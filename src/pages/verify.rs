@@ -15,15 +15,14 @@ use crate::{
     },
     domain::{
         lang::Lang,
-        login::{LoginCode, seconds_until_resend},
+        login::{FLOW_LIFETIME, LoginCode, seconds_until_resend},
     },
     pages::frame::{self, Frame, Width},
     platform::{
         caller::{Site, Visit, failed},
         cookies::PendingLogin,
     },
-    services::login::{self, FLOW_LIFETIME, RequestError, VerifyError},
-    store::login::LoginAttempt,
+    services::login::{self, LoginAttempt, RequestError, VerifyError},
     words,
 };
 
@@ -163,7 +162,13 @@ fn view_of(site: &Site, attempt: &LoginAttempt) -> VerifyView {
 async fn page(site: &Site, visit: &Visit, status: StatusCode, view: VerifyView) -> Response {
     let lang = visit.origin.lang;
     // The wasm file comes along while the reader looks for the mail; settings then has it.
-    let frame = Frame { title: words::check_your_mail(lang), width: Width::Tiny, section: None, islands: true };
+    let frame = Frame {
+        title: words::check_your_mail(lang),
+        address: "/verify",
+        width: Width::Tiny,
+        section: None,
+        islands: true,
+    };
     frame::render(site, visit, status, frame, move || verify_page(lang, view.clone())).await
 }
 

@@ -46,8 +46,8 @@ pub struct Visit {
     pub origin: Origin,
     /// As whom the browser is signed in.
     pub identity: Option<Identity>,
-    /// Path and query, to come back to.
-    pub path: String,
+    /// Path and query, to come back to; nothing for a form, which cannot be opened again.
+    pub path: Option<String>,
     /// The headers, for cookies.
     pub headers: HeaderMap,
 }
@@ -55,8 +55,8 @@ pub struct Visit {
 /// Why a request is not served.
 #[derive(Debug)]
 pub enum Refused {
-    /// Sign in first, then come back to the path.
-    SignIn(String),
+    /// Sign in first, then come back to the path, or to the start.
+    SignIn(Option<String>),
     /// Not for this visitor: for them there is no such page.
     NotFound,
     /// The database failed.
@@ -72,8 +72,8 @@ impl From<StoreError> for Refused {
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         match self {
-            Self::SignIn(path) if path == "/" => Redirect::to("/login").into_response(),
-            Self::SignIn(path) => Redirect::to(&format!("/login?next={}", encode_query(&path))).into_response(),
+            Self::SignIn(None) => Redirect::to("/login").into_response(),
+            Self::SignIn(Some(path)) => Redirect::to(&format!("/login?next={}", encode_query(&path))).into_response(),
             Self::NotFound => StatusCode::NOT_FOUND.into_response(),
             Self::Failed(error) => failed(&error),
         }
@@ -111,8 +111,13 @@ impl FromRequestParts<Site> for Visit {
             .map(|identity| identity.user.lang)
             .or_else(|| site.cookies.lang(&parts.headers))
             .unwrap_or_else(|| accepted_lang(&parts.headers));
-        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-        Ok(Self { origin: origin(site, parts, lang), identity, path: path.to_owned(), headers: parts.headers.clone() })
+        let path = parts.uri.path_and_query().filter(|_| parts.method == Method::GET);
+        Ok(Self {
+            origin: origin(site, parts, lang),
+            identity,
+            path: path.map(ToString::to_string),
+            headers: parts.headers.clone(),
+        })
     }
 }
 
@@ -160,9 +165,7 @@ impl FromRequestParts<Site> for Member {
         let visit = Visit::from_request_parts(parts, site).await?;
         match visit.identity.clone() {
             Some(identity) => Ok(Self { visit, identity }),
-            // A form cannot be sent again after signing in, so that leads to the start.
-            None if parts.method == Method::GET => Err(Refused::SignIn(visit.path)),
-            None => Err(Refused::SignIn("/".to_owned())),
+            None => Err(Refused::SignIn(visit.path)),
         }
     }
 }

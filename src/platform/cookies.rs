@@ -9,9 +9,8 @@ use cookie::{Cookie, CookieJar, SameSite, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::{ids::LoginAttemptId, lang::Lang, referral::ReferralCode},
+    domain::{ids::LoginAttemptId, lang::Lang, login::FLOW_LIFETIME, referral::ReferralCode},
     platform::keys::Keys,
-    services::login::FLOW_LIFETIME,
 };
 
 /// What a browser carries from /login to /verify: encrypted, so that neither the flow nor the

@@ -10,9 +10,11 @@ use crate::{
     store::{
         Conn, StoreError,
         jobs::{self, Work},
-        mails::{self, PreviewMail, QueuedMail},
+        mails::{self, QueuedMail},
     },
 };
+
+pub use crate::store::mails::PreviewMail;
 
 /// Queues a letter and the job that sends it. Call [`Env::wake_workers`] after the commit.
 pub async fn queue(

@@ -15,8 +15,8 @@ use crate::{
         ids::{LoginAttemptId, UserId},
         letter::Letter,
         login::{
-            CODE_LIFETIME, LoginCode, RESEND_AFTER, SENDS_PER_ADDRESS, SENDS_PER_NETWORK, TRIES_PER_CODE,
-            needs_long_code,
+            CODE_LIFETIME, FLOW_LIFETIME, LoginCode, RESEND_AFTER, SENDS_PER_ADDRESS, SENDS_PER_NETWORK,
+            TRIES_PER_CODE, needs_long_code,
         },
         referral::ReferralCode,
         settings::AppSettings,
@@ -27,12 +27,14 @@ use crate::{
     store::{
         Conn, StoreError,
         activity::{self, NewActivity},
-        login::{self, LoginAttempt},
+        login,
         rate_limits::{self, Counted},
         referrals, settings,
         users::{self, NewUser},
     },
 };
+
+pub use crate::store::login::LoginAttempt;
 
 /// Why no code is sent.
 #[derive(Debug, thiserror::Error)]
@@ -147,9 +149,6 @@ pub async fn pending(env: &Env, attempt: LoginAttemptId) -> Result<Option<LoginA
     let found = login::find_attempt(&mut reader.conn(), attempt).await?;
     Ok(found.filter(|found| found.used_at.is_none() && !is_forgotten(found, now)))
 }
-
-/// A flow can be taken up again with a new code for as long as its cookie lives.
-pub const FLOW_LIFETIME: TimeDelta = TimeDelta::hours(1);
 
 fn is_forgotten(attempt: &LoginAttempt, now: DateTime<Utc>) -> bool {
     now >= attempt.sent_at + FLOW_LIFETIME

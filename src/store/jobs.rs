@@ -114,7 +114,7 @@ pub async fn claim(
 pub async fn finish(conn: &mut Conn<'_>, id: JobId, fencing_token: i64, now: DateTime<Utc>) -> Result<bool> {
     let updated = execute!(conn, |c| sqlx::query(
         "UPDATE jobs SET finished_at = $3, leased_until = NULL, last_error = NULL
-        WHERE id = $1 AND fencing_token = $2 AND finished_at IS NULL"
+        WHERE id = $1 AND fencing_token = $2 AND leased_until IS NOT NULL"
     )
     .bind(id)
     .bind(fencing_token)
@@ -133,7 +133,7 @@ pub async fn retry(
 ) -> Result<bool> {
     let updated = execute!(conn, |c| sqlx::query(
         "UPDATE jobs SET run_at = $4, leased_until = NULL, last_error = $3
-        WHERE id = $1 AND fencing_token = $2 AND finished_at IS NULL"
+        WHERE id = $1 AND fencing_token = $2 AND leased_until IS NOT NULL"
     )
     .bind(id)
     .bind(fencing_token)
@@ -153,7 +153,7 @@ pub async fn give_up(
 ) -> Result<bool> {
     let updated = execute!(conn, |c| sqlx::query(
         "UPDATE jobs SET dead_at = $4, leased_until = NULL, last_error = $3
-        WHERE id = $1 AND fencing_token = $2 AND finished_at IS NULL"
+        WHERE id = $1 AND fencing_token = $2 AND leased_until IS NOT NULL"
     )
     .bind(id)
     .bind(fencing_token)

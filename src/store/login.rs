@@ -162,16 +162,18 @@ pub async fn clear_failures(conn: &mut Conn<'_>, key: &EmailKey) -> Result<()> {
     Ok(())
 }
 
-/// Makes a one-time link for the first admin, and voids older ones.
+/// Makes the one-time link for the first admin, in the place of the one before. Of two nodes that
+/// start at once, one has made the link that is good.
 pub async fn replace_admin_claim(
     conn: &mut Conn<'_>,
     token_hash: &[u8],
     now: DateTime<Utc>,
     expires_at: DateTime<Utc>,
 ) -> Result<()> {
-    execute!(conn, |c| sqlx::query("DELETE FROM admin_claims").execute(c))?;
     execute!(conn, |c| sqlx::query(
-        "INSERT INTO admin_claims (token_hash, created_at, expires_at) VALUES ($1, $2, $3)"
+        "INSERT INTO admin_claims (id, token_hash, created_at, expires_at) VALUES (1, $1, $2, $3)
+        ON CONFLICT (id) DO UPDATE SET
+            token_hash = excluded.token_hash, created_at = excluded.created_at, expires_at = excluded.expires_at"
     )
     .bind(token_hash)
     .bind(now)
@@ -200,12 +202,14 @@ pub async fn use_admin_claim(conn: &mut Conn<'_>, token_hash: &[u8], now: DateTi
     Ok(used == 1)
 }
 
-/// Forgets flows opened before `opened_before` and links that have run out. Returns how many.
-pub async fn purge(conn: &mut Conn<'_>, opened_before: DateTime<Utc>, now: DateTime<Utc>) -> Result<u64> {
-    let attempts = execute!(conn, |c| sqlx::query("DELETE FROM login_attempts WHERE created_at <= $1")
-        .bind(opened_before)
-        .execute(c))?;
+/// Forgets flows opened, and wrong codes last typed, before `before`, and a link that has run out.
+/// Returns how many.
+pub async fn purge(conn: &mut Conn<'_>, before: DateTime<Utc>, now: DateTime<Utc>) -> Result<u64> {
+    let attempts =
+        execute!(conn, |c| sqlx::query("DELETE FROM login_attempts WHERE created_at <= $1").bind(before).execute(c))?;
+    let failures =
+        execute!(conn, |c| sqlx::query("DELETE FROM login_failures WHERE updated_at <= $1").bind(before).execute(c))?;
     let claims =
         execute!(conn, |c| sqlx::query("DELETE FROM admin_claims WHERE expires_at <= $1").bind(now).execute(c))?;
-    Ok(attempts + claims)
+    Ok(attempts + failures + claims)
 }

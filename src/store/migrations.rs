@@ -28,10 +28,15 @@ fn migrator(db: &Db) -> &'static Migrator {
     }
 }
 
-/// Applies every step that is missing. On Postgres an advisory lock lets one node do it.
+/// Applies every step that is missing. On Postgres an advisory lock lets one node do it; SQLite has
+/// none, so whoever loses the race for a step looks again at what is left to do.
 pub async fn up(db: &Db) -> Result<()> {
     match db {
-        Db::Sqlite { writer, .. } => SQLITE.run(writer).await?,
+        Db::Sqlite { writer, .. } => {
+            if SQLITE.run(writer).await.is_err() {
+                SQLITE.run(writer).await?;
+            }
+        }
         Db::Postgres(pool) => POSTGRES.run(pool).await?,
     }
     Ok(())

@@ -63,11 +63,6 @@ const EVERYTHING: &[&str] = &["*"];
 /// Those of calls run on the server, and answer in words and markup.
 const IN_BODIES: &[(&str, &[&str])] = &[("calls", &["services", "platform::caller", "components", "words"])];
 
-/// Doors in walls that are to be closed again: a module and the one name that it may know. An
-/// entry that nobody needs any more fails a test.
-const FOR_NOW: &[(&str, &str)] =
-    &[("pages::verify", "store::login::LoginAttempt"), ("pages::mailbox", "store::mails::PreviewMail")];
-
 /// Names that only some files may say, and why. A name that ends in `::` is a whole crate or
 /// module. Code of tests is not asked.
 const RESERVED: &[Reserved] = &[
@@ -162,10 +157,8 @@ fn walls(path: &str, text: &str) -> Vec<String> {
     for (offset, known) in paths(&code, if module == "main" { "vouchsafe" } else { "crate" }) {
         let is_body = depth(&bodies[..offset]) > 0;
         let fits = |list: &[&str]| list.iter().any(|allowed| *allowed == "*" || is_within(&known, allowed));
-        let is_allowed = known.split("::").next() == module.split("::").next()
-            || fits(may_know)
-            || is_body && fits(in_bodies)
-            || FOR_NOW.contains(&(module.as_str(), known.as_str()));
+        let is_allowed =
+            known.split("::").next() == module.split("::").next() || fits(may_know) || is_body && fits(in_bodies);
         if !is_allowed {
             let line = line(&code, offset);
             let list = if may_know.is_empty() { "nothing of ours".to_owned() } else { may_know.join(", ") };
@@ -521,18 +514,6 @@ fn assert_none(breaches: impl Iterator<Item = String>) {
 #[test]
 fn nobody_knows_whom_they_may_not() {
     assert_none(rooms().iter().flat_map(|(path, text)| walls(path, text)));
-}
-
-#[test]
-fn doors_that_were_open_for_now_are_still_needed() {
-    let files = rooms();
-    for (module, known) in FOR_NOW {
-        let is_needed = files
-            .iter()
-            .filter(|(path, _)| module_of(path) == *module)
-            .any(|(_, text)| paths(&code(text, Strings::Blank), "crate").iter().any(|(_, path)| path == known));
-        assert!(is_needed, "{module} no longer knows {known}: take the entry out of FOR_NOW");
-    }
 }
 
 #[test]

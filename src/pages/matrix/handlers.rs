@@ -38,7 +38,7 @@ pub struct Link {
 }
 
 fn frame(title: &'static str, width: Width, islands: bool) -> Frame {
-    Frame { title, width, section: Some(Section::Matrix), islands }
+    Frame { title, address: "/admin/matrix", width, section: Some(Section::Matrix), islands }
 }
 
 /// `GET /admin/matrix`

@@ -87,3 +87,14 @@ on_both! {
         assert_eq!(stranger.get("/login").await.text("h1"), "Anmelden");
     }
 }
+
+on_both! {
+    async fn the_language_can_be_changed_on_the_answer_to_a_form(app: TestApp) {
+        let mut browser = app.browser();
+        browser.post("/login", &[("email", "ann@example.com")]).await;
+        let too_soon = browser.post("/verify/resend", &[]).await;
+        let back = too_soon.attribute("footer input[name=back]", "value").unwrap();
+        let changed = browser.post("/language", &[("lang", "de"), ("back", &back)]).await;
+        assert_eq!(browser.get(changed.location()).await.text("h1"), "Sehen Sie in Ihre E-Mails");
+    }
+}
