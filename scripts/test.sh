@@ -7,6 +7,6 @@ check "Set-up" scripts/setup.sh
 check "Lint" scripts/lint.sh
 check "Rust tests, SQLite and PostgreSQL" scripts/with-postgres.sh cargo test --features ssr
 check "Release build" scripts/build.sh
-check "Browser tests" scripts/e2e.sh
+check "Browser tests" scripts/with-postgres.sh scripts/e2e.sh
 show_passed
 echo "All passed in $(clock "$SECONDS")."
