@@ -2,16 +2,13 @@
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
-use serde_json::json;
 
 use crate::{
     domain::{email::EmailAddress, ids::UserId, user::Role},
     platform::{env::Env, keys::hash_token},
     services::{Origin, login::SignedIn, sessions},
     store::{
-        StoreError,
-        activity::{self, NewActivity},
-        login, settings,
+        StoreError, login, settings,
         users::{self, NewUser},
     },
 };
@@ -79,19 +76,7 @@ pub async fn redeem(env: &Env, token: &str, email: &EmailAddress, origin: &Origi
     // An admin's sessions live shorter, and nobody becomes one by a browser left open somewhere.
     crate::store::sessions::delete_all(conn, user.id).await?;
     users::enable(conn, user.id, now).await?;
-    users::count_login(conn, user.id, now).await?;
-    let address = origin.address.to_string();
-    let line = NewActivity {
-        id: env.random.id(now),
-        user: Some(user.id),
-        actor: &user.email,
-        action: "admin_claimed",
-        details: json!({ "new": is_new }),
-        ip_address: Some(&address),
-        user_agent: Some(&origin.user_agent),
-    };
-    activity::insert(conn, &line, now).await?;
-    let token = sessions::open(env, conn, user.id, origin).await?;
+    let token = sessions::begin(env, conn, &user, "admin_claimed", is_new, origin).await?;
     tx.commit().await?;
     tracing::info!(user.id = %user.id, "the first admin signed in");
     Ok(SignedIn { token, user: user.id, role: Role::Admin, is_new })

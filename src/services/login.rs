@@ -6,7 +6,6 @@
 //! server's secret, so that a retried mail carries the same code.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::json;
 use subtle::ConstantTimeEq;
 
 use crate::{
@@ -25,9 +24,7 @@ use crate::{
     platform::env::Env,
     services::{Origin, letters, sessions},
     store::{
-        Conn, StoreError,
-        activity::{self, NewActivity},
-        login,
+        Conn, StoreError, login,
         rate_limits::{self, Counted},
         referrals, settings,
         users::{self, NewUser},
@@ -192,19 +189,7 @@ pub async fn verify_code(
         return Err(VerifyError::Disabled);
     }
     login::clear_failures(conn, email.key()).await?;
-    users::count_login(conn, user.id, now).await?;
-    let address = origin.address.to_string();
-    let line = NewActivity {
-        id: env.random.id(now),
-        user: Some(user.id),
-        actor: &user.email,
-        action: "login",
-        details: json!({ "new": is_new }),
-        ip_address: Some(&address),
-        user_agent: Some(&origin.user_agent),
-    };
-    activity::insert(conn, &line, now).await?;
-    let token = sessions::open(env, conn, user.id, origin).await?;
+    let token = sessions::begin(env, conn, &user, "login", is_new, origin).await?;
     tx.commit().await?;
     tracing::info!(user.id = %user.id, new = is_new, "signed in");
     Ok(SignedIn { token, user: user.id, role: user.role, is_new })

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{
     domain::{
-        ids::{SessionId, UserId},
+        ids::SessionId,
         session::{Lifetime, SEEN_EVERY},
         user::User,
     },
@@ -31,13 +31,23 @@ pub struct Identity {
     pub session: SessionId,
 }
 
-/// Opens a session inside the transaction of a sign-in and returns its token.
-pub(super) async fn open(env: &Env, conn: &mut Conn<'_>, user: UserId, origin: &Origin) -> Result<String, StoreError> {
+/// Signs a user in, inside the transaction that proved them: counts it, logs it as `action`, opens
+/// a session and returns its token.
+pub(super) async fn begin(
+    env: &Env,
+    conn: &mut Conn<'_>,
+    user: &User,
+    action: &'static str,
+    is_new: bool,
+    origin: &Origin,
+) -> Result<String, StoreError> {
     let now = env.clock.now();
+    users::count_login(conn, user.id, now).await?;
+    log(env, conn, user, action, json!({ "new": is_new }), origin).await?;
     let token = BASE64_URL_SAFE_NO_PAD.encode(env.random.bytes::<32>());
     let session = Session {
         id: env.random.id(now),
-        user_id: user,
+        user_id: user.id,
         user_agent: origin.user_agent.clone(),
         ip_address: origin.address.to_string(),
         created_at: now,
