@@ -10,6 +10,7 @@ use crate::domain::ids::TierId;
 
 /// Where access comes from, in the order in which equals are preferred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// The tier that an admin set, or that the trial left behind.
@@ -55,6 +56,7 @@ impl Access {
 
 /// Whether someone may pass a gate for paying members, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 pub struct PaidStatus {
     /// Whether the effective tier is marked as paid.
     pub active: bool,
@@ -83,6 +85,12 @@ impl Accesses {
             .collect();
         all.sort_by_key(|access| (-access.tier.sort_order, access.source));
         Self(all)
+    }
+
+    /// Returns the one that decides at `now`, which is not before the instant they were put together.
+    pub fn effective_at(&self, now: DateTime<Utc>) -> &Access {
+        let running = self.0.iter().find(|access| access.expires_at.is_none_or(|until| until > now));
+        running.expect("an own tier does not end")
     }
 
     /// Returns the one that decides.

@@ -48,6 +48,7 @@ impl Limit {
 
 /// What kind of thing a feature's limit counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum LimitKind {
     /// Things, one by one.
@@ -56,6 +57,17 @@ pub enum LimitKind {
     Boolean,
     /// An amount of something.
     Quota,
+}
+
+impl LimitKind {
+    /// Returns the word that is stored and sent.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Boolean => "boolean",
+            Self::Quota => "quota",
+        }
+    }
 }
 
 /// A word that names no kind of limit.

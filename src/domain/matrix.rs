@@ -9,6 +9,7 @@ use crate::domain::{
     ids::{ActivityId, FeatureId, TierId},
     lang::Lang,
     limit::{Cell, CellError, Limit, LimitKind},
+    period::ResetPeriod,
 };
 
 /// The most changes that one review takes.
@@ -30,45 +31,6 @@ pub struct MatrixTier {
     pub active: bool,
     /// Members whose effective tier it is at this moment.
     pub members: i64,
-}
-
-/// How often the usage of a feature starts again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ResetPeriod {
-    /// It does not.
-    Never,
-    /// With the hour.
-    Hourly,
-    /// With the day.
-    Daily,
-    /// With the week.
-    Weekly,
-    /// With the month.
-    Monthly,
-    /// With the year.
-    Yearly,
-}
-
-/// A word that names no period.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the period is none of never, hourly, daily, weekly, monthly and yearly")]
-pub struct UnknownPeriod;
-
-impl std::str::FromStr for ResetPeriod {
-    type Err = UnknownPeriod;
-
-    fn from_str(text: &str) -> Result<Self, UnknownPeriod> {
-        match text {
-            "never" => Ok(Self::Never),
-            "hourly" => Ok(Self::Hourly),
-            "daily" => Ok(Self::Daily),
-            "weekly" => Ok(Self::Weekly),
-            "monthly" => Ok(Self::Monthly),
-            "yearly" => Ok(Self::Yearly),
-            _ => Err(UnknownPeriod),
-        }
-    }
 }
 
 /// A row.

@@ -10,6 +10,9 @@ use crate::domain::user::Role;
 /// How often at most `last_seen_at` is written, so that reading a page does not always write.
 pub const SEEN_EVERY: TimeDelta = TimeDelta::minutes(1);
 
+/// How old a sign-in may be for what opens more than a page: making an API key.
+pub const FRESH_FOR: TimeDelta = TimeDelta::minutes(15);
+
 /// The two clocks of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lifetime {

@@ -2,7 +2,19 @@
 
 use std::str::FromStr;
 
+use chrono_tz::Tz;
+
 use crate::domain::ids::TierId;
+
+/// How the periods of usage are laid over time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UsagePeriods {
+    /// With the calendar: a month is a month.
+    #[default]
+    Calendar,
+    /// From the day on which the member came.
+    Anniversary,
+}
 
 /// All settings, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +31,10 @@ pub struct AppSettings {
     pub credit_tier: TierId,
     /// Whether a change of the matrix needs a reason (`matrix_reason_required`, false).
     pub matrix_reason_required: bool,
+    /// The zone whose midnight ends a day of usage (`timezone`, UTC).
+    pub timezone: Tz,
+    /// How usage is laid over time (`usage_periods`, calendar).
+    pub usage_periods: UsagePeriods,
 }
 
 /// A row of `app_settings` that cannot be understood.
@@ -40,11 +56,43 @@ impl Default for AppSettings {
             self_registration_enabled: true,
             credit_tier: tier("premium"),
             matrix_reason_required: false,
+            timezone: Tz::UTC,
+            usage_periods: UsagePeriods::Calendar,
         }
     }
 }
 
 impl AppSettings {
+    /// The keys of all settings, in the order in which they are shown.
+    pub const KEYS: [&str; 8] = [
+        "trial_duration_days",
+        "trial_tier",
+        "post_trial_tier",
+        "self_registration_enabled",
+        "credit_tier",
+        "matrix_reason_required",
+        "timezone",
+        "usage_periods",
+    ];
+
+    /// Returns the value of a setting as it is stored; nothing if there is no such setting.
+    pub fn value(&self, key: &str) -> Option<String> {
+        Some(match key {
+            "trial_duration_days" => self.trial_duration_days.to_string(),
+            "trial_tier" => self.trial_tier.to_string(),
+            "post_trial_tier" => self.post_trial_tier.to_string(),
+            "self_registration_enabled" => self.self_registration_enabled.to_string(),
+            "credit_tier" => self.credit_tier.to_string(),
+            "matrix_reason_required" => self.matrix_reason_required.to_string(),
+            "timezone" => self.timezone.name().to_owned(),
+            "usage_periods" => match self.usage_periods {
+                UsagePeriods::Calendar => "calendar".to_owned(),
+                UsagePeriods::Anniversary => "anniversary".to_owned(),
+            },
+            _ => return None,
+        })
+    }
+
     /// Reads the rows. A key that this version does not know is left alone: a newer one may.
     pub fn from_rows<'a>(rows: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, BadSetting> {
         let mut settings = Self::default();
@@ -62,6 +110,17 @@ impl AppSettings {
                 "credit_tier" => settings.credit_tier = tier(key, value)?,
                 "self_registration_enabled" => settings.self_registration_enabled = flag(key, value)?,
                 "matrix_reason_required" => settings.matrix_reason_required = flag(key, value)?,
+                "timezone" => {
+                    settings.timezone =
+                        value.parse().map_err(|_| bad(key, value, "the name of a time zone, as Europe/Berlin"))?;
+                }
+                "usage_periods" => {
+                    settings.usage_periods = match value {
+                        "calendar" => UsagePeriods::Calendar,
+                        "anniversary" => UsagePeriods::Anniversary,
+                        _ => return Err(bad(key, value, "calendar or anniversary")),
+                    }
+                }
                 _ => {}
             }
         }
@@ -89,8 +148,13 @@ mod tests {
     fn rows_replace_defaults_and_nonsense_is_named() {
         let settings = AppSettings::from_rows([("trial_duration_days", "7"), ("from_the_future", "x")]);
         assert_eq!(settings, Ok(AppSettings { trial_duration_days: 7, ..AppSettings::default() }));
-        for (key, value) in [("trial_duration_days", "-1"), ("self_registration_enabled", "maybe"), ("credit_tier", "")]
-        {
+        for (key, value) in [
+            ("trial_duration_days", "-1"),
+            ("self_registration_enabled", "maybe"),
+            ("credit_tier", ""),
+            ("timezone", "Mars/Olympus"),
+            ("usage_periods", "lunar"),
+        ] {
             let error = AppSettings::from_rows([(key, value)]).expect_err(key);
             assert!(error.to_string().contains(key), "{error}");
         }

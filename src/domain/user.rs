@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
+    email::{EmailAddress, EmailKey},
     ids::{TierId, UserId},
     lang::Lang,
     referral::ReferralCode,
@@ -54,8 +55,10 @@ impl FromStr for Role {
 pub struct User {
     /// Who.
     pub id: UserId,
-    /// The address, as it was typed first.
-    pub email: String,
+    /// The address, as it was typed first; nothing for one who is known by an external id only.
+    pub email: Option<String>,
+    /// The name under which the product's own database knows them.
+    pub external_id: Option<String>,
     /// What they may do here.
     pub role: Role,
     /// The language they chose or came with.
@@ -72,4 +75,59 @@ pub struct User {
     pub disabled_at: Option<DateTime<Utc>>,
     /// Since when they are a member.
     pub created_at: DateTime<Utc>,
+}
+
+impl User {
+    /// Returns what people and logs call them: the address, else the external id, else the id.
+    pub fn label(&self) -> String {
+        self.email.clone().or_else(|| self.external_id.clone()).unwrap_or_else(|| self.id.to_string())
+    }
+
+    /// Returns whether a text plainly names this member: as their id, their external id, or their
+    /// address. Another spelling of the address takes a [`UserRef`] to compare.
+    pub fn is_called(&self, text: &str) -> bool {
+        self.external_id.as_deref() == Some(text)
+            || self.email.as_deref().is_some_and(|email| email.eq_ignore_ascii_case(text))
+            || (text.len() == UUID_LENGTH && text.parse() == Ok(self.id))
+    }
+}
+
+/// The longest external id, in bytes.
+pub const LONGEST_EXTERNAL_ID: usize = 200;
+
+/// A name that is not usable as an external id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an external id has 1 to 200 characters without spaces or control characters")]
+pub struct BadExternalId;
+
+/// Checks an external id: not empty, not too long, nothing invisible.
+pub fn check_external_id(text: &str) -> Result<&str, BadExternalId> {
+    let is_good = !text.is_empty()
+        && text.len() <= LONGEST_EXTERNAL_ID
+        && !text.chars().any(|c| c.is_whitespace() || c.is_control());
+    if is_good { Ok(text) } else { Err(BadExternalId) }
+}
+
+/// Our ids are written with dashes; other forms of a UUID are somebody else's.
+const UUID_LENGTH: usize = 36;
+
+/// How somebody outside names a member: by id, by address or by external id.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct UserRef {
+    /// The text as it came, trimmed.
+    pub text: String,
+    /// The id, if it may be one.
+    pub id: Option<UserId>,
+    /// The address, if it may be one.
+    pub email: Option<EmailKey>,
+}
+
+impl UserRef {
+    /// Reads a name. Nothing if it can be none of the three.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = check_external_id(text.trim()).ok()?;
+        let id = if text.len() == UUID_LENGTH { text.parse().ok() } else { None };
+        let email = if text.contains('@') { EmailAddress::parse(text).ok() } else { None };
+        Some(Self { text: text.to_owned(), id, email: email.map(|email| email.key().clone()) })
+    }
 }

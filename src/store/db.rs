@@ -91,7 +91,26 @@ macro_rules! execute {
     };
 }
 
-pub(crate) use {execute, run};
+/// Builds a statement for as many rows as there are, and runs it on whichever database is open:
+/// `build!(conn, |query, c| { query.push("…"); query.build().execute(c).await })`.
+macro_rules! build {
+    ($conn:expr, |$query:ident, $c:ident| $body:expr) => {
+        match $conn {
+            $crate::store::db::Conn::Sqlite(connection) => {
+                let mut $query = sqlx::QueryBuilder::<sqlx::Sqlite>::new("");
+                let $c = &mut **connection;
+                $body
+            }
+            $crate::store::db::Conn::Postgres(connection) => {
+                let mut $query = sqlx::QueryBuilder::<sqlx::Postgres>::new("");
+                let $c = &mut **connection;
+                $body
+            }
+        }
+    };
+}
+
+pub(crate) use {build, execute, run};
 
 /// Why a database URL cannot be used.
 #[derive(Debug, thiserror::Error)]

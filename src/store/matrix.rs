@@ -1,59 +1,19 @@
-//! The matrix: `tiers`, `features`, `tier_limits`, `config_version`.
+//! The cells of the matrix, `tier_limits`, and the version of the configuration, `config_version`.
 
 use chrono::{DateTime, Utc};
 use sqlx::FromRow;
 
 use crate::{
     domain::{
-        access::TierStanding,
         ids::{FeatureId, TierId},
         limit::Limit,
-        matrix::{MatrixCell, MatrixFeature, MatrixTier},
+        matrix::MatrixCell,
     },
     store::{
-        Conn, Result, StoreError,
+        Conn, Result,
         db::{execute, run},
     },
 };
-
-#[derive(FromRow)]
-struct TierRow {
-    id: TierId,
-    name: String,
-    price_monthly_cents: Option<i64>,
-    active: bool,
-}
-
-/// Returns the tiers from the weakest, as columns without members.
-pub async fn tiers(conn: &mut Conn<'_>) -> Result<Vec<MatrixTier>> {
-    let rows: Vec<TierRow> = run!(conn, |c| sqlx::query_as(
-        "SELECT id, name, price_monthly_cents, active FROM tiers ORDER BY sort_order, id"
-    )
-    .fetch_all(c))?;
-    Ok(rows
-        .into_iter()
-        .map(|row| MatrixTier {
-            id: row.id,
-            name: row.name,
-            price_monthly_cents: row.price_monthly_cents,
-            active: row.active,
-            members: 0,
-        })
-        .collect())
-}
-
-#[derive(FromRow)]
-struct StandingRow {
-    id: TierId,
-    sort_order: i64,
-    paid: bool,
-}
-
-/// Returns the strength of every tier.
-pub async fn standings(conn: &mut Conn<'_>) -> Result<Vec<TierStanding>> {
-    let rows: Vec<StandingRow> = run!(conn, |c| sqlx::query_as("SELECT id, sort_order, paid FROM tiers").fetch_all(c))?;
-    Ok(rows.into_iter().map(|row| TierStanding { id: row.id, sort_order: row.sort_order, paid: row.paid }).collect())
-}
 
 /// How many members have the same claims to a tier.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
@@ -84,41 +44,6 @@ pub async fn member_groups(conn: &mut Conn<'_>, now: DateTime<Utc>) -> Result<Ve
     )
     .bind(now)
     .fetch_all(c))?)
-}
-
-#[derive(FromRow)]
-struct FeatureRow {
-    id: FeatureId,
-    name_en: String,
-    name_de: String,
-    category: String,
-    limit_type: String,
-    reset_period: String,
-    default_limit: Option<i64>,
-    active: bool,
-}
-
-/// Returns the features in their order.
-pub async fn features(conn: &mut Conn<'_>) -> Result<Vec<MatrixFeature>> {
-    let rows: Vec<FeatureRow> = run!(conn, |c| sqlx::query_as(
-        "SELECT id, name_en, name_de, category, limit_type, reset_period, default_limit, active
-        FROM features ORDER BY sort_order, id"
-    )
-    .fetch_all(c))?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(MatrixFeature {
-                id: row.id,
-                name_en: row.name_en,
-                name_de: row.name_de,
-                category: row.category,
-                kind: row.limit_type.parse().map_err(StoreError::corrupt("features", "limit_type"))?,
-                reset_period: row.reset_period.parse().map_err(StoreError::corrupt("features", "reset_period"))?,
-                default_limit: Limit::from_stored(row.default_limit),
-                active: row.active,
-            })
-        })
-        .collect()
 }
 
 #[derive(FromRow)]

@@ -5,17 +5,24 @@
 //! guarded inside one statement, and a comment there says what two callers at once see.
 
 pub mod activity;
+pub mod api_keys;
+pub mod catalogue;
 pub mod credit;
 pub mod db;
+pub mod idempotency;
 pub mod jobs;
 pub mod login;
 pub mod mails;
 pub mod matrix;
 pub mod migrations;
+pub mod portfolios;
+pub mod quotes;
 pub mod rate_limits;
 pub mod referrals;
+pub mod restrictions;
 pub mod sessions;
 pub mod settings;
+pub mod usage;
 pub mod users;
 
 pub use db::{Conn, Db, Reader, Tx};
@@ -39,6 +46,9 @@ pub enum StoreError {
     /// A row that this transaction has just written or seen is gone.
     #[error("a row of {0} that must be there is not")]
     Missing(&'static str),
+    /// The program is ending and takes no more work.
+    #[error("the program is stopping")]
+    Stopping,
     /// The schema could not be brought up or down.
     #[error("the migration failed: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
@@ -48,7 +58,10 @@ impl StoreError {
     /// Returns whether the same may work a little later: no connection was free, or the server
     /// was away, or two transactions stood in each other's way.
     pub fn is_temporary(&self) -> bool {
-        let Self::Database(error) = self else { return false };
+        let error = match self {
+            Self::Database(error) => error,
+            other => return matches!(other, Self::Stopping),
+        };
         match error {
             sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => {
                 true
@@ -63,6 +76,14 @@ impl StoreError {
             }),
             _ => false,
         }
+    }
+
+    /// Returns whether two transactions stood in each other's way: the same again may work at once.
+    pub fn is_collision(&self) -> bool {
+        let Self::Database(sqlx::Error::Database(error)) = self else { return false };
+        // Postgres: serialisation failure, deadlock. SQLite: busy, and busy by an old snapshot.
+        error.is_unique_violation()
+            || error.code().is_some_and(|code| matches!(code.as_ref(), "40001" | "40P01" | "5" | "517"))
     }
 
     /// Returns a mapper for a column whose text cannot be read.

@@ -10,11 +10,11 @@ use crate::{
         ids::{TierId, UserId},
         lang::Lang,
         referral::ReferralCode,
-        user::{Role, User},
+        user::{Role, User, UserRef},
     },
     store::{
         Conn, Result, StoreError,
-        db::{execute, run},
+        db::{build, execute, run},
     },
 };
 
@@ -22,6 +22,7 @@ use crate::{
 struct UserRow {
     id: UserId,
     email: String,
+    external_id: Option<String>,
     role: String,
     lang: String,
     tier_id: TierId,
@@ -38,7 +39,8 @@ impl TryFrom<UserRow> for User {
     fn try_from(row: UserRow) -> Result<Self> {
         Ok(Self {
             id: row.id,
-            email: row.email,
+            email: Some(row.email).filter(|email| !email.is_empty()),
+            external_id: row.external_id,
             role: row.role.parse().map_err(StoreError::corrupt("users", "role"))?,
             lang: row.lang.parse().map_err(StoreError::corrupt("users", "lang"))?,
             tier: row.tier_id,
@@ -53,7 +55,7 @@ impl TryFrom<UserRow> for User {
 
 macro_rules! columns {
     () => {
-        "id, email, role, lang, tier_id, trial_ends_at, credit_until, referral_code, disabled_at, created_at"
+        "id, email, external_id, role, lang, tier_id, trial_ends_at, credit_until, referral_code, disabled_at, created_at"
     };
 }
 
@@ -62,8 +64,10 @@ macro_rules! columns {
 pub struct NewUser<'a> {
     /// Who.
     pub id: UserId,
-    /// The proved address.
-    pub email: &'a EmailAddress,
+    /// The address, unless they are known by an external id only.
+    pub email: Option<&'a EmailAddress>,
+    /// The name under which the product's own database knows them.
+    pub external_id: Option<&'a str>,
     /// What they may do here.
     pub role: Role,
     /// The language they came with.
@@ -76,18 +80,26 @@ pub struct NewUser<'a> {
     pub referred_by: Option<UserId>,
 }
 
-/// Adds a member unless the address is one's already. Of two at once one gets `true`.
+/// Adds a member unless the address or the external id is one's already. Of two at once one gets
+/// `true`.
 pub async fn insert(conn: &mut Conn<'_>, user: &NewUser<'_>, now: DateTime<Utc>) -> Result<bool> {
+    // Without an address the key still has to be unique, and no address looks like this.
+    let key = user.email.map_or_else(
+        || format!("external:{}", user.external_id.unwrap_or_default()),
+        |email| email.key().as_str().to_owned(),
+    );
     let inserted = execute!(conn, |c| sqlx::query(
         "INSERT INTO users (
-            id, email, email_key, role, lang, tier_id, trial_ends_at, referred_by_user_id, created_at, updated_at
+            id, email, email_key, external_id, role, lang, tier_id, trial_ends_at, referred_by_user_id,
+            created_at, updated_at
         )
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
-        ON CONFLICT (email_key) DO NOTHING",
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)
+        ON CONFLICT DO NOTHING",
     )
     .bind(user.id)
-    .bind(user.email.as_str())
-    .bind(user.email.key())
+    .bind(user.email.map(EmailAddress::as_str).unwrap_or_default())
+    .bind(key)
+    .bind(user.external_id)
     .bind(user.role.as_str())
     .bind(user.lang.tag())
     .bind(user.tier)
@@ -114,6 +126,55 @@ pub async fn find_by_email(conn: &mut Conn<'_>, key: &EmailKey) -> Result<Option
         .fetch_optional(c))?
     .map(User::try_from)
     .transpose()
+}
+
+/// Returns the member that somebody outside names: by id, else by external id, else by address.
+pub async fn find_by_ref(conn: &mut Conn<'_>, named: &UserRef) -> Result<Option<User>> {
+    let rows: Vec<UserRow> = run!(conn, |c| sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM users WHERE id = $1 OR external_id = $2 OR email_key = $3"
+    ))
+    .bind(named.id)
+    .bind(&named.text)
+    .bind(&named.email)
+    .fetch_all(c))?;
+    let preference = |row: &UserRow| {
+        if named.id == Some(row.id) {
+            0
+        } else if row.external_id.as_deref() == Some(&named.text) {
+            1
+        } else {
+            2
+        }
+    };
+    rows.into_iter().min_by_key(preference).map(User::try_from).transpose()
+}
+
+/// Returns the member with that external id, if there is one.
+pub async fn find_by_external_id(conn: &mut Conn<'_>, external_id: &str) -> Result<Option<User>> {
+    run!(conn, |c| sqlx::query_as::<_, UserRow>(concat!("SELECT ", columns!(), " FROM users WHERE external_id = $1"))
+        .bind(external_id)
+        .fetch_optional(c))?
+    .map(User::try_from)
+    .transpose()
+}
+
+/// Returns several members, in no order.
+pub async fn find_all(conn: &mut Conn<'_>, ids: &[UserId]) -> Result<Vec<User>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<UserRow> = build!(conn, |query, c| {
+        query.push(concat!("SELECT ", columns!(), " FROM users WHERE id IN ("));
+        let mut list = query.separated(", ");
+        for id in ids {
+            list.push_bind(*id);
+        }
+        query.push(")");
+        query.build_query_as().fetch_all(c).await
+    })?;
+    rows.into_iter().map(User::try_from).collect()
 }
 
 /// Returns the member and holds the row until the transaction ends: others who want to change
@@ -152,6 +213,83 @@ pub async fn list(conn: &mut Conn<'_>, after: Option<UserId>, count: i64) -> Res
     .into_iter()
     .map(User::try_from)
     .collect()
+}
+
+/// Returns a page of members whose address or external id holds a text, in the order of their
+/// ids, from after `after`.
+pub async fn search(conn: &mut Conn<'_>, text: &str, after: Option<UserId>, count: i64) -> Result<Vec<User>> {
+    let escaped = text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    let pattern = format!("%{escaped}%");
+    run!(conn, |c| sqlx::query_as::<_, UserRow>(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM users
+        WHERE id > $1 AND (email_key LIKE $2 ESCAPE '\\' OR LOWER(external_id) LIKE $2 ESCAPE '\\')
+        ORDER BY id LIMIT $3"
+    ))
+    .bind(after.unwrap_or_else(|| Uuid::nil().into()))
+    .bind(pattern)
+    .bind(count)
+    .fetch_all(c))?
+    .into_iter()
+    .map(User::try_from)
+    .collect()
+}
+
+/// Returns who changed after an instant, the earliest first, and when: at most `count`.
+pub async fn changed_since(
+    conn: &mut Conn<'_>,
+    since: DateTime<Utc>,
+    count: i64,
+) -> Result<Vec<(UserId, DateTime<Utc>)>> {
+    Ok(run!(conn, |c| sqlx::query_as(
+        "SELECT id, updated_at FROM users WHERE updated_at > $1 ORDER BY updated_at, id LIMIT $2"
+    )
+    .bind(since)
+    .bind(count)
+    .fetch_all(c))?)
+}
+
+/// Notes that something about a member changed that stands in another table.
+pub async fn touch(conn: &mut Conn<'_>, id: UserId, now: DateTime<Utc>) -> Result<()> {
+    execute!(conn, |c| sqlx::query("UPDATE users SET updated_at = $2 WHERE id = $1").bind(id).bind(now).execute(c))?;
+    Ok(())
+}
+
+/// Sets the own tier. Returns whether there is such a member.
+pub async fn set_tier(conn: &mut Conn<'_>, id: UserId, tier: &TierId, now: DateTime<Utc>) -> Result<bool> {
+    let updated = execute!(conn, |c| sqlx::query("UPDATE users SET tier_id = $2, updated_at = $3 WHERE id = $1")
+        .bind(id)
+        .bind(tier)
+        .bind(now)
+        .execute(c))?;
+    Ok(updated == 1)
+}
+
+/// Gives an address to a member who has none, or an external id, unless it is somebody else's.
+/// Returns whether it is theirs now.
+pub async fn set_names(
+    conn: &mut Conn<'_>,
+    id: UserId,
+    email: Option<&EmailAddress>,
+    external_id: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let updated = execute!(conn, |c| sqlx::query(
+        "UPDATE users SET
+            email = COALESCE($2, email), email_key = COALESCE($3, email_key),
+            external_id = COALESCE($4, external_id), updated_at = $5
+        WHERE id = $1 AND NOT EXISTS (
+            SELECT 1 FROM users WHERE id <> $1 AND (email_key = $3 OR external_id = $4)
+        )"
+    )
+    .bind(id)
+    .bind(email.map(EmailAddress::as_str))
+    .bind(email.map(EmailAddress::key))
+    .bind(external_id)
+    .bind(now)
+    .execute(c))?;
+    Ok(updated == 1)
 }
 
 /// Returns how many members there are.

@@ -1,0 +1,210 @@
+//! What a product offers, at one version of its configuration: tiers, features, the limits
+//! between them and the settings.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{
+    access::{Access, Accesses, Source, TierStanding},
+    ids::{FeatureId, TierId},
+    lang::Lang,
+    limit::{Limit, LimitKind},
+    matrix::MatrixCell,
+    period::{Anchor, Period, ResetPeriod},
+    settings::{AppSettings, UsagePeriods},
+};
+
+/// A tier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
+pub struct Tier {
+    /// Which.
+    pub id: TierId,
+    /// Its name.
+    pub name: String,
+    /// What it is, in English.
+    pub description_en: String,
+    /// What it is, in German.
+    pub description_de: String,
+    /// The price of a month in cents of the product's currency, if it is for sale.
+    pub price_monthly_cents: Option<i64>,
+    /// The price of a year in cents.
+    pub price_yearly_cents: Option<i64>,
+    /// Whether new members can subscribe to it.
+    pub active: bool,
+    /// Whether it opens gates for paying members.
+    pub paid: bool,
+    /// Its strength: the highest of several tiers wins.
+    pub sort_order: i64,
+}
+
+impl Tier {
+    /// Returns the description in the reader's language.
+    pub fn description(&self, lang: Lang) -> &str {
+        match lang {
+            Lang::En => &self.description_en,
+            Lang::De => &self.description_de,
+        }
+    }
+
+    /// Returns what access needs to know of it.
+    pub fn standing(&self) -> TierStanding {
+        TierStanding { id: self.id.clone(), sort_order: self.sort_order, paid: self.paid }
+    }
+}
+
+/// A feature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
+pub struct Feature {
+    /// Which.
+    pub id: FeatureId,
+    /// Its name in English.
+    pub name_en: String,
+    /// Its name in German.
+    pub name_de: String,
+    /// What it is, in English.
+    pub description_en: String,
+    /// What it is, in German.
+    pub description_de: String,
+    /// The group in which it stands.
+    pub category: String,
+    /// What its limit counts.
+    pub kind: LimitKind,
+    /// How often usage starts again.
+    pub reset_period: ResetPeriod,
+    /// What a tier without a limit of its own gets; `null` is unlimited.
+    #[cfg_attr(feature = "ssr", schema(value_type = Option<i64>))]
+    pub default_limit: Limit,
+    /// Whether it is in use; an inactive feature is off for all.
+    pub active: bool,
+    /// Its place in lists.
+    pub sort_order: i64,
+}
+
+impl Feature {
+    /// Returns the name in the reader's language.
+    pub fn name(&self, lang: Lang) -> &str {
+        match lang {
+            Lang::En => &self.name_en,
+            Lang::De => &self.name_de,
+        }
+    }
+
+    /// Returns whether using it can be counted: a switch is only on or off.
+    pub fn is_counted(&self) -> bool {
+        self.kind != LimitKind::Boolean
+    }
+}
+
+/// A setting names a tier that there is not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no tier {0}, which a member or a setting names")]
+pub struct NoSuchTier(pub TierId);
+
+/// Tiers, features, limits and settings of one version, with fast lookups.
+#[derive(Debug)]
+pub struct Catalogue {
+    /// The version of the configuration.
+    pub version: i64,
+    /// The product's settings.
+    pub settings: AppSettings,
+    tiers: Vec<Tier>,
+    features: Vec<Feature>,
+    tier_index: HashMap<TierId, usize>,
+    feature_index: HashMap<FeatureId, usize>,
+    /// By tier, then by feature; nothing where the matrix has no row.
+    limits: Vec<Option<Limit>>,
+}
+
+impl Catalogue {
+    /// Puts a configuration together. Cells of unknown tiers or features are left out.
+    pub fn new(
+        version: i64,
+        settings: AppSettings,
+        mut tiers: Vec<Tier>,
+        features: Vec<Feature>,
+        cells: impl IntoIterator<Item = MatrixCell>,
+    ) -> Self {
+        tiers.sort_by(|a, b| (a.sort_order, &a.id).cmp(&(b.sort_order, &b.id)));
+        let tier_index: HashMap<_, _> = tiers.iter().enumerate().map(|(at, tier)| (tier.id.clone(), at)).collect();
+        let feature_index: HashMap<_, _> =
+            features.iter().enumerate().map(|(at, feature)| (feature.id.clone(), at)).collect();
+        let mut limits = vec![None; tiers.len() * features.len()];
+        for cell in cells {
+            if let (Some(tier), Some(feature)) = (tier_index.get(&cell.tier), feature_index.get(&cell.feature)) {
+                limits[tier * features.len() + feature] = Some(cell.limit);
+            }
+        }
+        Self { version, settings, tiers, features, tier_index, feature_index, limits }
+    }
+
+    /// Returns the tiers, the weakest first.
+    pub fn tiers(&self) -> &[Tier] {
+        &self.tiers
+    }
+
+    /// Returns the features in their order.
+    pub fn features(&self) -> &[Feature] {
+        &self.features
+    }
+
+    /// Returns a tier.
+    pub fn tier(&self, id: &TierId) -> Option<&Tier> {
+        self.tier_index.get(id).map(|at| &self.tiers[*at])
+    }
+
+    /// Returns a feature.
+    pub fn feature(&self, id: &FeatureId) -> Option<&Feature> {
+        self.feature_index.get(id).map(|at| &self.features[*at])
+    }
+
+    /// Returns the feature of that name.
+    pub fn feature_named(&self, name: &str) -> Option<&Feature> {
+        self.feature_index.get(name).map(|at| &self.features[*at])
+    }
+
+    /// Returns the limit in a cell of the matrix; nothing if the cell has no row.
+    pub fn limit(&self, tier: &TierId, feature: &FeatureId) -> Option<Limit> {
+        let at = self.tier_index.get(tier)? * self.features.len() + self.feature_index.get(feature)?;
+        self.limits[at]
+    }
+
+    /// Returns the limit that a tier has, by its cell or by the feature's default.
+    pub fn limit_or_default(&self, tier: &TierId, feature: &Feature) -> Limit {
+        self.limit(tier, &feature.id).unwrap_or(feature.default_limit)
+    }
+
+    /// Returns the period of a feature's usage that `now` lies in, for a member who came at `since`.
+    pub fn period(&self, feature: &Feature, since: DateTime<Utc>, now: DateTime<Utc>) -> Period {
+        let anchor = match self.settings.usage_periods {
+            UsagePeriods::Calendar => Anchor::Calendar,
+            UsagePeriods::Anniversary => Anchor::Anniversary(since),
+        };
+        Period::of(feature.reset_period, anchor, &self.settings.timezone, now)
+    }
+
+    /// Returns what somebody with that own tier, trial and credit may use at `now`.
+    pub fn accesses(
+        &self,
+        own: &TierId,
+        trial_ends_at: Option<DateTime<Utc>>,
+        credit_until: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Result<Accesses, NoSuchTier> {
+        let standing = |tier: &TierId| self.tier(tier).map(Tier::standing).ok_or_else(|| NoSuchTier(tier.clone()));
+        let timed = [
+            (trial_ends_at, &self.settings.trial_tier, Source::Trial),
+            (credit_until, &self.settings.credit_tier, Source::Credit),
+        ];
+        let mut others = Vec::new();
+        for (until, tier, source) in timed {
+            if let Some(until) = until.filter(|until| *until > now) {
+                others.push(Access { tier: standing(tier)?, source, expires_at: Some(until) });
+            }
+        }
+        Ok(Accesses::new(standing(own)?, others, now))
+    }
+}
