@@ -23,7 +23,7 @@ pub async fn commit_matrix(changes: Vec<CellChange>, reason: String) -> Result<S
     use crate::{components::Complaint, domain::matrix::ChangeError, platform::caller, services::matrix, words};
     let (env, admin) = caller::admin_of_call().await?;
     let lang = admin.user.lang;
-    match matrix::commit(&env, &admin.user.email, &changes, &reason).await {
+    match matrix::commit(&env, &admin.user.label(), &changes, &reason).await {
         Ok(committed) => Ok(committed.activity.to_string()),
         Err(matrix::CommitError::Change(error @ (ChangeError::ReasonMissing | ChangeError::BadReason))) => {
             let reason_error = Some(words::change_error(lang, &error));

@@ -102,7 +102,7 @@ fn human(status: &MemberStatus) -> Vec<String> {
     let PaidStatus { source, days_remaining, expires_at, .. } = status.paid;
     let access = words::access_line(Lang::En, &status.tier, source, days_remaining, expires_at);
     let mut lines = vec![
-        format!("member     {}", status.email),
+        format!("member     {}", status.email.as_deref().unwrap_or("-")),
         format!("id         {}", status.id),
         format!("tier       {}", status.tier),
         format!("paid       {paid}"),

@@ -3,6 +3,7 @@
 
 mod credit;
 mod migrate;
+mod quotes;
 mod serve;
 mod user;
 
@@ -53,6 +54,9 @@ enum Command {
     RevokeCredit(credit::RevokeCredit),
     /// Show a member's tier, paid status and credit
     ShowStatus(credit::ShowStatus),
+    /// Take in prices
+    #[command(subcommand)]
+    Quotes(quotes::Quotes),
     /// Change accounts
     #[command(subcommand)]
     User(user::User),
@@ -77,6 +81,8 @@ enum CliError {
     Member(#[from] MemberError),
     #[error(transparent)]
     Credit(#[from] CreditError),
+    #[error(transparent)]
+    Import(#[from] quotes::ImportError),
     #[error("{0:?} is not an address: {1}")]
     Address(String, EmailError),
     #[error("cannot listen on {0} (server.listen, VOUCHSAFE_LISTEN): {1}")]
@@ -133,6 +139,7 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::GrantCredit(command) => command.run(&server::open(config).await?).await,
         Command::RevokeCredit(command) => command.run(&server::open(config).await?).await,
         Command::ShowStatus(command) => command.run(&server::open(config).await?).await,
+        Command::Quotes(command) => command.run(&server::open(config).await?).await,
         Command::User(command) => command.run(&server::open(config).await?).await,
     }
 }

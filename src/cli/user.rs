@@ -71,7 +71,7 @@ async fn list(env: &Env) -> Result<(), CliError> {
         for user in &page {
             let state = if user.disabled_at.is_some() { "disabled" } else { "active" };
             let since = user.created_at.format("%Y-%m-%d");
-            let line = format!("{}\t{}\t{}\t{}\t{state}\t{since}", user.id, user.email, user.role.as_str(), user.tier);
+            let line = format!("{}\t{}\t{}\t{}\t{state}\t{since}", user.id, user.label(), user.role.as_str(), user.tier);
             progress.suspend(|| say(&line))?;
         }
         progress.inc(page.len() as u64);

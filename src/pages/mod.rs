@@ -20,7 +20,7 @@ use axum::{
 
 use crate::platform::caller::{Refused, Site, Visit};
 
-pub use error::with_error_pages;
+pub use error::ErrorPages;
 
 /// Returns the routes of all pages.
 pub fn routes(site: &Site) -> Router<Site> {

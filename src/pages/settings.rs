@@ -180,7 +180,7 @@ impl Shown {
             .collect();
         Self {
             said,
-            email: view.user.email,
+            email: view.user.label(),
             tier_name: view.tier_name,
             is_paid: status.active,
             lines,

@@ -1,13 +1,20 @@
 //! What a journey takes along.
 
-use std::sync::Arc;
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex},
+};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::{
     config::Config,
-    platform::{clock::Clock, keys::Keys, random::Random},
-    store::db::Db,
+    domain::{
+        ids::UserId,
+        usage::{Outcome, UsageCall},
+    },
+    platform::{clock::Clock, keys::Keys, memory::Memory, random::Random},
+    store::{StoreError, db::Db},
 };
 
 /// The world of a service: the database, the time, chance, keys and the configuration. Cheap to
@@ -26,11 +33,69 @@ pub struct Env {
     pub config: Arc<Config>,
     /// Wakes the job runner, after the commit of a transaction that left it work.
     pub work: Arc<Notify>,
+    /// What this node remembers of the database.
+    pub memory: Arc<Memory>,
+    /// Calls that wait to be counted together.
+    pub usage: Arc<UsageQueue>,
 }
 
 impl Env {
+    /// Makes a world.
+    pub fn new(db: Db, clock: Clock, random: Random, keys: Keys, config: Config) -> Self {
+        Self {
+            db,
+            clock,
+            random,
+            keys,
+            config: Arc::new(config),
+            work: Arc::new(Notify::new()),
+            memory: Arc::default(),
+            usage: Arc::default(),
+        }
+    }
+
     /// Tells the job runner that there is work, after the commit that queued it.
     pub fn wake_workers(&self) {
         self.work.notify_one();
+    }
+
+    /// Tells this node that a member's access has changed, after the commit that changed it.
+    pub fn access_changed(&self, user: UserId) {
+        self.memory.access_changed(user);
+    }
+
+    /// Tells this node that the configuration has changed, after the commit that changed it.
+    pub fn configuration_changed(&self) {
+        self.memory.configuration_changed();
+    }
+}
+
+/// Calls in the queue, more than which wait outside of it.
+const LONGEST_QUEUE: usize = 4_096;
+
+/// A call that waits to be counted, and who waits for its answer.
+#[derive(Debug)]
+pub struct WaitingCall {
+    /// The call.
+    pub call: UsageCall,
+    /// Who waits.
+    pub answer: oneshot::Sender<Result<Outcome, Arc<StoreError>>>,
+}
+
+/// Calls that wait to be counted together. Whoever sends the first one starts the worker.
+#[derive(Debug)]
+pub struct UsageQueue {
+    /// Where calls go in.
+    pub calls: mpsc::Sender<WaitingCall>,
+    /// Where the worker takes them out, until there is a worker.
+    pub unattended: Mutex<Option<mpsc::Receiver<WaitingCall>>>,
+    /// Idempotency keys that are being answered.
+    pub in_flight: Mutex<HashSet<[u8; 32]>>,
+}
+
+impl Default for UsageQueue {
+    fn default() -> Self {
+        let (calls, receiver) = mpsc::channel(LONGEST_QUEUE);
+        Self { calls, unattended: Mutex::new(Some(receiver)), in_flight: Mutex::default() }
     }
 }

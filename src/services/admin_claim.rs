@@ -63,7 +63,8 @@ pub async fn redeem(env: &Env, token: &str, email: &EmailAddress, origin: &Origi
     let id: UserId = env.random.id(now);
     let new = NewUser {
         id,
-        email,
+        email: Some(email),
+        external_id: None,
         role: Role::Admin,
         lang: origin.lang,
         tier: &settings.post_trial_tier,

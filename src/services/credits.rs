@@ -7,7 +7,7 @@ use crate::{
     domain::{
         credit::{MOST_DAYS, extend},
         email::EmailKey,
-        ids::CreditEntryId,
+        ids::{CreditEntryId, UserId},
     },
     platform::env::Env,
     store::{
@@ -56,17 +56,35 @@ pub struct Granted {
     pub is_new: bool,
 }
 
-/// Gives credit, counted from now or from the end of what is there.
+/// Days of credit, for whomever.
+#[derive(Debug, Clone)]
+pub struct Gift<'a> {
+    /// How many days, from 1 to [`MOST_DAYS`].
+    pub days: i64,
+    /// What makes a rerun the same grant; without it every run gives again.
+    pub key: Option<&'a str>,
+    /// What to remember about it.
+    pub note: Option<&'a str>,
+    /// Who gives.
+    pub actor: &'a str,
+}
+
+/// Gives credit to the member with an address, counted from now or from the end of what is there.
 pub async fn grant(env: &Env, grant: &Grant<'_>) -> Result<Granted, CreditError> {
+    let Grant { email, days, key, note, actor } = *grant;
+    give(env, member_with(env, email).await?, &Gift { days, key, note, actor }).await
+}
+
+/// Gives credit to a member, who may have no address.
+pub async fn give(env: &Env, user: UserId, grant: &Gift<'_>) -> Result<Granted, CreditError> {
     if !(1..=MOST_DAYS).contains(&grant.days) {
         return Err(CreditError::BadDays);
     }
     let now = env.clock.now();
     let mut tx = env.db.begin().await?;
     let conn = &mut tx.conn();
-    let user = users::find_by_email(conn, grant.email).await?.ok_or(CreditError::NoSuchMember)?;
     // Two grants at once must add up: the second reads what the first has written.
-    let user = users::lock(conn, user.id).await?.ok_or(CreditError::NoSuchMember)?;
+    let user = users::lock(conn, user).await?.ok_or(CreditError::NoSuchMember)?;
     let until = extend(now, user.credit_until, grant.days);
     let id: CreditEntryId = env.random.id(now);
     let entry = CreditEntry {
@@ -96,16 +114,29 @@ pub async fn grant(env: &Env, grant: &Grant<'_>) -> Result<Granted, CreditError>
     };
     activity::insert(conn, &line, now).await?;
     tx.commit().await?;
+    env.access_changed(user.id);
     Ok(Granted { until, is_new: true })
 }
 
-/// Ends credit now. Returns until when it would have lasted; nothing if there was none left.
+/// Ends the credit of the member with an address, now. Returns until when it would have lasted;
+/// nothing if there was none left.
 pub async fn revoke(env: &Env, email: &EmailKey, actor: &str) -> Result<Option<DateTime<Utc>>, CreditError> {
+    end(env, member_with(env, email).await?, actor).await
+}
+
+async fn member_with(env: &Env, email: &EmailKey) -> Result<UserId, CreditError> {
+    let mut reader = env.db.reader().await?;
+    let user = users::find_by_email(&mut reader.conn(), email).await?.ok_or(CreditError::NoSuchMember)?;
+    Ok(user.id)
+}
+
+/// Ends a member's credit now. Returns until when it would have lasted; nothing if there was none
+/// left.
+pub async fn end(env: &Env, user: UserId, actor: &str) -> Result<Option<DateTime<Utc>>, CreditError> {
     let now = env.clock.now();
     let mut tx = env.db.begin().await?;
     let conn = &mut tx.conn();
-    let user = users::find_by_email(conn, email).await?.ok_or(CreditError::NoSuchMember)?;
-    let user = users::lock(conn, user.id).await?.ok_or(CreditError::NoSuchMember)?;
+    let user = users::lock(conn, user).await?.ok_or(CreditError::NoSuchMember)?;
     let Some(until) = user.credit_until.filter(|until| *until > now) else { return Ok(None) };
     let id: CreditEntryId = env.random.id(now);
     let entry = CreditEntry {
@@ -133,5 +164,6 @@ pub async fn revoke(env: &Env, email: &EmailKey, actor: &str) -> Result<Option<D
     };
     activity::insert(conn, &line, now).await?;
     tx.commit().await?;
+    env.access_changed(user.id);
     Ok(Some(until))
 }

@@ -213,7 +213,8 @@ async fn join(
     let id: UserId = env.random.id(now);
     let new = NewUser {
         id,
-        email,
+        email: Some(email),
+        external_id: None,
         role: Role::Member,
         lang: origin.lang,
         tier: &settings.post_trial_tier,

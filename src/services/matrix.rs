@@ -7,15 +7,16 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     domain::{
+        catalogue::{Feature, Tier},
         ids::{ActivityId, FeatureId, TierId},
         limit::{Cell, Limit},
         matrix::{
-            CellChange, CellConflict, ChangeError, Matrix, MatrixCell, NO_ROW, RecordedChange, RecordedChanges, Review,
-            ReviewedChange, check_reason, review,
+            CellChange, CellConflict, ChangeError, Matrix, MatrixCell, MatrixFeature, MatrixTier, NO_ROW,
+            RecordedChange, RecordedChanges, Review, ReviewedChange, check_reason, review,
         },
     },
     platform::env::Env,
-    services::access::AccessRules,
+    services::catalogue,
     store::{
         Conn, StoreError,
         activity::{self, NewActivity},
@@ -62,21 +63,44 @@ pub async fn read(env: &Env) -> Result<Matrix, StoreError> {
 }
 
 async fn read_matrix(conn: &mut Conn<'_>, now: DateTime<Utc>) -> Result<Matrix, StoreError> {
-    let version = matrix::version(conn).await?;
-    let mut tiers = matrix::tiers(conn).await?;
-    let features = matrix::features(conn).await?;
+    let catalogue = catalogue::read(conn).await?;
     let limits = matrix::cells(conn).await?;
-    let rules = AccessRules::read(conn).await?;
+    let mut tiers: Vec<MatrixTier> = catalogue.tiers().iter().map(column).collect();
     for group in matrix::member_groups(conn, now).await? {
         // Any instant ahead stands for "running".
         let running = |is_running: bool| is_running.then(|| now + chrono::TimeDelta::days(1));
-        let accesses = rules.accesses(&group.tier_id, running(group.on_trial), running(group.with_credit), now)?;
+        let accesses = catalogue
+            .accesses(&group.tier_id, running(group.on_trial), running(group.with_credit), now)
+            .map_err(|_| StoreError::Missing("tiers"))?;
         let effective = &accesses.effective().tier.id;
         if let Some(tier) = tiers.iter_mut().find(|tier| tier.id == *effective) {
             tier.members += group.members;
         }
     }
-    Ok(Matrix { version, tiers, features, limits })
+    Ok(Matrix { version: catalogue.version, tiers, features: catalogue.features().iter().map(row).collect(), limits })
+}
+
+fn column(tier: &Tier) -> MatrixTier {
+    MatrixTier {
+        id: tier.id.clone(),
+        name: tier.name.clone(),
+        price_monthly_cents: tier.price_monthly_cents,
+        active: tier.active,
+        members: 0,
+    }
+}
+
+fn row(feature: &Feature) -> MatrixFeature {
+    MatrixFeature {
+        id: feature.id.clone(),
+        name_en: feature.name_en.clone(),
+        name_de: feature.name_de.clone(),
+        category: feature.category.clone(),
+        kind: feature.kind,
+        reset_period: feature.reset_period,
+        default_limit: feature.default_limit,
+        active: feature.active,
+    }
 }
 
 /// Lays changes beside what they would replace.
@@ -95,6 +119,7 @@ pub async fn commit(env: &Env, actor: &str, changes: &[CellChange], reason: &str
     let reason = check_reason(reason, required)?;
     let committed = write(env, conn, actor, changes, reason, None).await?;
     tx.commit().await?;
+    env.configuration_changed();
     Ok(committed)
 }
 
@@ -106,6 +131,7 @@ pub async fn undo(env: &Env, actor: &str, change: ActivityId) -> Result<Committe
     let back = recorded.taken_back();
     let committed = write(env, conn, actor, &back, None, Some(change)).await?;
     tx.commit().await?;
+    env.configuration_changed();
     Ok(committed)
 }
 

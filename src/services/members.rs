@@ -7,20 +7,21 @@ use serde_json::json;
 use crate::{
     domain::{
         access::{Accesses, PaidStatus},
-        email::EmailKey,
+        email::{EmailAddress, EmailKey},
         ids::{TierId, UserId},
         lang::Lang,
         referral::{REWARD_DAYS, ReferralCode, ReferralStats},
-        user::{Role, User},
+        user::{BadExternalId, Role, User, UserRef, check_external_id},
     },
     platform::env::Env,
-    services::{access::AccessRules, sessions},
+    services::{access, entitlements, sessions},
     store::{
         Conn, StoreError,
         activity::{self, NewActivity},
-        matrix, referrals,
+        catalogue, referrals,
         sessions::Session,
-        users,
+        settings,
+        users::{self, NewUser},
     },
 };
 
@@ -70,17 +71,13 @@ pub async fn settings_view(env: &Env, user: &User) -> Result<SettingsView, Membe
         Some(code) => code.clone(),
         None => assign_referral_code(env, user.id).await?,
     };
+    let known = entitlements::known(env, user.id).await?.ok_or(StoreError::Missing("users"))?;
+    let accesses = known.standing.accesses.clone();
+    let effective = accesses.effective_at(now);
+    let tier = known.catalogue.tier(&effective.tier.id).ok_or(StoreError::Missing("tiers"))?;
+    let tier_name = tier.name.clone();
     let mut reader = env.db.reader().await?;
-    let conn = &mut reader.conn();
-    let accesses = AccessRules::read(conn).await?.of(user, now)?;
-    let effective = accesses.effective().tier.id.clone();
-    let tier_name = matrix::tiers(conn)
-        .await?
-        .into_iter()
-        .find(|tier| tier.id == effective)
-        .map(|tier| tier.name)
-        .ok_or(StoreError::Missing("tiers"))?;
-    let referrals = referrals::stats(conn, user.id, now - TimeDelta::days(REWARD_DAYS)).await?;
+    let referrals = referrals::stats(&mut reader.conn(), user.id, now - TimeDelta::days(REWARD_DAYS)).await?;
     drop(reader);
     Ok(SettingsView {
         user: user.clone(),
@@ -122,7 +119,7 @@ pub struct MemberStatus {
     /// Who.
     pub id: UserId,
     /// Their address.
-    pub email: String,
+    pub email: Option<String>,
     /// What they may do here.
     pub role: Role,
     /// Their own tier.
@@ -145,7 +142,7 @@ pub async fn status(env: &Env, email: &EmailKey) -> Result<MemberStatus, MemberE
     let mut reader = env.db.reader().await?;
     let conn = &mut reader.conn();
     let user = users::find_by_email(conn, email).await?.ok_or(MemberError::NoSuchMember)?;
-    let paid = AccessRules::read(conn).await?.of(&user, now)?.paid_status(now);
+    let paid = access::paid_status(env, &user).await?;
     let referrals = referrals::stats(conn, user.id, now - TimeDelta::days(REWARD_DAYS)).await?;
     Ok(MemberStatus {
         id: user.id,
@@ -158,6 +155,169 @@ pub async fn status(env: &Env, email: &EmailKey) -> Result<MemberStatus, MemberE
         referrals,
         disabled_at: user.disabled_at,
     })
+}
+
+/// What an app or an admin says about a member. What it does not say stays.
+#[derive(Debug, Clone, Default)]
+pub struct MemberDetails {
+    /// The address.
+    pub email: Option<EmailAddress>,
+    /// The name under which the product's own database knows them.
+    pub external_id: Option<String>,
+    /// The language of pages and mails.
+    pub lang: Option<Lang>,
+    /// The own tier.
+    pub tier: Option<TierId>,
+}
+
+/// Why a member is not written.
+#[derive(Debug, thiserror::Error)]
+pub enum PutError {
+    /// Neither address nor external id.
+    #[error("a user has an email, an external_id, or both")]
+    Nameless,
+    /// Not usable as an external id.
+    #[error(transparent)]
+    ExternalId(#[from] BadExternalId),
+    /// The address and the external id are those of two members, or of a member who has others.
+    #[error("the email or the external_id belongs to another user")]
+    Taken,
+    /// An admin's address opens everything; it is not changed from outside.
+    #[error("the email of an admin cannot be changed here")]
+    AdminAddress,
+    /// There is no such tier.
+    #[error("there is no such tier")]
+    TierUnknown,
+    /// Nobody is that.
+    #[error("there is no such user")]
+    UserUnknown,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Makes a member, or changes the one with that address or external id. Returns whether it is a
+/// new one. The address is taken as proved: whoever calls this knows their members. They start as
+/// those do who sign in by themselves.
+pub async fn put(env: &Env, details: &MemberDetails, actor: &str) -> Result<(User, bool), PutError> {
+    if let Some(external_id) = &details.external_id {
+        check_external_id(external_id)?;
+    }
+    let now = env.clock.now();
+    let mut tx = env.db.begin().await?;
+    let conn = &mut tx.conn();
+    let mut found = None;
+    if let Some(external_id) = &details.external_id {
+        found = users::find_by_external_id(conn, external_id).await?;
+    }
+    if let (None, Some(email)) = (&found, &details.email) {
+        found = users::find_by_email(conn, email.key()).await?;
+        // Whose id it was stays theirs; who means to change it names the member by id.
+        if details.external_id.is_some() && found.as_ref().is_some_and(|user| user.external_id.is_some()) {
+            return Err(PutError::Taken);
+        }
+    }
+    if let Some(user) = found {
+        let user = change_details(env, conn, user.id, details, actor, now).await?;
+        tx.commit().await?;
+        env.access_changed(user.id);
+        return Ok((user, false));
+    }
+    if details.email.is_none() && details.external_id.is_none() {
+        return Err(PutError::Nameless);
+    }
+    let settings = settings::read(conn).await?;
+    let tier = details.tier.as_ref().unwrap_or(&settings.post_trial_tier);
+    check_tier(conn, tier).await?;
+    let new = NewUser {
+        id: env.random.id(now),
+        email: details.email.as_ref(),
+        external_id: details.external_id.as_deref(),
+        role: Role::Member,
+        lang: details.lang.unwrap_or_default(),
+        tier,
+        trial_ends_at: (settings.trial_duration_days > 0).then(|| now + TimeDelta::days(settings.trial_duration_days)),
+        referred_by: None,
+    };
+    if !users::insert(conn, &new, now).await? {
+        return Err(PutError::Taken);
+    }
+    let user = users::find(conn, new.id).await?.ok_or(StoreError::Missing("users"))?;
+    log(env, conn, user.id, actor, "user_created", json!({ "email": user.email, "external_id": user.external_id }))
+        .await?;
+    tx.commit().await?;
+    env.access_changed(user.id);
+    Ok((user, true))
+}
+
+/// Changes a member and returns them as they are now.
+pub async fn update(env: &Env, user: UserId, details: &MemberDetails, actor: &str) -> Result<User, PutError> {
+    if let Some(external_id) = &details.external_id {
+        check_external_id(external_id)?;
+    }
+    let mut tx = env.db.begin().await?;
+    let user = change_details(env, &mut tx.conn(), user, details, actor, env.clock.now()).await?;
+    tx.commit().await?;
+    env.access_changed(user.id);
+    Ok(user)
+}
+
+async fn change_details(
+    env: &Env,
+    conn: &mut Conn<'_>,
+    id: UserId,
+    details: &MemberDetails,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Result<User, PutError> {
+    let before = users::lock(conn, id).await?.ok_or(PutError::UserUnknown)?;
+    let same_email = |email: &EmailAddress| before.email.as_deref() == Some(email.as_str());
+    let new_email = details.email.as_ref().filter(|email| !same_email(email));
+    let new_external_id = details.external_id.as_deref().filter(|id| before.external_id.as_deref() != Some(id));
+    if new_email.is_some() && before.role == Role::Admin {
+        return Err(PutError::AdminAddress);
+    }
+    if (new_email.is_some() || new_external_id.is_some())
+        && !users::set_names(conn, id, new_email, new_external_id, now).await?
+    {
+        return Err(PutError::Taken);
+    }
+    if new_email.is_some() && before.email.is_some() {
+        // Whoever reads the old mailbox is somebody else now.
+        crate::store::sessions::delete_all(conn, id).await?;
+    }
+    if let Some(lang) = details.lang.filter(|lang| *lang != before.lang) {
+        users::set_lang(conn, id, lang, now).await?;
+    }
+    if let Some(tier) = details.tier.as_ref().filter(|tier| **tier != before.tier) {
+        check_tier(conn, tier).await?;
+        users::set_tier(conn, id, tier, now).await?;
+    }
+    let after = users::find(conn, id).await?.ok_or(StoreError::Missing("users"))?;
+    if after != before {
+        let shown = |user: &User| json!({ "email": user.email, "external_id": user.external_id, "lang": user.lang, "tier": user.tier });
+        log(env, conn, id, actor, "user_changed", json!({ "before": shown(&before), "after": shown(&after) })).await?;
+    }
+    Ok(after)
+}
+
+async fn check_tier(conn: &mut Conn<'_>, tier: &TierId) -> Result<(), PutError> {
+    let is_known = catalogue::tiers(conn).await?.iter().any(|known| known.id == *tier);
+    if is_known { Ok(()) } else { Err(PutError::TierUnknown) }
+}
+
+async fn log(
+    env: &Env,
+    conn: &mut Conn<'_>,
+    user: UserId,
+    actor: &str,
+    action: &'static str,
+    details: serde_json::Value,
+) -> Result<(), StoreError> {
+    let now = env.clock.now();
+    let id = env.random.id(now);
+    let line = NewActivity { id, user: Some(user), actor, action, details, ip_address: None, user_agent: None };
+    activity::insert(conn, &line, now).await
 }
 
 /// Sets the language of pages and mails.
@@ -217,17 +377,9 @@ async fn change(
     let conn = &mut tx.conn();
     let user = users::find_by_email(conn, email).await?.ok_or(MemberError::NoSuchMember)?;
     let Some((action, details)) = how(conn, &user, now).await? else { return Ok(false) };
-    let line = NewActivity {
-        id: env.random.id(now),
-        user: Some(user.id),
-        actor,
-        action,
-        details,
-        ip_address: None,
-        user_agent: None,
-    };
-    activity::insert(conn, &line, now).await?;
+    log(env, conn, user.id, actor, action, details).await?;
     tx.commit().await?;
+    env.access_changed(user.id);
     Ok(true)
 }
 
@@ -235,6 +387,19 @@ async fn change(
 pub async fn list(env: &Env, after: Option<UserId>, count: i64) -> Result<Vec<User>, StoreError> {
     let mut reader = env.db.reader().await?;
     users::list(&mut reader.conn(), after, count).await
+}
+
+/// Returns a page of members whose address or external id holds a text, from after `after`.
+pub async fn search(env: &Env, text: &str, after: Option<UserId>, count: i64) -> Result<Vec<User>, StoreError> {
+    let mut reader = env.db.reader().await?;
+    users::search(&mut reader.conn(), text, after, count).await
+}
+
+/// Returns the member whom somebody outside names: by id, external id or address.
+pub async fn find(env: &Env, name: &str) -> Result<Option<User>, StoreError> {
+    let Some(named) = UserRef::parse(name) else { return Ok(None) };
+    let mut reader = env.db.reader().await?;
+    users::find_by_ref(&mut reader.conn(), &named).await
 }
 
 /// Returns how many members there are.

@@ -5,12 +5,20 @@
 
 pub mod access;
 pub mod admin_claim;
+pub mod analysis;
+pub mod api_keys;
+pub mod catalogue;
 pub mod credits;
+pub mod entitlements;
 pub mod letters;
 pub mod login;
 pub mod matrix;
 pub mod members;
+pub mod restrictions;
+pub mod portfolios;
+pub mod quotes;
 pub mod sessions;
+pub mod usage;
 
 use std::net::IpAddr;
 

@@ -4,12 +4,13 @@
 //! at every sign-in.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use crate::{
     domain::{
         ids::SessionId,
-        session::{Lifetime, SEEN_EVERY},
+        session::{FRESH_FOR, Lifetime, SEEN_EVERY},
         user::User,
     },
     platform::{env::Env, keys::hash_token},
@@ -29,6 +30,15 @@ pub struct Identity {
     pub user: User,
     /// The session.
     pub session: SessionId,
+    /// When a code last proved them in this browser.
+    pub signed_in_at: DateTime<Utc>,
+}
+
+impl Identity {
+    /// Returns whether the proof is recent enough for what asks for a fresh one.
+    pub fn is_fresh(&self, now: DateTime<Utc>) -> bool {
+        now < self.signed_in_at + FRESH_FOR
+    }
 }
 
 /// Signs a user in, inside the transaction that proved them: counts it, logs it as `action`, opens
@@ -76,7 +86,7 @@ pub async fn identify(env: &Env, token: &str) -> Result<Option<Identity>, StoreE
         sessions::touch(&mut tx.conn(), session.id, now).await?;
         tx.commit().await?;
     }
-    Ok(Some(Identity { user, session: session.id }))
+    Ok(Some(Identity { user, session: session.id, signed_in_at: session.created_at }))
 }
 
 /// Returns the user's sessions that are still alive, the last seen first.
@@ -118,10 +128,53 @@ pub async fn sign_out(env: &Env, identity: &Identity, origin: &Origin) -> Result
     tx.commit().await
 }
 
+/// Ends the session that a new one in the same browser replaces.
+pub async fn replace(env: &Env, identity: &Identity, origin: &Origin) -> Result<(), StoreError> {
+    let mut tx = env.db.begin().await?;
+    if sessions::delete(&mut tx.conn(), identity.user.id, identity.session).await? {
+        log(env, &mut tx.conn(), &identity.user, "session_replaced", json!({}), origin).await?;
+    }
+    tx.commit().await
+}
+
+/// Ends one of a member's sessions, or all of them, by the hand of an admin. Returns how many.
+pub async fn end(
+    env: &Env,
+    user: &User,
+    session: Option<SessionId>,
+    actor: &str,
+    origin: &Origin,
+) -> Result<u64, StoreError> {
+    let mut tx = env.db.begin().await?;
+    let conn = &mut tx.conn();
+    let ended = match session {
+        Some(session) => u64::from(sessions::delete(conn, user.id, session).await?),
+        None => sessions::delete_all(conn, user.id).await?,
+    };
+    if ended > 0 {
+        let details = json!({ "sessions": ended });
+        log_as(env, conn, user, actor, "sessions_ended", details, origin).await?;
+    }
+    tx.commit().await?;
+    Ok(ended)
+}
+
 async fn log(
     env: &Env,
     conn: &mut Conn<'_>,
     user: &User,
+    action: &'static str,
+    details: serde_json::Value,
+    origin: &Origin,
+) -> Result<(), StoreError> {
+    log_as(env, conn, user, &user.label(), action, details, origin).await
+}
+
+async fn log_as(
+    env: &Env,
+    conn: &mut Conn<'_>,
+    user: &User,
+    actor: &str,
     action: &'static str,
     details: serde_json::Value,
     origin: &Origin,
@@ -131,7 +184,7 @@ async fn log(
     let line = NewActivity {
         id: env.random.id(now),
         user: Some(user.id),
-        actor: &user.email,
+        actor,
         action,
         details,
         ip_address: Some(&address),

@@ -4,7 +4,8 @@ use crate::{
     domain::{
         lang::Lang,
         limit::{Cell, CellError, Limit, LimitKind},
-        matrix::{ChangeError, Effect, ResetPeriod, Review},
+        matrix::{ChangeError, Effect, Review},
+        period::ResetPeriod,
     },
     words::{number, phrases},
 };

@@ -143,7 +143,7 @@ pub async fn commit(State(site): State<Site>, admin: Admin, Form(fields): Form<F
         return StatusCode::UNPROCESSABLE_ENTITY.into_response();
     };
     let reason = fields.get("reason").map(String::as_str).unwrap_or_default();
-    match matrix::commit(&site.env, &admin.identity.user.email, &changes, reason).await {
+    match matrix::commit(&site.env, &admin.identity.user.label(), &changes, reason).await {
         Ok(committed) => Redirect::to(&format!("/admin/matrix?saved={}", committed.activity)).into_response(),
         Err(CommitError::Change(error @ (ChangeError::ReasonMissing | ChangeError::BadReason))) => {
             let complaint = Complaint {
@@ -170,7 +170,7 @@ pub async fn undo(State(site): State<Site>, admin: Admin, Form(form): Form<UndoF
     let Ok(change) = form.change.parse::<ActivityId>() else {
         return matrix_with_alert(&site, &admin, StatusCode::UNPROCESSABLE_ENTITY, gone).await;
     };
-    match matrix::undo(&site.env, &admin.identity.user.email, change).await {
+    match matrix::undo(&site.env, &admin.identity.user.label(), change).await {
         Ok(committed) => Redirect::to(&format!("/admin/matrix?saved={}", committed.activity)).into_response(),
         Err(error @ CommitError::Conflicts(_)) => match matrix::recorded(&site.env, change).await {
             Ok(recorded) => {

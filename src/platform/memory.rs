@@ -1,0 +1,253 @@
+//! What a node remembers of the database, so that a question costs no statement.
+//!
+//! Nothing here is the truth: whoever counts or changes reads the database. What this process
+//! changes is forgotten at once, after the commit; what another one changes is noticed within
+//! [`REMEMBERED_FOR`], because everything is looked up again when it is older.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicI64, AtomicU32, Ordering},
+    },
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use quick_cache::sync::Cache;
+use tokio::sync::broadcast;
+
+use crate::domain::{api_key::ApiKey, catalogue::Catalogue, entitlement::Standing, ids::UserId};
+
+/// How old something remembered may be: the longest that a change by another process goes unseen.
+pub const REMEMBERED_FOR: TimeDelta = TimeDelta::seconds(1);
+
+/// Members of whom the standing is kept; with a dozen features each takes a kilobyte.
+const MOST_STANDINGS: usize = 50_000;
+/// Names by which members were asked for.
+const MOST_NAMES: usize = 50_000;
+/// API keys that were shown.
+const MOST_KEYS: usize = 10_000;
+/// Many more than changes a second, so that members seldom share one; a power of two.
+const EPOCHS: usize = 65_536;
+
+/// A change that browsers and other listeners want to hear of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Tiers, features, limits or settings.
+    Configuration,
+    /// The access of one member.
+    Access(UserId),
+}
+
+/// A member's standing, with the configuration under which it was put together.
+#[derive(Debug)]
+pub struct Known {
+    /// The configuration.
+    pub catalogue: Arc<Catalogue>,
+    /// The standing.
+    pub standing: Standing,
+    epoch: u32,
+    read_at: ReadAt,
+}
+
+/// When something was read. Of several who find it too old, one reads again; the others take
+/// the old for these few milliseconds, so that a popular entry is not read by all at once.
+#[derive(Debug)]
+struct ReadAt(AtomicI64);
+
+impl ReadAt {
+    fn new(now: DateTime<Utc>) -> Self {
+        Self(AtomicI64::new(now.timestamp_micros()))
+    }
+
+    fn is_fresh(&self, now: DateTime<Utc>) -> bool {
+        let now = now.timestamp_micros();
+        let then = self.0.load(Ordering::Relaxed);
+        let limit = REMEMBERED_FOR.num_microseconds().unwrap_or(0);
+        // A clock that was set back is no reason to remember for longer.
+        if (now - then).abs() < limit {
+            return true;
+        }
+        self.0.compare_exchange(then, now, Ordering::Relaxed, Ordering::Relaxed).is_err()
+    }
+}
+
+#[derive(Debug)]
+struct KnownKey {
+    key: Option<Arc<ApiKey>>,
+    epoch: u32,
+    read_at: ReadAt,
+}
+
+/// A moment in the life of the memory: what was read since is not yet forgotten.
+#[derive(Debug, Clone, Copy)]
+pub struct Epoch(u32);
+
+/// What a node remembers.
+#[derive(Debug)]
+pub struct Memory {
+    catalogue: RwLock<Option<Arc<(Arc<Catalogue>, ReadAt)>>>,
+    /// Grows when the configuration changes here.
+    catalogue_epoch: AtomicU32,
+    standings: Cache<UserId, Arc<Known>>,
+    names: Cache<String, UserId>,
+    /// Each grows when something about one of its members changes here.
+    epochs: Box<[AtomicU32]>,
+    hasher: RandomState,
+    keys: Cache<Vec<u8>, Arc<KnownKey>>,
+    keys_epoch: AtomicU32,
+    changes: broadcast::Sender<Change>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            catalogue: RwLock::new(None),
+            catalogue_epoch: AtomicU32::new(0),
+            standings: Cache::new(MOST_STANDINGS),
+            names: Cache::new(MOST_NAMES),
+            epochs: (0..EPOCHS).map(|_| AtomicU32::new(0)).collect(),
+            hasher: RandomState::new(),
+            keys: Cache::new(MOST_KEYS),
+            keys_epoch: AtomicU32::new(0),
+            // Those who fall behind look everything up again.
+            changes: broadcast::Sender::new(1_024),
+        }
+    }
+}
+
+impl Memory {
+    /// Returns the configuration, unless it is time to ask for its version again. Then the old one
+    /// comes as the second value.
+    pub fn catalogue(&self, now: DateTime<Utc>) -> (Option<Arc<Catalogue>>, Option<Arc<Catalogue>>) {
+        let remembered = self.catalogue.read().unwrap_or_else(PoisonError::into_inner).clone();
+        match remembered {
+            Some(known) if known.1.is_fresh(now) => (Some(known.0.clone()), None),
+            Some(known) => (None, Some(known.0.clone())),
+            None => (None, None),
+        }
+    }
+
+    /// Returns the configuration, however old.
+    pub fn last_catalogue(&self) -> Option<Arc<Catalogue>> {
+        let remembered = self.catalogue.read().unwrap_or_else(PoisonError::into_inner);
+        remembered.as_ref().map(|known| known.0.clone())
+    }
+
+    /// Returns the moment before the configuration is read.
+    pub fn catalogue_epoch(&self) -> Epoch {
+        Epoch(self.catalogue_epoch.load(Ordering::Acquire))
+    }
+
+    /// Remembers the configuration that was read since `epoch`, unless it has changed since.
+    pub fn remember_catalogue(&self, epoch: Epoch, catalogue: &Arc<Catalogue>, now: DateTime<Utc>) {
+        let mut remembered = self.catalogue.write().unwrap_or_else(PoisonError::into_inner);
+        let is_newer = remembered.as_ref().is_none_or(|known| known.0.version <= catalogue.version);
+        if self.catalogue_epoch.load(Ordering::Acquire) == epoch.0 && is_newer {
+            *remembered = Some(Arc::new((catalogue.clone(), ReadAt::new(now))));
+        }
+    }
+
+    /// Forgets the configuration, which this process has changed.
+    pub fn configuration_changed(&self) {
+        let mut remembered = self.catalogue.write().unwrap_or_else(PoisonError::into_inner);
+        self.catalogue_epoch.fetch_add(1, Ordering::AcqRel);
+        *remembered = None;
+        drop(remembered);
+        // Without a listener there is nobody to tell.
+        let _ = self.changes.send(Change::Configuration);
+    }
+
+    /// Tells listeners that another process changed the configuration.
+    pub fn announce(&self, change: Change) {
+        let _ = self.changes.send(change);
+    }
+
+    /// Hears of changes from now on.
+    pub fn listen(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+
+    /// Returns how many listen to changes.
+    pub fn listeners(&self) -> usize {
+        self.changes.receiver_count()
+    }
+
+    fn epoch_of(&self, user: UserId) -> &AtomicU32 {
+        let hash = self.hasher.hash_one(user);
+        &self.epochs[usize::try_from(hash).unwrap_or(0) & (EPOCHS - 1)]
+    }
+
+    /// Returns the moment before a member's standing is read.
+    pub fn standing_epoch(&self, user: UserId) -> Epoch {
+        Epoch(self.epoch_of(user).load(Ordering::Acquire))
+    }
+
+    /// Returns the standing of a member if it is remembered, under this configuration.
+    pub fn standing(&self, user: UserId, catalogue: &Arc<Catalogue>, now: DateTime<Utc>) -> Option<Arc<Known>> {
+        let known = self.standings.get(&user)?;
+        let is_good = Arc::ptr_eq(&known.catalogue, catalogue)
+            && known.epoch == self.epoch_of(user).load(Ordering::Acquire)
+            && known.read_at.is_fresh(now);
+        is_good.then_some(known)
+    }
+
+    /// Remembers a standing that was read since `epoch`.
+    pub fn remember_standing(
+        &self,
+        epoch: Epoch,
+        catalogue: Arc<Catalogue>,
+        standing: Standing,
+        now: DateTime<Utc>,
+    ) -> Arc<Known> {
+        let user = standing.user.id;
+        let known = Arc::new(Known { catalogue, standing, epoch: epoch.0, read_at: ReadAt::new(now) });
+        self.standings.insert(user, known.clone());
+        known
+    }
+
+    /// Forgets what a member has used, which this process has changed.
+    pub fn usage_changed(&self, user: UserId) {
+        self.epoch_of(user).fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Forgets a member's standing, which this process has changed.
+    pub fn access_changed(&self, user: UserId) {
+        self.usage_changed(user);
+        let _ = self.changes.send(Change::Access(user));
+    }
+
+    /// Returns whom a name was last seen to mean. Whoever uses it checks that it still does.
+    pub fn named(&self, name: &str) -> Option<UserId> {
+        self.names.get(name)
+    }
+
+    /// Remembers whom a name means.
+    pub fn remember_name(&self, name: &str, user: UserId) {
+        self.names.insert(name.to_owned(), user);
+    }
+
+    /// Returns the moment before a key is read.
+    pub fn keys_epoch(&self) -> Epoch {
+        Epoch(self.keys_epoch.load(Ordering::Acquire))
+    }
+
+    /// Returns the key with that token, if it is remembered; the inner value is empty if there is
+    /// no such key.
+    pub fn api_key(&self, token_hash: &[u8], now: DateTime<Utc>) -> Option<Option<Arc<ApiKey>>> {
+        let known = self.keys.get(token_hash)?;
+        let is_good = known.epoch == self.keys_epoch.load(Ordering::Acquire) && known.read_at.is_fresh(now);
+        is_good.then(|| known.key.clone())
+    }
+
+    /// Remembers a key that was read since `epoch`.
+    pub fn remember_api_key(&self, epoch: Epoch, token_hash: Vec<u8>, key: Option<Arc<ApiKey>>, now: DateTime<Utc>) {
+        let known = KnownKey { key, epoch: epoch.0, read_at: ReadAt::new(now) };
+        self.keys.insert(token_hash, Arc::new(known));
+    }
+
+    /// Forgets all keys, of which this process has ended one.
+    pub fn keys_changed(&self) {
+        self.keys_epoch.fetch_add(1, Ordering::AcqRel);
+    }
+}

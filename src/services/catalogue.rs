@@ -1,0 +1,206 @@
+//! What the product offers: reading it fast, and changing it.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::{
+    domain::{
+        catalogue::{Catalogue, Feature, Tier},
+        limit::{Cell, CellError},
+        settings::{AppSettings, BadSetting},
+    },
+    platform::env::Env,
+    store::{
+        Conn, StoreError,
+        activity::{self, NewActivity},
+        catalogue, matrix, settings,
+    },
+};
+
+/// Reads the configuration.
+pub async fn read(conn: &mut Conn<'_>) -> Result<Catalogue, StoreError> {
+    // The version first: what is read afterwards is not older than it.
+    let version = matrix::version(conn).await?;
+    Ok(Catalogue::new(
+        version,
+        settings::read(conn).await?,
+        catalogue::tiers(conn).await?,
+        catalogue::features(conn).await?,
+        matrix::cells(conn).await?,
+    ))
+}
+
+/// Returns the configuration, as this node remembers it.
+pub async fn current(env: &Env) -> Result<Arc<Catalogue>, StoreError> {
+    match env.memory.catalogue(env.clock.now()) {
+        (Some(fresh), _) => Ok(fresh),
+        (None, _) => {
+            let mut reader = env.db.reader().await?;
+            latest(env, &mut reader.conn()).await
+        }
+    }
+}
+
+/// Returns the configuration as the database has it now. It is read only if its version is new.
+pub async fn latest(env: &Env, conn: &mut Conn<'_>) -> Result<Arc<Catalogue>, StoreError> {
+    let now = env.clock.now();
+    let epoch = env.memory.catalogue_epoch();
+    let version = matrix::version(conn).await?;
+    if let Some(known) = env.memory.last_catalogue().filter(|known| known.version == version) {
+        env.memory.remember_catalogue(epoch, &known, now);
+        return Ok(known);
+    }
+    let catalogue = Arc::new(read(conn).await?);
+    env.memory.remember_catalogue(epoch, &catalogue, now);
+    Ok(catalogue)
+}
+
+/// Why the configuration does not change.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogueError {
+    /// A text is empty or too long.
+    #[error("{field} has 1 to {most} characters")]
+    Text {
+        /// Which.
+        field: &'static str,
+        /// The most characters.
+        most: usize,
+    },
+    /// A number is out of range.
+    #[error("{field} is between 0 and {most}")]
+    Number {
+        /// Which.
+        field: &'static str,
+        /// The most.
+        most: i64,
+    },
+    /// The default is none that this kind of feature can have.
+    #[error("the default limit: {0}")]
+    Default(CellError),
+    /// Some cell of the matrix is none that this kind of feature can have.
+    #[error("tiers have limits that a feature of this kind cannot have: change them to on, off or default first")]
+    CellsInTheWay,
+    /// A setting cannot be that.
+    #[error(transparent)]
+    Setting(#[from] BadSetting),
+    /// There is no such setting.
+    #[error("there is no setting {0}")]
+    NoSuchSetting(String),
+    /// A setting names a tier that there is not.
+    #[error("there is no tier {0}")]
+    NoSuchTier(String),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The longest name, in characters.
+const LONGEST_NAME: usize = 100;
+/// The longest description, in characters.
+const LONGEST_DESCRIPTION: usize = 500;
+/// The highest price, in cents, and place in a list.
+const HIGHEST_NUMBER: i64 = 1_000_000_000;
+
+fn check_text(field: &'static str, text: &str, least: usize, most: usize) -> Result<(), CatalogueError> {
+    let length = text.chars().count();
+    let is_plain = !text.chars().any(char::is_control);
+    if (least..=most).contains(&length) && is_plain { Ok(()) } else { Err(CatalogueError::Text { field, most }) }
+}
+
+fn check_number(field: &'static str, number: Option<i64>) -> Result<(), CatalogueError> {
+    match number {
+        Some(number) if !(0..=HIGHEST_NUMBER).contains(&number) => {
+            Err(CatalogueError::Number { field, most: HIGHEST_NUMBER })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a tier, new or over the one with its id. Returns whether it is new.
+pub async fn put_tier(env: &Env, actor: &str, tier: &Tier) -> Result<bool, CatalogueError> {
+    check_text("name", tier.name.trim(), 1, LONGEST_NAME)?;
+    check_text("description_en", &tier.description_en, 0, LONGEST_DESCRIPTION)?;
+    check_text("description_de", &tier.description_de, 0, LONGEST_DESCRIPTION)?;
+    check_number("price_monthly_cents", tier.price_monthly_cents)?;
+    check_number("price_yearly_cents", tier.price_yearly_cents)?;
+    check_number("sort_order", Some(tier.sort_order))?;
+    let now = env.clock.now();
+    let mut tx = env.db.begin().await?;
+    let conn = &mut tx.conn();
+    matrix::raise_version(conn).await?;
+    let before = catalogue::tiers(conn).await?.into_iter().find(|known| known.id == tier.id);
+    if before.as_ref() == Some(tier) {
+        return Ok(false);
+    }
+    catalogue::put_tier(conn, tier, now).await?;
+    let details = json!({ "tier": tier.id, "before": before, "after": tier });
+    log(env, conn, actor, "tier_changed", details).await?;
+    tx.commit().await?;
+    env.configuration_changed();
+    Ok(before.is_none())
+}
+
+/// Writes a feature, new or over the one with its id. Returns whether it is new.
+pub async fn put_feature(env: &Env, actor: &str, feature: &Feature) -> Result<bool, CatalogueError> {
+    check_text("name_en", feature.name_en.trim(), 1, LONGEST_NAME)?;
+    check_text("name_de", feature.name_de.trim(), 1, LONGEST_NAME)?;
+    check_text("description_en", &feature.description_en, 0, LONGEST_DESCRIPTION)?;
+    check_text("description_de", &feature.description_de, 0, LONGEST_DESCRIPTION)?;
+    check_text("category", feature.category.trim(), 1, LONGEST_NAME)?;
+    check_number("sort_order", Some(feature.sort_order))?;
+    Cell::Own(feature.default_limit).check(feature.kind).map_err(CatalogueError::Default)?;
+    let now = env.clock.now();
+    let mut tx = env.db.begin().await?;
+    let conn = &mut tx.conn();
+    matrix::raise_version(conn).await?;
+    let before = catalogue::features(conn).await?.into_iter().find(|known| known.id == feature.id);
+    if before.as_ref() == Some(feature) {
+        return Ok(false);
+    }
+    let cells = matrix::cells(conn).await?;
+    let cannot_stay = |cell: &&crate::domain::matrix::MatrixCell| Cell::Own(cell.limit).check(feature.kind).is_err();
+    if cells.iter().filter(|cell| cell.feature == feature.id).any(|cell| cannot_stay(&cell)) {
+        return Err(CatalogueError::CellsInTheWay);
+    }
+    catalogue::put_feature(conn, feature, now).await?;
+    let details = json!({ "feature": feature.id, "before": before, "after": feature });
+    log(env, conn, actor, "feature_changed", details).await?;
+    tx.commit().await?;
+    env.configuration_changed();
+    Ok(before.is_none())
+}
+
+/// Sets one of the product's settings.
+pub async fn set_setting(env: &Env, actor: &str, key: &str, value: &str) -> Result<(), CatalogueError> {
+    if !AppSettings::KEYS.contains(&key) {
+        return Err(CatalogueError::NoSuchSetting(key.to_owned()));
+    }
+    AppSettings::from_rows([(key, value)])?;
+    let now = env.clock.now();
+    let mut tx = env.db.begin().await?;
+    let conn = &mut tx.conn();
+    matrix::raise_version(conn).await?;
+    if key.ends_with("_tier") && !catalogue::tiers(conn).await?.iter().any(|tier| tier.id.as_str() == value) {
+        return Err(CatalogueError::NoSuchTier(value.to_owned()));
+    }
+    let before = settings::read(conn).await?.value(key);
+    settings::set(conn, key, value, now).await?;
+    log(env, conn, actor, "setting_changed", json!({ "setting": key, "before": before, "after": value })).await?;
+    tx.commit().await?;
+    env.configuration_changed();
+    Ok(())
+}
+
+async fn log(
+    env: &Env,
+    conn: &mut Conn<'_>,
+    actor: &str,
+    action: &'static str,
+    details: serde_json::Value,
+) -> Result<(), StoreError> {
+    let now = env.clock.now();
+    let id = env.random.id(now);
+    let line = NewActivity { id, user: None, actor, action, details, ip_address: None, user_agent: None };
+    activity::insert(conn, &line, now).await
+}

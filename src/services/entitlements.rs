@@ -1,0 +1,121 @@
+//! May this member do this, and why? Answered from what this node remembers.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    domain::{
+        catalogue::Catalogue,
+        entitlement::{self, Decision, Explanation, Reason, Standing},
+        ids::{FeatureId, UserId},
+        user::{User, UserRef},
+    },
+    platform::{env::Env, memory::Known},
+    services::catalogue,
+    store::{Conn, StoreError, restrictions, usage, users},
+};
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum EntitlementError {
+    /// Nobody has that name.
+    #[error("there is no such user")]
+    UserUnknown,
+    /// Nothing has that name.
+    #[error("there is no such feature")]
+    FeatureUnknown,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Returns what is known of a member.
+pub async fn known(env: &Env, user: UserId) -> Result<Option<Arc<Known>>, StoreError> {
+    let now = env.clock.now();
+    let catalogue = catalogue::current(env).await?;
+    if let Some(known) = env.memory.standing(user, &catalogue, now) {
+        return Ok(Some(known));
+    }
+    let epoch = env.memory.standing_epoch(user);
+    let mut reader = env.db.reader().await?;
+    let conn = &mut reader.conn();
+    let Some(user) = users::find(conn, user).await? else { return Ok(None) };
+    let standing = read_standing(conn, &catalogue, user, now).await?;
+    Ok(Some(env.memory.remember_standing(epoch, catalogue, standing, now)))
+}
+
+/// Returns what is known of a member whom somebody outside names: by id, external id or address.
+pub async fn find(env: &Env, name: &str) -> Result<Option<Arc<Known>>, StoreError> {
+    let name = name.trim();
+    if let Some(user) = env.memory.named(name) {
+        // It may be somebody else's name by now.
+        if let Some(known) = known(env, user).await?.filter(|known| known.standing.user.is_called(name)) {
+            return Ok(Some(known));
+        }
+    }
+    let Some(named) = UserRef::parse(name) else { return Ok(None) };
+    let mut reader = env.db.reader().await?;
+    let Some(user) = users::find_by_ref(&mut reader.conn(), &named).await? else { return Ok(None) };
+    drop(reader);
+    env.memory.remember_name(name, user.id);
+    known(env, user.id).await
+}
+
+/// Reads everything about a member that decisions depend on.
+pub(super) async fn read_standing(
+    conn: &mut Conn<'_>,
+    catalogue: &Catalogue,
+    user: User,
+    now: DateTime<Utc>,
+) -> Result<Standing, StoreError> {
+    let restrictions = restrictions::list(conn, &[user.id]).await?;
+    let mut periods: Vec<_> = Vec::new();
+    for feature in catalogue.features() {
+        if feature.is_counted() && !periods.iter().any(|(reset, _)| *reset == feature.reset_period) {
+            periods.push((feature.reset_period, catalogue.period(feature, user.created_at, now).start));
+        }
+    }
+    let mut starts: Vec<_> = periods.into_iter().map(|(_, start)| start).collect();
+    starts.sort();
+    starts.dedup();
+    let used = usage::used(conn, user.id, &starts).await?;
+    let held = usage::held(conn, user.id, now).await?;
+    let restrictions = restrictions.into_iter().map(|(_, restriction)| restriction).collect();
+    Standing::new(catalogue, user, restrictions, used, held, now).map_err(|_| StoreError::Missing("tiers"))
+}
+
+/// Decides whether a member may use so much of a feature.
+pub async fn check(env: &Env, name: &str, feature: &FeatureId, amount: i64) -> Result<Decision, EntitlementError> {
+    let known = find(env, name).await?.ok_or(EntitlementError::UserUnknown)?;
+    let feature = known.catalogue.feature(feature).ok_or(EntitlementError::FeatureUnknown)?;
+    Ok(entitlement::decide_about(&known.catalogue, &known.standing, feature, amount, env.clock.now()))
+}
+
+/// Decides, where somebody or something unknown is an answer, too.
+pub async fn decide(env: &Env, name: &str, feature: &FeatureId, amount: i64) -> Result<Decision, StoreError> {
+    match find(env, name).await? {
+        Some(known) => Ok(entitlement::decide(&known.catalogue, &known.standing, feature, amount, env.clock.now())),
+        None => Ok(Decision::unknown(None, feature.clone(), amount, Reason::UserUnknown)),
+    }
+}
+
+/// Decides about one unit of every feature, in their order.
+pub fn entitlements(known: &Known, now: DateTime<Utc>) -> Vec<Decision> {
+    let features = known.catalogue.features().iter();
+    features.map(|feature| entitlement::decide_about(&known.catalogue, &known.standing, feature, 1, now)).collect()
+}
+
+/// Decides and tells every layer that was looked at. It reads the database, not the memory: who
+/// asks why wants to know what is true now.
+pub async fn explain(env: &Env, name: &str, feature: &FeatureId, amount: i64) -> Result<Explanation, EntitlementError> {
+    let now = env.clock.now();
+    let mut reader = env.db.reader().await?;
+    let conn = &mut reader.conn();
+    let catalogue = catalogue::latest(env, conn).await?;
+    let feature = catalogue.feature(feature).ok_or(EntitlementError::FeatureUnknown)?;
+    let named = UserRef::parse(name).ok_or(EntitlementError::UserUnknown)?;
+    let user = users::find_by_ref(conn, &named).await?.ok_or(EntitlementError::UserUnknown)?;
+    let standing = read_standing(conn, &catalogue, user, now).await?;
+    Ok(entitlement::explain(&catalogue, &standing, feature, amount, now))
+}

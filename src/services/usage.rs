@@ -1,0 +1,623 @@
+//! Counting. Calls that wait are done together, in one transaction, and each is answered after
+//! its commit: a disk that syncs a thousand times a second counts tens of thousands.
+//!
+//! The work belongs to the worker: a client that hangs up takes nothing back.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, PoisonError},
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    domain::{
+        access::Accesses,
+        catalogue::Catalogue,
+        entitlement::{Decision, Question, Reason, Restriction},
+        ids::{FeatureId, ReservationId, UserId},
+        limit::Limit,
+        usage::{
+            ANSWERS_KEPT_FOR, Act, Counter, HELD_FOR, IdempotencyKey, LONGEST_HOLD, MOST_UNITS, OnExceed, Outcome,
+            Reservation, ReservationState, UsageCall, UsageKind,
+        },
+        user::User,
+    },
+    platform::env::{Env, WaitingCall},
+    services::catalogue,
+    store::{
+        Conn, StoreError, api_keys, idempotency, restrictions,
+        usage::{self, CounterKey, UsageEvent},
+        users,
+    },
+};
+
+/// The most calls in one transaction.
+const MOST_TOGETHER: usize = 256;
+/// How often a transaction is tried that stood in another's way.
+const TRIES: usize = 6;
+
+/// Why a call is not done.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum UsageError {
+    /// Not between 1 and [`MOST_UNITS`]; when giving back, below zero.
+    #[error("the amount is a whole number from 1 to {MOST_UNITS}")]
+    BadAmount,
+    /// Not between one second and [`LONGEST_HOLD`].
+    #[error("units are held for 1 to {} seconds", LONGEST_HOLD.num_seconds())]
+    BadLifetime,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] Arc<StoreError>),
+}
+
+/// Does a call, together with the others that wait, and returns what came of it once that lasts.
+pub async fn call(env: &Env, call: UsageCall) -> Result<Outcome, UsageError> {
+    check(&call.act)?;
+    let key = call.idempotency.map(|key| key.id);
+    if let Some(key) = key
+        && !env.usage.in_flight.lock().unwrap_or_else(PoisonError::into_inner).insert(key)
+    {
+        return Ok(Outcome::KeyInFlight);
+    }
+    attend(env);
+    let (answer, answered) = oneshot::channel();
+    let gone = || UsageError::Store(Arc::new(StoreError::Stopping));
+    if env.usage.calls.send(WaitingCall { call, answer }).await.is_err() {
+        return Err(gone());
+    }
+    answered.await.map_err(|_| gone())?.map_err(UsageError::Store)
+}
+
+fn check(act: &Act) -> Result<(), UsageError> {
+    let is_amount = |amount: i64| (1..=MOST_UNITS).contains(&amount);
+    match act {
+        Act::Consume { amount, .. } if !is_amount(amount.unsigned_abs().try_into().unwrap_or(0)) => {
+            Err(UsageError::BadAmount)
+        }
+        Act::Hold { amount, .. } if !is_amount(*amount) => Err(UsageError::BadAmount),
+        Act::Hold { lifetime, .. } if !(TimeDelta::seconds(1)..=LONGEST_HOLD).contains(lifetime) => {
+            Err(UsageError::BadLifetime)
+        }
+        // Nothing at all may be confirmed: then the work cost nothing.
+        Act::Confirm { amount: Some(amount), .. } if *amount != 0 && !is_amount(*amount) => Err(UsageError::BadAmount),
+        _ => Ok(()),
+    }
+}
+
+/// Starts the worker unless there is one.
+fn attend(env: &Env) {
+    let receiver = env.usage.unattended.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(receiver) = receiver {
+        tokio::spawn(work(env.clone(), receiver));
+    }
+}
+
+async fn work(env: Env, mut waiting: mpsc::Receiver<WaitingCall>) {
+    let mut together = Vec::with_capacity(MOST_TOGETHER);
+    while waiting.recv_many(&mut together, MOST_TOGETHER).await > 0 {
+        let (calls, answers): (Vec<_>, Vec<_>) =
+            together.drain(..).map(|WaitingCall { call, answer }| (call, answer)).unzip();
+        let outcomes = do_together(&env, &calls).await;
+        let mut in_flight = env.usage.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in calls.iter().filter_map(|call| call.idempotency) {
+            in_flight.remove(&key.id);
+        }
+        drop(in_flight);
+        for (answer, outcome) in answers.into_iter().zip(outcomes) {
+            // Whoever hung up gets no answer, but what was counted is counted.
+            let _ = answer.send(outcome);
+        }
+    }
+}
+
+/// Does calls in one transaction, and one by one if something is wrong with one of them.
+pub async fn do_together(env: &Env, calls: &[UsageCall]) -> Vec<Result<Outcome, Arc<StoreError>>> {
+    let error = match with_tries(env, calls).await {
+        Ok(outcomes) => return outcomes.into_iter().map(Ok).collect(),
+        Err(error) => error,
+    };
+    if calls.len() > 1 && !error.is_temporary() {
+        tracing::error!(%error, calls = calls.len(), "calls failed together and are done one by one");
+        let mut outcomes = Vec::with_capacity(calls.len());
+        for call in calls {
+            let outcome = with_tries(env, std::slice::from_ref(call)).await;
+            outcomes.push(outcome.map(|mut outcomes| outcomes.remove(0)).map_err(Arc::new));
+        }
+        return outcomes;
+    }
+    let error = Arc::new(error);
+    calls.iter().map(|_| Err(error.clone())).collect()
+}
+
+async fn with_tries(env: &Env, calls: &[UsageCall]) -> Result<Vec<Outcome>, StoreError> {
+    let mut tries = 1;
+    loop {
+        let result = in_transaction(env, calls).await;
+        match result {
+            Ok(Some(outcomes)) => return Ok(outcomes),
+            // Another node has answered one of these calls meanwhile: its answer is there now.
+            Ok(None) if tries < TRIES => {}
+            Err(error) if error.is_collision() && tries < TRIES => {}
+            Ok(None) => return Err(StoreError::Missing("idempotency_keys")),
+            Err(error) => return Err(error),
+        }
+        tries += 1;
+    }
+}
+
+/// Does calls in one transaction. Nothing if another node has answered one of them meanwhile:
+/// then nothing has happened.
+async fn in_transaction(env: &Env, calls: &[UsageCall]) -> Result<Option<Vec<Outcome>>, StoreError> {
+    let mut tx = env.db.begin().await?;
+    // After the transaction has begun: on SQLite that may have waited for another writer.
+    let now = env.clock.now();
+    let conn = &mut tx.conn();
+    let catalogue = catalogue::latest(env, conn).await?;
+    let mut batch = Batch::read(conn, &catalogue, calls, now).await?;
+    for (at, call) in calls.iter().enumerate() {
+        batch.settle(env, at, call);
+    }
+    if !batch.write(conn, calls).await? {
+        return Ok(None);
+    }
+    tx.commit().await?;
+    for user in batch.changed {
+        env.memory.usage_changed(user);
+    }
+    Ok(Some(batch.outcomes.into_iter().map(|outcome| outcome.expect("every call is settled")).collect()))
+}
+
+/// The period of a counter ends here, if it does.
+type PeriodEnd = Option<DateTime<Utc>>;
+
+struct Account {
+    user: User,
+    accesses: Accesses,
+    restrictions: Vec<Restriction>,
+}
+
+/// Calls that are done together, with everything they need, locked and read.
+struct Batch<'a> {
+    catalogue: &'a Catalogue,
+    now: DateTime<Utc>,
+    accounts: HashMap<UserId, Account>,
+    reservations: HashMap<ReservationId, Reservation>,
+    counters: HashMap<CounterKey, Counter>,
+    ends: BTreeMap<CounterKey, PeriodEnd>,
+    /// Of every call, once it is known.
+    outcomes: Vec<Option<Outcome>>,
+    /// Those whose answer was given before and is not kept again.
+    repeated: HashSet<usize>,
+    written: HashSet<CounterKey>,
+    events: Vec<UsageEvent>,
+    held: Vec<(Reservation, String)>,
+    settled: Vec<ReservationId>,
+    changed: HashSet<UserId>,
+}
+
+impl<'a> Batch<'a> {
+    async fn read(
+        conn: &mut Conn<'_>,
+        catalogue: &'a Catalogue,
+        calls: &[UsageCall],
+        now: DateTime<Utc>,
+    ) -> Result<Self, StoreError> {
+        let mut outcomes: Vec<Option<Outcome>> = vec![None; calls.len()];
+        let mut repeated = HashSet::new();
+        refuse_revoked(conn, calls, &mut outcomes, now).await?;
+        repeat_answers(conn, calls, &mut outcomes, &mut repeated, now).await?;
+        let open = || calls.iter().enumerate().filter(|(at, _)| outcomes[*at].is_none()).map(|(_, call)| &call.act);
+
+        let mut ids: Vec<ReservationId> = open().filter_map(reservation_of).collect();
+        ids.sort();
+        ids.dedup();
+        let reservations: HashMap<_, _> =
+            usage::lock_reservations(conn, &ids).await?.into_iter().map(|found| (found.id, found)).collect();
+
+        let named = open().filter_map(|act| match act {
+            Act::Consume { user, .. } | Act::Hold { user, .. } => Some(*user),
+            Act::Confirm { .. } | Act::Release { .. } => None,
+        });
+        let mut users: Vec<UserId> = named.chain(reservations.values().map(|reservation| reservation.user)).collect();
+        users.sort();
+        users.dedup();
+        let mut accounts = HashMap::new();
+        for user in users::find_all(conn, &users).await? {
+            let accesses = catalogue
+                .accesses(&user.tier, user.trial_ends_at, user.credit_until, now)
+                .map_err(|_| StoreError::Missing("tiers"))?;
+            accounts.insert(user.id, Account { user, accesses, restrictions: Vec::new() });
+        }
+        for (user, restriction) in restrictions::list(conn, &users).await? {
+            if let Some(account) = accounts.get_mut(&user) {
+                account.restrictions.push(restriction);
+            }
+        }
+
+        let mut batch = Self {
+            catalogue,
+            now,
+            accounts,
+            reservations,
+            counters: HashMap::new(),
+            ends: BTreeMap::new(),
+            outcomes: Vec::new(),
+            repeated,
+            written: HashSet::new(),
+            events: Vec::new(),
+            held: Vec::new(),
+            settled: Vec::new(),
+            changed: HashSet::new(),
+        };
+        let mut ends = BTreeMap::new();
+        for act in open() {
+            if let Some((key, end)) = batch.counter_of(act) {
+                ends.insert(key, end);
+            }
+        }
+        let keys: Vec<_> = ends.iter().map(|(key, end)| (key.clone(), *end)).collect();
+        batch.counters = usage::lock(conn, &keys, now).await?;
+        batch.ends = ends;
+        batch.outcomes = outcomes;
+        Ok(batch)
+    }
+
+    /// Returns the counter that an act is about, if it is about one.
+    fn counter_of(&self, act: &Act) -> Option<(CounterKey, PeriodEnd)> {
+        match act {
+            Act::Consume { user, feature, .. } | Act::Hold { user, feature, .. } => {
+                let question = self.question(*user, feature).ok()?;
+                let is_counted = question.feature.is_counted() && question.feature.active;
+                is_counted.then(|| key_of(&question))
+            }
+            Act::Confirm { reservation, .. } | Act::Release { reservation } => {
+                let reservation = self.reservations.get(reservation)?;
+                let key = CounterKey {
+                    user: reservation.user,
+                    period_start: reservation.period_start,
+                    feature: reservation.feature.clone(),
+                };
+                Some((key, reservation.period_end))
+            }
+        }
+    }
+
+    fn question(&self, user: UserId, feature: &FeatureId) -> Result<Question<'_>, Reason> {
+        let account = self.accounts.get(&user).ok_or(Reason::UserUnknown)?;
+        let feature = self.catalogue.feature(feature).ok_or(Reason::FeatureUnknown)?;
+        let restriction = account.restrictions.iter().find(|restriction| restriction.feature == feature.id);
+        Ok(Question::new(self.catalogue, &account.user, &account.accesses, restriction, feature, self.now))
+    }
+
+    /// Does one call to what was read, in memory.
+    fn settle(&mut self, env: &Env, at: usize, call: &UsageCall) {
+        if self.outcomes[at].is_some() {
+            return;
+        }
+        let outcome = match &call.act {
+            Act::Consume { user, feature, amount, on_exceed } => {
+                self.consume(env, call, *user, feature, *amount, *on_exceed)
+            }
+            Act::Hold { user, feature, amount, lifetime } => self.hold(env, call, *user, feature, *amount, *lifetime),
+            Act::Confirm { reservation, amount } => self.confirm(env, call, *reservation, *amount),
+            Act::Release { reservation } => self.release(*reservation),
+        };
+        self.outcomes[at] = Some(outcome);
+    }
+
+    fn consume(
+        &mut self,
+        env: &Env,
+        call: &UsageCall,
+        user: UserId,
+        feature: &FeatureId,
+        amount: i64,
+        on_exceed: OnExceed,
+    ) -> Outcome {
+        let question = match self.question(user, feature) {
+            Ok(question) => question,
+            Err(reason) => return unknown(user, feature, amount, reason),
+        };
+        if !question.feature.is_counted() {
+            return Outcome::NotCounted;
+        }
+        let (key, _) = key_of(&question);
+        let limit = question.resolved.limit;
+        let mut counter = self.counters.get(&key).copied().unwrap_or_default();
+        let before = question.answer(amount.max(1), counter.used, counter.held);
+        let is_closed = matches!(before.reason, Reason::UserDisabled | Reason::FeatureInactive);
+        let (counted, kind) = if amount < 0 {
+            // What was used can be given back whatever the tier says today.
+            if is_closed {
+                return Outcome::Refused { decision: before };
+            }
+            (-counter.give_back(-amount), UsageKind::GivenBack)
+        } else {
+            match if is_closed { None } else { counter.consume(limit, amount, on_exceed) } {
+                Some(counted) => (counted, UsageKind::Consumed),
+                None => return Outcome::Refused { decision: before },
+            }
+        };
+        let after = question.answer(1, counter.used, counter.held);
+        let decision = Decision { allowed: true, reason: Reason::Ok, requested: amount, upgrade: None, ..after };
+        if counted != 0 {
+            self.record(env, call, key, counter, kind, counted, limit, None);
+        }
+        Outcome::Counted { decision, counted }
+    }
+
+    fn hold(
+        &mut self,
+        env: &Env,
+        call: &UsageCall,
+        user: UserId,
+        feature: &FeatureId,
+        amount: i64,
+        lifetime: TimeDelta,
+    ) -> Outcome {
+        let question = match self.question(user, feature) {
+            Ok(question) => question,
+            Err(reason) => return unknown(user, feature, amount, reason),
+        };
+        if !question.feature.is_counted() {
+            return Outcome::NotCounted;
+        }
+        let (key, _) = key_of(&question);
+        let mut counter = self.counters.get(&key).copied().unwrap_or_default();
+        let before = question.answer(amount, counter.used, counter.held);
+        if !before.allowed || !counter.hold(question.resolved.limit, amount) {
+            return Outcome::Refused { decision: before };
+        }
+        let reservation = Reservation {
+            id: env.random.id(self.now),
+            user,
+            feature: feature.clone(),
+            amount,
+            state: ReservationState::Held,
+            confirmed_amount: None,
+            expires_at: self.now + lifetime,
+            created_at: self.now,
+            period_start: question.period.start,
+            period_end: question.period.end,
+        };
+        let after = question.answer(1, counter.used, counter.held);
+        let decision = Decision { allowed: true, reason: Reason::Ok, requested: amount, upgrade: None, ..after };
+        self.counters.insert(key, counter);
+        self.changed.insert(user);
+        self.held.push((reservation.clone(), call.actor.clone()));
+        Outcome::Reserved { reservation, decision }
+    }
+
+    fn confirm(&mut self, env: &Env, call: &UsageCall, id: ReservationId, amount: Option<i64>) -> Outcome {
+        let Some(mut reservation) = self.reservations.get(&id).cloned() else { return Outcome::NoSuchReservation };
+        let amount = amount.unwrap_or(reservation.amount);
+        let Ok(mut question) = self.question(reservation.user, &reservation.feature) else {
+            return Outcome::NoSuchReservation;
+        };
+        // It counts in the period in which it was held.
+        question.period.start = reservation.period_start;
+        question.period.end = reservation.period_end;
+        let (key, _) = key_of(&question);
+        let limit = question.resolved.limit;
+        let mut counter = self.counters.get(&key).copied().unwrap_or_default();
+        match reservation.state_at(self.now) {
+            ReservationState::Held => {}
+            ReservationState::Confirmed if reservation.confirmed_amount == Some(amount) => {
+                let decision = question.answer(1, counter.used, counter.held);
+                return Outcome::Reserved { reservation, decision };
+            }
+            _ => return Outcome::Settled { reservation },
+        }
+        if !counter.confirm(limit, reservation.amount, amount) {
+            // What was held is not free for others, but it is for this one.
+            let decision = question.answer(amount, counter.used, counter.held - reservation.amount);
+            return Outcome::Refused { decision };
+        }
+        reservation.state = ReservationState::Confirmed;
+        reservation.confirmed_amount = Some(amount);
+        let decision = question.answer(1, counter.used, counter.held);
+        self.settled.push(id);
+        self.reservations.insert(id, reservation.clone());
+        self.changed.insert(reservation.user);
+        if amount > 0 {
+            self.record(env, call, key, counter, UsageKind::Confirmed, amount, limit, Some(id));
+        } else {
+            self.counters.insert(key, counter);
+        }
+        Outcome::Reserved { reservation, decision }
+    }
+
+    fn release(&mut self, id: ReservationId) -> Outcome {
+        let Some(mut reservation) = self.reservations.get(&id).cloned() else { return Outcome::NoSuchReservation };
+        let Ok(mut question) = self.question(reservation.user, &reservation.feature) else {
+            return Outcome::NoSuchReservation;
+        };
+        question.period.start = reservation.period_start;
+        question.period.end = reservation.period_end;
+        let (key, _) = key_of(&question);
+        let mut counter = self.counters.get(&key).copied().unwrap_or_default();
+        let state = reservation.state_at(self.now);
+        match state {
+            ReservationState::Held => counter.release(reservation.amount),
+            // Its units are free already, which is all that was wanted.
+            ReservationState::Released | ReservationState::Lapsed => {}
+            ReservationState::Confirmed => return Outcome::Settled { reservation },
+        }
+        let decision = question.answer(1, counter.used, counter.held);
+        reservation.state = state;
+        if state == ReservationState::Held {
+            reservation.state = ReservationState::Released;
+            self.settled.push(id);
+            self.changed.insert(reservation.user);
+            self.counters.insert(key, counter);
+            self.reservations.insert(id, reservation.clone());
+        }
+        Outcome::Reserved { reservation, decision }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "each is a column of the ledger")]
+    fn record(
+        &mut self,
+        env: &Env,
+        call: &UsageCall,
+        key: CounterKey,
+        counter: Counter,
+        kind: UsageKind,
+        amount: i64,
+        limit: Limit,
+        reservation: Option<ReservationId>,
+    ) {
+        self.events.push(UsageEvent {
+            id: env.random.id(self.now),
+            counter: key.clone(),
+            kind,
+            amount,
+            used_after: counter.used,
+            limit,
+            reservation,
+            actor: call.actor.clone(),
+        });
+        self.changed.insert(key.user);
+        self.counters.insert(key.clone(), counter);
+        self.written.insert(key);
+    }
+
+    /// Writes what has come of the calls. Returns `false` if another node has answered one of
+    /// them meanwhile.
+    async fn write(&mut self, conn: &mut Conn<'_>, calls: &[UsageCall]) -> Result<bool, StoreError> {
+        let counters: Vec<_> = self
+            .ends
+            .iter()
+            .filter(|(key, _)| self.written.contains(*key))
+            .map(|(key, end)| (key.clone(), *end, self.counters[key].used))
+            .collect();
+        usage::write(conn, &counters, self.now).await?;
+        usage::append(conn, &self.events, self.now).await?;
+        usage::insert_reservations(conn, &self.held).await?;
+        for id in &self.settled {
+            let reservation = &self.reservations[id];
+            let (state, amount) = (reservation.state, reservation.confirmed_amount);
+            if !usage::settle_reservation(conn, *id, state, amount, self.now).await? {
+                return Err(StoreError::Missing("reservations"));
+            }
+        }
+        let mut answers: Vec<(IdempotencyKey, String)> = Vec::new();
+        for (at, call) in calls.iter().enumerate() {
+            let Some(key) = call.idempotency.filter(|_| !self.repeated.contains(&at)) else { continue };
+            let outcome = self.outcomes[at].as_ref().expect("every call is settled");
+            let response = serde_json::to_string(outcome).expect("an outcome is plain JSON");
+            answers.push((key, response));
+        }
+        // In one order for all nodes, so that nobody waits in a circle.
+        answers.sort_by_key(|(key, _)| *key);
+        idempotency::insert(conn, &answers, self.now - ANSWERS_KEPT_FOR, self.now).await
+    }
+}
+
+fn key_of(question: &Question<'_>) -> (CounterKey, PeriodEnd) {
+    let key = CounterKey {
+        user: question.user.id,
+        period_start: question.period.start,
+        feature: question.feature.id.clone(),
+    };
+    (key, question.period.end)
+}
+
+fn unknown(user: UserId, feature: &FeatureId, amount: i64, reason: Reason) -> Outcome {
+    let user = (reason != Reason::UserUnknown).then_some(user);
+    Outcome::Refused { decision: Decision::unknown(user, feature.clone(), amount, reason) }
+}
+
+fn reservation_of(act: &Act) -> Option<ReservationId> {
+    match act {
+        Act::Confirm { reservation, .. } | Act::Release { reservation } => Some(*reservation),
+        Act::Consume { .. } | Act::Hold { .. } => None,
+    }
+}
+
+/// Refuses calls under keys that have ended since the request was let in.
+async fn refuse_revoked(
+    conn: &mut Conn<'_>,
+    calls: &[UsageCall],
+    outcomes: &mut [Option<Outcome>],
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let mut ids: Vec<_> = calls.iter().filter_map(|call| call.api_key).collect();
+    ids.sort();
+    ids.dedup();
+    let good: HashSet<_> = api_keys::good(conn, &ids, now).await?.into_iter().collect();
+    for (call, outcome) in calls.iter().zip(outcomes) {
+        if call.api_key.is_some_and(|key| !good.contains(&key)) {
+            *outcome = Some(Outcome::Revoked);
+        }
+    }
+    Ok(())
+}
+
+/// Gives calls that were answered before the same answer again.
+async fn repeat_answers(
+    conn: &mut Conn<'_>,
+    calls: &[UsageCall],
+    outcomes: &mut [Option<Outcome>],
+    repeated: &mut HashSet<usize>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let ids: Vec<_> = calls.iter().filter_map(|call| call.idempotency).map(|key| key.id).collect();
+    let kept = idempotency::find(conn, &ids, now - ANSWERS_KEPT_FOR).await?;
+    let kept: HashMap<Vec<u8>, _> = kept.into_iter().map(|answer| (answer.id.clone(), answer)).collect();
+    for (at, call) in calls.iter().enumerate() {
+        let Some(key) = call.idempotency else { continue };
+        let Some(answer) = kept.get(key.id.as_slice()) else {
+            // What is refused for its key is not an answer to keep.
+            if outcomes[at].is_some() {
+                repeated.insert(at);
+            }
+            continue;
+        };
+        repeated.insert(at);
+        if outcomes[at].is_none() {
+            outcomes[at] = Some(if answer.fingerprint == key.fingerprint {
+                serde_json::from_str(&answer.response).map_err(|problem| StoreError::Corrupt {
+                    table: "idempotency_keys",
+                    column: "response",
+                    problem: problem.to_string(),
+                })?
+            } else {
+                Outcome::KeyReused
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Returns a reservation, as it stands.
+pub async fn reservation(env: &Env, id: ReservationId) -> Result<Option<Reservation>, StoreError> {
+    let mut reader = env.db.reader().await?;
+    usage::find_reservation(&mut reader.conn(), id).await
+}
+
+/// Holds units for work that may fail, for [`HELD_FOR`].
+pub async fn hold(
+    env: &Env,
+    user: UserId,
+    feature: &FeatureId,
+    amount: i64,
+    actor: &str,
+) -> Result<Outcome, UsageError> {
+    let act = Act::Hold { user, feature: feature.clone(), amount, lifetime: HELD_FOR };
+    call(env, UsageCall { act, actor: actor.to_owned(), api_key: None, idempotency: None }).await
+}
+
+/// Counts what was held.
+pub async fn confirm(env: &Env, reservation: ReservationId, actor: &str) -> Result<Outcome, UsageError> {
+    let act = Act::Confirm { reservation, amount: None };
+    call(env, UsageCall { act, actor: actor.to_owned(), api_key: None, idempotency: None }).await
+}
+
+/// Frees what was held.
+pub async fn release(env: &Env, reservation: ReservationId, actor: &str) -> Result<Outcome, UsageError> {
+    let act = Act::Release { reservation };
+    call(env, UsageCall { act, actor: actor.to_owned(), api_key: None, idempotency: None }).await
+}
