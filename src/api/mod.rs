@@ -1,7 +1,20 @@
-//! What apps ask: for now the gate for paying members, which every paid route stands behind.
+//! What apps ask: REST, its description, and the gate for paying members.
 
+mod body;
+mod caller;
+mod openapi;
 mod paid;
 mod problem;
+mod v1;
+
+use axum::Router;
 
 pub use paid::{Paid, require_paid};
 pub use problem::Problem;
+
+use crate::platform::caller::Site;
+
+/// Returns the routes that apps ask.
+pub fn routes() -> Router<Site> {
+    openapi::routes()
+}

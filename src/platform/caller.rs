@@ -80,9 +80,14 @@ impl IntoResponse for Refused {
     }
 }
 
+/// Logs a failure of the database that a request met.
+pub fn log_failure(error: &StoreError) {
+    tracing::error!(error = %error, "a request failed");
+}
+
 /// Answers a failure of the database: 503 when it may pass, 500 otherwise. Logged here, once.
 pub fn failed(error: &StoreError) -> Response {
-    tracing::error!(error = %error, "a request failed");
+    log_failure(error);
     if error.is_temporary() {
         let wait = [(header::RETRY_AFTER, HeaderValue::from_static("2"))];
         return (StatusCode::SERVICE_UNAVAILABLE, wait).into_response();

@@ -1,24 +1,41 @@
 //! Stands before every room: gives each request a number, turns forgeries away, sets time limits,
 //! catches panics, completes headers and counts.
+//!
+//! Every request pays for this, so it is written by hand where middleware of axum's would do:
+//! each of those puts a request and its answer into boxes of their own and copies all that stands
+//! behind it.
 
-use std::{any::Any, sync::Arc, time::Instant};
+use std::{
+    any::Any,
+    convert::Infallible,
+    future::Future,
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
+    sync::{Arc, OnceLock},
+    task::{Context, Poll, ready},
+};
 
 use axum::{
-    Router,
-    body::{Body, HttpBody},
-    extract::{DefaultBodyLimit, MatchedPath, Request, State},
+    body::{Body, Bytes, HttpBody},
+    extract::{DefaultBodyLimit, MatchedPath, Request},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
-    middleware::{self, Next},
     response::{IntoResponse, Response},
+    routing::{Route, future::RouteFuture},
 };
+use hyper::body::{Frame, SizeHint};
 use subtle::ConstantTimeEq;
-use tower_http::{catch_panic::CatchPanicLayer, timeout::DeadlineBody};
-use tracing::Instrument;
+use tokio::{
+    task::coop::unconstrained,
+    time::{Instant, Sleep, sleep_until},
+};
+use tower::{Layer, Service};
+use tracing::{Instrument, instrument::Instrumented};
 use uuid::Uuid;
 
 use crate::{
     config::{Config, Secret, ServerConfig},
-    platform::{clock::Clock, headers, keys::hash_token, observability, random::Random},
+    platform::{clock::Clock, headers::Always, keys::hash_token, observability::Figures, random::Random},
 };
 
 /// The most bytes of a form, which is the limit of every body unless its route sets another.
@@ -28,72 +45,213 @@ pub const API_LIMIT: usize = 16 * 1024;
 /// The most bytes of an event from a payment provider.
 pub const WEBHOOK_LIMIT: usize = 256 * 1024;
 
-/// Carries the number of a request, in the response and in every line of the log about it.
+/// Carries the number of a request, in the response and in every line of the log about it. It is
+/// always made here: one that came along could be anything, or twice the same.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// The number of a request, among its extensions. It is always made here: one that came along
-/// could be anything, or twice the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RequestId(pub Uuid);
+/// The guard, to be put before all routes of a router, its fallback included. Routes that are
+/// added afterwards are not guarded.
+#[derive(Debug, Clone)]
+pub struct Guard(Arc<Rules>);
 
-/// Puts the guard before all routes of `router`, its fallback included. Routes that are added
-/// afterwards are not guarded.
-pub fn protect(router: Router, config: &Config, clock: Clock, random: Random) -> Router {
-    let guard = Guard { origins: Origins::of(config), limits: config.server.clone(), clock, random };
-    router
-        .layer(DefaultBodyLimit::max(FORM_LIMIT))
-        .layer(CatchPanicLayer::custom(answer_to_panic))
-        .layer(middleware::from_fn_with_state(Arc::new(guard), stand_before))
-}
-
-struct Guard {
+#[derive(Debug)]
+struct Rules {
     origins: Origins,
     limits: ServerConfig,
+    always: Always,
     clock: Clock,
     random: Random,
 }
 
-async fn stand_before(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
-    let began = Instant::now();
-    let id: Uuid = guard.random.id(guard.clock.now());
-    request.extensions_mut().insert(RequestId(id));
-    // The pattern of the route, never the path: paths and queries hold tokens and addresses.
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let route = route.as_ref().map_or("none", MatchedPath::as_str);
-    let method = request.method().clone();
-
-    let span = tracing::info_span!("request", request.id = %id, http.method = %method, http.route = route);
-    let mut response = answer(&guard, request, next).instrument(span.clone()).await;
-
-    let elapsed = began.elapsed();
-    observability::count_request(&method, route, response.status(), elapsed);
-    span.in_scope(|| {
-        tracing::debug!(http.status = response.status().as_u16(), elapsed_ms = elapsed.as_millis() as u64, "answered");
-    });
-    headers::complete(response.headers_mut(), guard.limits.public_url.is_https());
-    let id = HeaderValue::from_str(&id.to_string()).expect("a UUID is ASCII");
-    response.headers_mut().insert(REQUEST_ID, id);
-    response
+impl Guard {
+    /// Returns the guard of a program with this configuration.
+    pub fn new(config: &Config, clock: Clock, random: Random) -> Self {
+        let limits = config.server.clone();
+        let always = Always::new(limits.public_url.is_https());
+        Self(Arc::new(Rules { origins: Origins::of(config), limits, always, clock, random }))
+    }
 }
 
-async fn answer(guard: &Guard, request: Request, next: Next) -> Response {
-    if !guard.origins.admit(request.method(), request.uri().path(), request.headers()) {
-        tracing::info!("refused a request from another site");
-        let message = "This came from another site and was refused. Open the page again and retry.\n";
-        return (StatusCode::FORBIDDEN, message).into_response();
+impl Layer<Route> for Guard {
+    type Service = Guarded;
+
+    fn layer(&self, route: Route) -> Guarded {
+        Guarded { post: Arc::new(Post { rules: self.0.clone(), figures: OnceLock::new() }), route }
     }
-    let request = if request.body().is_end_stream() {
-        request
-    } else {
-        request.map(|body| Body::new(DeadlineBody::new(guard.limits.body_timeout, body)))
-    };
-    match tokio::time::timeout(guard.limits.request_timeout, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => {
-            tracing::error!("no answer in time");
-            (StatusCode::SERVICE_UNAVAILABLE, "This takes too long now. Try again in a moment.\n").into_response()
+}
+
+/// One route behind the guard.
+#[derive(Debug, Clone)]
+pub struct Guarded {
+    post: Arc<Post>,
+    route: Route,
+}
+
+/// Where the guard stands before one route.
+#[derive(Debug)]
+struct Post {
+    rules: Arc<Rules>,
+    /// Known from the first request on: a router layers each of its routes by itself, so the
+    /// pattern is the same ever after.
+    figures: OnceLock<Figures>,
+}
+
+impl Service<Request> for Guarded {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Answering {
+        let began = Instant::now();
+        let rules = &*self.post.rules;
+        let id: Uuid = rules.random.id(rules.clock.now());
+        let figures = self.post.figures.get_or_init(|| {
+            // The pattern of the route, never the path: paths and queries hold tokens and addresses.
+            Figures::of(request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str))
+        });
+        let method = request.method().clone();
+        let span =
+            tracing::info_span!("request", request.id = %id, http.method = %method, http.route = figures.route());
+        let limited = span.in_scope(|| Limited::start(rules, &mut self.route, request, began));
+        Answering { limited: limited.instrument(span), post: self.post.clone(), began, id, method }
+    }
+}
+
+/// The answer of a route, which is being made, and how it is completed.
+pub struct Answering {
+    limited: Instrumented<Limited>,
+    post: Arc<Post>,
+    began: Instant,
+    id: Uuid,
+    method: Method,
+}
+
+impl Future for Answering {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut response = ready!(Pin::new(&mut self.limited).poll(context));
+        let elapsed = self.began.elapsed();
+        if let Some(figures) = self.post.figures.get() {
+            figures.count(&self.method, response.status(), elapsed);
         }
+        self.limited.span().in_scope(|| {
+            let status = response.status().as_u16();
+            tracing::debug!(http.status = status, elapsed_ms = elapsed.as_millis() as u64, "answered");
+        });
+        self.post.rules.always.complete(response.headers_mut());
+        let id = HeaderValue::from_str(self.id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+        response.headers_mut().insert(REQUEST_ID, id.expect("a UUID is ASCII"));
+        Poll::Ready(Ok(response))
+    }
+}
+
+/// The answer of a route within the limits of time, for a request that may change something if it
+/// wants to.
+struct Limited {
+    answer: Answer,
+    /// When the body must have come; nothing once it was told, or if there is none.
+    body_until: Option<Instant>,
+    until: Instant,
+    /// Only what cannot be answered at once pays for a timer, and for one only.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+enum Answer {
+    /// Known without asking the route. Taken when it is given.
+    Given(Option<Response>),
+    Expected(RouteFuture<Infallible>),
+}
+
+impl Limited {
+    fn start(rules: &Rules, route: &mut Route, mut request: Request, began: Instant) -> Self {
+        let until = began + rules.limits.request_timeout;
+        if !rules.origins.admit(request.method(), request.uri().path(), request.headers()) {
+            tracing::info!("refused a request from another site");
+            let message = "This came from another site and was refused. Open the page again and retry.\n";
+            let refusal = (StatusCode::FORBIDDEN, message).into_response();
+            return Self { answer: Answer::Given(Some(refusal)), body_until: None, until, timer: None };
+        }
+        let mut body_until = None;
+        if !request.body().is_end_stream() {
+            // A body of a length that is told and small enough needs no counting: hyper reads no more.
+            if request.body().size_hint().upper().is_none_or(|most| most > FORM_LIMIT as u64) {
+                DefaultBodyLimit::max(FORM_LIMIT).apply(&mut request);
+            }
+            let until = began + rules.limits.body_timeout;
+            body_until = Some(until);
+            request = request.map(|body| Body::new(BodyUntil { body, until }));
+        }
+        Self { answer: Answer::Expected(route.call(request)), body_until, until, timer: None }
+    }
+}
+
+impl Future for Limited {
+    type Output = Response;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
+        let this = self.get_mut();
+        loop {
+            match &mut this.answer {
+                Answer::Given(response) => {
+                    return Poll::Ready(response.take().expect("not polled after it was ready"));
+                }
+                Answer::Expected(route) => match catch_unwind(AssertUnwindSafe(|| Pin::new(route).poll(context))) {
+                    Ok(Poll::Ready(Ok(response))) => return Poll::Ready(response),
+                    Ok(Poll::Ready(Err(never))) => match never {},
+                    Ok(Poll::Pending) => {}
+                    Err(panic) => return Poll::Ready(answer_to_panic(panic)),
+                },
+            }
+            let body_until = this.body_until.filter(|until| *until < this.until);
+            let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(body_until.unwrap_or(this.until))));
+            // Also when the route has used up what Tokio lets a task do in one go.
+            ready!(pin!(unconstrained(timer.as_mut())).poll(context));
+            if body_until.is_none() {
+                tracing::error!("no answer in time");
+                let message = "This takes too long now. Try again in a moment.\n";
+                return Poll::Ready((StatusCode::SERVICE_UNAVAILABLE, message).into_response());
+            }
+            // Whoever still reads the body finds out now that it does not come.
+            this.body_until = None;
+            timer.as_mut().reset(this.until);
+        }
+    }
+}
+
+/// A body that fails when it has not come whole until then. It does not wake who reads it: the
+/// timer of the request does.
+struct BodyUntil {
+    body: Body,
+    until: Instant,
+}
+
+impl HttpBody for BodyUntil {
+    type Data = Bytes;
+    type Error = axum::BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
+        if Instant::now() >= self.until {
+            let error = io::Error::new(io::ErrorKind::TimedOut, "the body did not come in time");
+            return Poll::Ready(Some(Err(error.into())));
+        }
+        Pin::new(&mut self.body).poll_frame(context).map_err(Into::into)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -161,23 +319,17 @@ pub fn bears(headers: &HeaderMap, token: &Secret) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        convert::Infallible,
-        future,
-        pin::Pin,
-        task::{Context, Poll},
-        time::Duration,
-    };
+    use std::{future, time::Duration};
 
     use axum::{
-        body::Bytes,
+        Router,
         routing::{get, post},
     };
     use http_body_util::BodyExt;
-    use hyper::body::Frame;
     use tower::ServiceExt;
 
     use super::*;
+    use crate::platform::observability;
 
     fn config(settings: &[(&str, &str)]) -> Config {
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -204,7 +356,7 @@ mod tests {
             .route("/hangs", get(future::pending::<()>))
             .route("/api/v1/check", post(|| async { "decision" }))
             .route("/webhooks/stripe", post(|| async { "thanks" }));
-        protect(router, config, Clock::system(), Random::system())
+        router.layer(Guard::new(config, Clock::system(), Random::system()))
     }
 
     async fn send(config: &Config, request: Request) -> (StatusCode, HeaderMap, String) {
@@ -281,11 +433,90 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_body_that_came_in_time_may_be_thought_about() {
+        let thinks = |body: Bytes| async move {
+            tokio::time::sleep(Duration::from_millis(60)).await;
+            body
+        };
+        let hangs = |_: Bytes| future::pending::<()>();
+        let mut config = online();
+        config.server.body_timeout = Duration::from_millis(20);
+        for (request_timeout, expected) in [(500, [200, 503]), (40, [503, 503]), (10, [503, 503])] {
+            config.server.request_timeout = Duration::from_millis(request_timeout);
+            let router = Router::new().route("/thinks", post(thinks)).route("/hangs", post(hangs));
+            let router = router.layer(Guard::new(&config, Clock::system(), Random::system()));
+            for (path, expected) in ["/thinks", "/hangs"].into_iter().zip(expected) {
+                let mut request = request("POST", path, &[("sec-fetch-site", "same-origin")]);
+                *request.body_mut() = Body::from("thought");
+                let response = router.clone().oneshot(request).await.unwrap_or_else(|never: Infallible| match never {});
+                assert_eq!(response.status().as_u16(), expected, "{path} {request_timeout}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn requests_are_counted_under_the_pattern_of_their_route() {
+        observability::start();
+        let ok = || async {};
+        let router = Router::new()
+            .route("/counted-here/{id}", get(ok).post(ok))
+            .route("/counted-there/{id}", get(ok))
+            .merge(observability::routes(Some(Secret::new("letmein")), || future::ready(Ok(()))))
+            .layer(Guard::new(&online(), Clock::system(), Random::system()));
+        let send = async |method, path, headers: &[_]| {
+            let response = router.clone().oneshot(request(method, path, headers)).await;
+            let body = response.unwrap_or_else(|never: Infallible| match never {}).into_body();
+            String::from_utf8(body.collect().await.expect("a body").to_bytes().to_vec()).expect("text")
+        };
+        for (method, path) in [
+            ("GET", "/counted-here/1"),
+            ("GET", "/counted-here/2"),
+            ("POST", "/counted-here/1"),
+            ("GET", "/counted-there/1"),
+            ("DELETE", "/counted-there/1"),
+            ("GET", "/counted-nowhere"),
+        ] {
+            send(method, path, &[("sec-fetch-site", "same-origin")]).await;
+        }
+        let text = send("GET", "/metrics", &[("authorization", "Bearer letmein")]).await;
+        for line in [
+            r#"http_requests_total{method="GET",route="/counted-here/{id}",status="200"} 2"#,
+            r#"http_requests_total{method="POST",route="/counted-here/{id}",status="200"} 1"#,
+            r#"http_requests_total{method="GET",route="/counted-there/{id}",status="200"} 1"#,
+            r#"http_requests_total{method="DELETE",route="/counted-there/{id}",status="405"} 1"#,
+            r#"http_requests_total{method="GET",route="none",status="404"}"#,
+            r#"http_request_duration_seconds_count{route="/counted-here/{id}"} 3"#,
+            r#"http_request_duration_seconds_count{route="/counted-there/{id}"} 2"#,
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+        assert!(!text.contains("counted-nowhere"), "{text}");
+    }
+
+    #[tokio::test]
     async fn a_body_over_the_limit_is_refused() {
         for (size, expected) in [(FORM_LIMIT, 200), (FORM_LIMIT + 1, 413)] {
             let mut request = request("POST", "/", &[("sec-fetch-site", "same-origin")]);
             *request.body_mut() = Body::from(vec![b'x'; size]);
             assert_eq!(send(&online(), request).await.0.as_u16(), expected);
+        }
+        for (size, expected) in [(FORM_LIMIT, 200), (FORM_LIMIT + 1, 413)] {
+            let mut request = request("POST", "/", &[("sec-fetch-site", "same-origin")]);
+            *request.body_mut() = Body::new(OfUnknownLength(vec![b'x'; size]));
+            assert_eq!(send(&online(), request).await.0.as_u16(), expected);
+        }
+    }
+
+    /// A body that does not tell its length, as chunked ones do not.
+    struct OfUnknownLength(Vec<u8>);
+
+    impl HttpBody for OfUnknownLength {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            let bytes = std::mem::take(&mut self.0);
+            Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes.into()))))
         }
     }
 

@@ -8,9 +8,9 @@ use std::{
     io,
     net::SocketAddr,
     pin::{Pin, pin},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -18,7 +18,12 @@ use axum::{
     body::Body,
     extract::{ConnectInfo, Request},
 };
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    body::Incoming,
+    rt::{self, Timer},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
@@ -30,7 +35,7 @@ use tokio::{
     task::JoinSet,
     time::Sleep,
 };
-use tower::ServiceExt;
+use tower::Service;
 
 use crate::config::ServerConfig;
 
@@ -47,7 +52,7 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// client reads nothing of an answer for `body_timeout`.
 pub async fn serve(listener: TcpListener, router: Router, limits: &ServerConfig, shutdown: impl Future<Output = ()>) {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_header_size(HEADER_LIMIT);
+    http.header_read_timeout(limits.header_timeout).max_header_size(HEADER_LIMIT);
     let places = Arc::new(Semaphore::new(limits.max_connections));
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
@@ -63,9 +68,12 @@ pub async fn serve(listener: TcpListener, router: Router, limits: &ServerConfig,
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let mut request: Request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
-            router.clone().oneshot(request)
+            // A router is always ready.
+            router.clone().call(request)
         });
         let stream = Impatient { stream, patience: limits.body_timeout, waiting: None };
+        let mut http = http.clone();
+        http.timer(OneAlarm::default());
         let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
         connections.spawn(async move {
             let _place = place;
@@ -172,9 +180,67 @@ impl AsyncWrite for Impatient {
     }
 }
 
+/// The timer of one connection, which has one alarm only.
+///
+/// hyper asks for a new one for each head and throws it away when the head has come. To set and to
+/// drop an alarm takes a lock that all connections share; to move one that is set already, to a
+/// later time, takes none.
+#[derive(Default, Clone)]
+struct OneAlarm(Arc<Mutex<Option<Pin<Box<Sleep>>>>>);
+
+impl OneAlarm {
+    fn swap(&self, alarm: Option<Pin<Box<Sleep>>>) -> Option<Pin<Box<Sleep>>> {
+        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), alarm)
+    }
+}
+
+impl Timer for OneAlarm {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn rt::Sleep>> {
+        self.sleep_until(self.now() + duration)
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn rt::Sleep>> {
+        let alarm = match self.swap(None) {
+            Some(mut alarm) => {
+                alarm.as_mut().reset(deadline.into());
+                alarm
+            }
+            None => Box::pin(tokio::time::sleep_until(deadline.into())),
+        };
+        Box::pin(LentAlarm { alarm: Some(alarm), home: self.clone() })
+    }
+
+    fn now(&self) -> Instant {
+        TokioTimer::new().now()
+    }
+}
+
+/// An alarm that goes back when it is no longer needed.
+struct LentAlarm {
+    /// There until it is dropped.
+    alarm: Option<Pin<Box<Sleep>>>,
+    home: OneAlarm,
+}
+
+impl rt::Sleep for LentAlarm {}
+
+impl Future for LentAlarm {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.alarm.as_mut().map_or(Poll::Ready(()), |alarm| alarm.as_mut().poll(context))
+    }
+}
+
+impl Drop for LentAlarm {
+    fn drop(&mut self) {
+        self.home.swap(self.alarm.take());
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::{future, sync::Mutex};
+    use std::future;
 
     use axum::{body::Bytes, body::HttpBody, routing::get};
     use hyper::body::Frame;
@@ -239,6 +305,24 @@ mod tests {
         assert_eq!(rest(connect(address, b"").await).await, "");
         let client = connect(address, b"GET / HTTP/1.1\r\nHost: here\r\n\r\n").await;
         assert!(rest(client).await.ends_with("page"));
+    }
+
+    #[tokio::test]
+    async fn an_answer_may_take_longer_than_a_head() {
+        let slow = || async {
+            tokio::time::sleep(2 * BRIEF).await;
+            "page"
+        };
+        let limits = ServerConfig { header_timeout: BRIEF, ..limits() };
+        let (address, ..) = start(Router::new().route("/", get(slow)), limits).await;
+        let mut client = connect(address, b"GET / HTTP/1.1\r\nHost: here\r\n\r\n").await;
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"page") {
+            assert_ne!(client.read_buf(&mut answer).await.expect("an answer"), 0, "closed too early");
+        }
+        // The time for the next head begins now, whatever the first one took.
+        client.write_all(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n").await.expect("sent");
+        assert!(rest(client).await.ends_with("page"), "answered, and closed when nothing followed");
     }
 
     #[tokio::test]

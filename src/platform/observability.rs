@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use metrics::{Counter, Histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::{
@@ -75,13 +76,59 @@ where
         .with_state(admin_token)
 }
 
-/// Counts one answered request. `route` is the pattern, never the path: every path ever asked for
-/// would be kept.
-pub fn count_request(method: &Method, route: &str, status: StatusCode, elapsed: Duration) {
-    let labels =
-        [("method", usual(method).to_owned()), ("route", route.to_owned()), ("status", status.as_str().to_owned())];
-    metrics::counter!(REQUESTS, &labels).increment(1);
-    metrics::histogram!(DURATION, "route" => route.to_owned()).record(elapsed);
+/// The figures of one route, looked up once: by name that costs more than many an answer.
+#[derive(Debug)]
+pub struct Figures {
+    route: String,
+    durations: Histogram,
+    counts: OnceLock<Box<Count>>,
+}
+
+/// How often a route answered one method with one status, and the next such pair. What was added
+/// once stays, so that none needs a lock; there are few.
+#[derive(Debug)]
+struct Count {
+    method: &'static str,
+    status: StatusCode,
+    counter: Counter,
+    next: OnceLock<Box<Count>>,
+}
+
+impl Figures {
+    /// Returns the figures of a route. `route` is the pattern, never the path: every path ever
+    /// asked for would be kept. Before [`start`] they count nothing, and never will.
+    pub fn of(route: &str) -> Self {
+        let durations = metrics::histogram!(DURATION, "route" => route.to_owned());
+        Self { route: route.to_owned(), durations, counts: OnceLock::new() }
+    }
+
+    /// Returns the pattern of the route.
+    pub fn route(&self) -> &str {
+        &self.route
+    }
+
+    /// Counts one answered request.
+    pub fn count(&self, method: &Method, status: StatusCode, elapsed: Duration) {
+        let method = usual(method);
+        let mut place = &self.counts;
+        loop {
+            let count = place.get_or_init(|| Box::new(Count::new(&self.route, method, status)));
+            if count.method == method && count.status == status {
+                count.counter.increment(1);
+                break;
+            }
+            place = &count.next;
+        }
+        self.durations.record(elapsed);
+    }
+}
+
+impl Count {
+    fn new(route: &str, method: &'static str, status: StatusCode) -> Self {
+        let labels =
+            [("method", method.to_owned()), ("route", route.to_owned()), ("status", status.as_str().to_owned())];
+        Self { method, status, counter: metrics::counter!(REQUESTS, &labels), next: OnceLock::new() }
+    }
 }
 
 /// Starts collecting figures in this process; what is counted before is lost. May be called again.
@@ -147,11 +194,17 @@ fn recorder() -> &'static PrometheusHandle {
 }
 
 /// Returns a method as a label. A client may send any word, and every word would be kept.
-fn usual(method: &Method) -> &str {
-    let is_usual =
-        [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS]
-            .contains(method);
-    if is_usual { method.as_str() } else { "other" }
+fn usual(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
 }
 
 /// Returns the bytes of RAM that the process holds; `None` where the system does not tell as Linux
@@ -242,15 +295,21 @@ mod tests {
         start();
         start();
         let elapsed = Duration::from_millis(3);
-        count_request(&Method::GET, "/counted/{id}", StatusCode::OK, elapsed);
         let odd = Method::from_bytes(b"ODD").expect("a method");
-        count_request(&odd, "/counted/{id}", StatusCode::NOT_FOUND, elapsed);
+        let figures = Figures::of("/counted/{id}");
+        figures.count(&Method::GET, StatusCode::OK, elapsed);
+        figures.count(&odd, StatusCode::NOT_FOUND, elapsed);
+        // The same route, found again, and the same figure, found again.
+        for figures in [&Figures::of("/counted/{id}"), &figures] {
+            figures.count(&Method::POST, StatusCode::OK, elapsed);
+        }
         let (_, text) = fetch((None, Ok(())), "/metrics", &[], Some(HERE)).await;
         for line in [
             r#"http_requests_total{method="GET",route="/counted/{id}",status="200"} 1"#,
+            r#"http_requests_total{method="POST",route="/counted/{id}",status="200"} 2"#,
             r#"http_requests_total{method="other",route="/counted/{id}",status="404"} 1"#,
             r#"http_request_duration_seconds_bucket{route="/counted/{id}",le="0.0025"} 0"#,
-            r#"http_request_duration_seconds_bucket{route="/counted/{id}",le="0.005"} 2"#,
+            r#"http_request_duration_seconds_bucket{route="/counted/{id}",le="0.005"} 4"#,
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }

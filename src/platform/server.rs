@@ -4,32 +4,30 @@ use std::{
     fs, io,
     io::Write,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use axum::{
     Router,
     extract::Request,
     http::StatusCode,
-    middleware,
     response::{IntoResponse, Response},
     routing::post,
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use leptos::{config::errors::LeptosConfigError, prelude::provide_context};
-use tokio::sync::Notify;
 
 use crate::{
+    api,
     calls::{self, Unreadable},
     config::Config,
-    pages,
+    pages::{self, ErrorPages},
     platform::{
         assets::{self, Assets},
         caller::Site,
         clock::Clock,
         cookies::Cookies,
         env::Env,
-        guard,
+        guard::Guard,
         keys::Keys,
         observability,
         random::Random,
@@ -85,7 +83,7 @@ pub fn with_database(config: Config, db: Db) -> Result<Env, StartError> {
         (None, Some(folder)) => Keys::from_secret(&kept_secret(&folder, &random)?),
         (None, None) => return Err(StartError::NoSecret),
     };
-    Ok(Env { db, clock: Clock::system(), random, keys, config: Arc::new(config), work: Arc::new(Notify::new()) })
+    Ok(Env::new(db, Clock::system(), random, keys, config))
 }
 
 /// Reads the secret that is kept beside the database, or makes one. Only development gets here:
@@ -133,12 +131,14 @@ pub fn router(env: Env) -> Result<Router, StartError> {
     };
     let routes = pages::routes(&site)
         .merge(calls_routes(&site))
+        .merge(api::routes())
         .merge(assets.routes())
         .merge(observability::routes(env.config.security.admin_token.clone(), ready))
         .fallback(async || StatusCode::NOT_FOUND)
         .with_state(site.clone());
-    let guarded = guard::protect(routes, &env.config, env.clock.clone(), env.random.clone());
-    Ok(guarded.layer(middleware::from_fn_with_state(site, pages::with_error_pages)))
+    // Both in one layer: each that a router gets by itself costs every request two boxes.
+    let guard = Guard::new(&env.config, env.clock.clone(), env.random.clone());
+    Ok(routes.layer((ErrorPages::new(site), guard)))
 }
 
 /// The routes of the server functions, each with its own path, so that a table of routes can
