@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::{
-    cli::{CliError, OPERATOR, address, say},
+    cli::{CliError, OPERATOR, address, say, say_json},
     domain::{access::PaidStatus, credit::MOST_DAYS, lang::Lang, user::Role},
     platform::env::Env,
     services::{
@@ -87,7 +87,7 @@ impl ShowStatus {
     pub(super) async fn run(self, env: &Env) -> Result<(), CliError> {
         let status = members::status(env, &address(&self.email)?).await?;
         if self.json {
-            say(&serde_json::to_string_pretty(&status).map_err(std::io::Error::from)?)?;
+            say_json(&status)?;
         } else {
             for line in human(&status) {
                 say(&line)?;

@@ -1,7 +1,11 @@
 //! The command line: what operators do. Every command knocks on the same services as pages and
 //! API. Answers go to stdout, plain when piped; the log and progress go to stderr.
 
+mod catalogue;
 mod credit;
+mod entitlement;
+mod key;
+mod matrix;
 mod migrate;
 mod quotes;
 mod serve;
@@ -19,7 +23,15 @@ use crate::{
         server::{self, StartError},
         telemetry::{self, TelemetryError},
     },
-    services::{credits::CreditError, members::MemberError},
+    services::{
+        api_keys::ApiKeyError,
+        catalogue::CatalogueError,
+        credits::CreditError,
+        entitlements::EntitlementError,
+        matrix::CommitError,
+        members::{MemberError, PutError},
+        usage::UsageError,
+    },
     store::{Db, StoreError, db::OpenError},
 };
 
@@ -29,7 +41,7 @@ use crate::{
     name = "vouchsafe",
     version,
     about,
-    after_help = "Exit codes: 0 done · 1 failed · 2 wrong usage or configuration · 3 no such member.\n\
+    after_help = "Exit codes: 0 done · 1 failed · 2 wrong usage or configuration · 3 no such member or feature · 4 not allowed.\n\
                   What is done already is done: a script that runs twice ends with 0 twice.\n\
                   Configuration: Leptos.toml in this folder or --config FILE; the environment (VOUCHSAFE_…, DATABASE_URL) wins."
 )]
@@ -54,6 +66,30 @@ enum Command {
     RevokeCredit(credit::RevokeCredit),
     /// Show a member's tier, paid status and credit
     ShowStatus(credit::ShowStatus),
+    /// Tell whether a member may use a feature
+    Check(entitlement::Check),
+    /// Count units of a feature for a member
+    Consume(entitlement::Consume),
+    /// Tell why a member may or may not use a feature
+    Explain(entitlement::Explain),
+    /// List, make and change features
+    #[command(subcommand)]
+    Feature(catalogue::FeatureCommand),
+    /// List, make and change tiers
+    #[command(subcommand)]
+    Tier(catalogue::TierCommand),
+    /// List and set the limits of tiers
+    #[command(subcommand)]
+    Limit(catalogue::LimitCommand),
+    /// Take the whole table of limits out, or in
+    #[command(subcommand)]
+    Matrix(matrix::MatrixCommand),
+    /// List and change the product's settings
+    #[command(subcommand)]
+    Setting(catalogue::SettingCommand),
+    /// Make, list and end API keys
+    #[command(subcommand)]
+    Key(key::Key),
     /// Take in prices
     #[command(subcommand)]
     Quotes(quotes::Quotes),
@@ -83,6 +119,26 @@ enum CliError {
     Credit(#[from] CreditError),
     #[error(transparent)]
     Import(#[from] quotes::ImportError),
+    #[error(transparent)]
+    Entitlement(#[from] EntitlementError),
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    #[error(transparent)]
+    ApiKey(#[from] ApiKeyError),
+    #[error(transparent)]
+    PutMember(#[from] PutError),
+    #[error(transparent)]
+    MatrixFile(#[from] matrix::MatrixFileError),
+    #[error("not allowed")]
+    NotAllowed,
+    #[error("this feature is a switch, on or off: there is nothing to count")]
+    NotCounted,
+    #[error("{0}")]
+    Wrong(String),
     #[error("{0:?} is not an address: {1}")]
     Address(String, EmailError),
     #[error("cannot listen on {0} (server.listen, VOUCHSAFE_LISTEN): {1}")]
@@ -99,8 +155,14 @@ impl CliError {
             | Self::Jobs(_)
             | Self::Start(StartError::NoSecret)
             | Self::Address(..)
-            | Self::Credit(CreditError::BadDays) => 2,
-            Self::Member(MemberError::NoSuchMember) | Self::Credit(CreditError::NoSuchMember) => 3,
+            | Self::Credit(CreditError::BadDays)
+            | Self::Usage(UsageError::BadAmount)
+            | Self::NotCounted
+            | Self::Wrong(_) => 2,
+            Self::Member(MemberError::NoSuchMember)
+            | Self::Credit(CreditError::NoSuchMember)
+            | Self::Entitlement(EntitlementError::UserUnknown | EntitlementError::FeatureUnknown) => 3,
+            Self::NotAllowed => 4,
             _ => 1,
         }
     }
@@ -139,6 +201,15 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::GrantCredit(command) => command.run(&server::open(config).await?).await,
         Command::RevokeCredit(command) => command.run(&server::open(config).await?).await,
         Command::ShowStatus(command) => command.run(&server::open(config).await?).await,
+        Command::Check(command) => command.run(&server::open(config).await?).await,
+        Command::Consume(command) => command.run(&server::open(config).await?).await,
+        Command::Explain(command) => command.run(&server::open(config).await?).await,
+        Command::Feature(command) => command.run(&server::open(config).await?).await,
+        Command::Tier(command) => command.run(&server::open(config).await?).await,
+        Command::Limit(command) => command.run(&server::open(config).await?).await,
+        Command::Matrix(command) => command.run(&server::open(config).await?).await,
+        Command::Setting(command) => command.run(&server::open(config).await?).await,
+        Command::Key(command) => command.run(&server::open(config).await?).await,
         Command::Quotes(command) => command.run(&server::open(config).await?).await,
         Command::User(command) => command.run(&server::open(config).await?).await,
     }
@@ -160,6 +231,11 @@ fn say(line: &str) -> Result<(), CliError> {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         result => Ok(result?),
     }
+}
+
+/// Prints the answer as JSON.
+fn say_json<T: serde::Serialize>(value: &T) -> Result<(), CliError> {
+    say(&serde_json::to_string_pretty(value).map_err(std::io::Error::from)?)
 }
 
 /// Reads the arguments as [`main`] does, for tests of the command line.

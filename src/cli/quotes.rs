@@ -98,8 +98,7 @@ async fn import(env: &Env, path: &Path) -> Result<(), CliError> {
                     Ok(row) => rows.push(row),
                     Err(problem) => {
                         left_out += 1;
-                        let shown: String =
-                            text.chars().filter(|c| !c.is_control()).take(SHOWN_OF_A_LINE).collect();
+                        let shown: String = text.chars().filter(|c| !c.is_control()).take(SHOWN_OF_A_LINE).collect();
                         progress.suspend(|| eprintln!("line {number}: {problem}: {shown}"));
                     }
                 }

@@ -33,9 +33,11 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
         let stopped = stopped.clone();
         tokio::spawn(async move { runner.run(stopped()).await })
     };
+    let world = env.clone();
     tokio::spawn(async move {
         told_to_stop().await;
         tracing::info!("stopping");
+        world.stop();
         let _ = stop.send(true);
     });
     listener::serve(socket, router, &env.config.server, stopped()).await;

@@ -1,13 +1,13 @@
-//! `vouchsafe user list | promote | demote | disable | enable`
+//! `vouchsafe user list | add | promote | demote | disable | enable`
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     cli::{CliError, OPERATOR, address, say},
-    domain::user::Role,
+    domain::{email::EmailAddress, ids::TierId, user::Role},
     platform::env::Env,
-    services::members,
+    services::members::{self, MemberDetails},
 };
 
 /// How many members are read at once.
@@ -17,6 +17,8 @@ const PAGE: i64 = 500;
 pub(super) enum User {
     /// List all members, the oldest first, tab-separated
     List,
+    /// Make a member, or change the one with that address
+    Add(Add),
     /// Make a member an admin; their sessions end
     Promote(Who),
     /// Make an admin a member again; their sessions end
@@ -33,10 +35,32 @@ pub(super) struct Who {
     email: String,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct Add {
+    /// The member's address
+    email: String,
+    /// The name under which your own database knows them
+    #[arg(long)]
+    external_id: Option<String>,
+    /// Their own tier
+    #[arg(long)]
+    tier: Option<TierId>,
+}
+
+impl Add {
+    async fn run(self, env: &Env) -> Result<(), CliError> {
+        let email = EmailAddress::parse(&self.email).map_err(|error| CliError::Address(self.email.clone(), error))?;
+        let details = MemberDetails { email: Some(email), external_id: self.external_id, lang: None, tier: self.tier };
+        let (user, is_new) = members::put(env, &details, OPERATOR).await?;
+        say(&format!("{} {}", user.id, if is_new { "is a new member" } else { "is a member already" }))
+    }
+}
+
 impl User {
     pub(super) async fn run(self, env: &Env) -> Result<(), CliError> {
         let (email, changed, done, already) = match self {
             Self::List => return list(env).await,
+            Self::Add(add) => return add.run(env).await,
             Self::Promote(Who { email }) => {
                 let changed = members::set_role(env, &address(&email)?, Role::Admin, OPERATOR).await?;
                 (email, changed, "is an admin now", "is an admin already")
@@ -71,7 +95,8 @@ async fn list(env: &Env) -> Result<(), CliError> {
         for user in &page {
             let state = if user.disabled_at.is_some() { "disabled" } else { "active" };
             let since = user.created_at.format("%Y-%m-%d");
-            let line = format!("{}\t{}\t{}\t{}\t{state}\t{since}", user.id, user.label(), user.role.as_str(), user.tier);
+            let line =
+                format!("{}\t{}\t{}\t{}\t{state}\t{since}", user.id, user.label(), user.role.as_str(), user.tier);
             progress.suspend(|| say(&line))?;
         }
         progress.inc(page.len() as u64);

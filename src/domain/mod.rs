@@ -17,6 +17,7 @@ pub mod letter;
 pub mod limit;
 pub mod login;
 pub mod matrix;
+pub mod matrix_file;
 pub mod period;
 pub mod portfolio;
 pub mod quotes;

@@ -192,6 +192,11 @@ pub fn consequence(lang: Lang, review: &Review) -> String {
 
 /// “5 members gain”: what a change means for the members on the tier.
 pub fn members_who(lang: Lang, count: i64, effect: Effect) -> String {
+    match (lang, count) {
+        (Lang::En, 0) => return "nobody is on this tier".to_owned(),
+        (Lang::De, 0) => return "niemand hat diese Stufe".to_owned(),
+        _ => {}
+    }
     let verb = match (lang, effect, count) {
         (Lang::En, Effect::Gain, 1) => "gains",
         (Lang::En, Effect::Gain, _) => "gain",

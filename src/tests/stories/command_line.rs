@@ -226,11 +226,154 @@ fn the_schema_goes_up_and_down() {
     assert!(out.starts_with("applied 0001 catalogue\n"), "{out}");
     assert_eq!(place.run(&["migrate", "up"]), (0, "nothing to do\n".to_owned(), String::new()));
     let (_, out, _) = place.run(&["migrate", "down"]);
-    assert_eq!(out, "took back 0005 seed catalogue\n");
-    let (_, out, _) = place.run(&["migrate", "down", "--to", "2"]);
-    assert_eq!(out, "took back 0003 sign in\ntook back 0004 jobs and mail\n");
+    assert_eq!(out, "took back 0007 portfolios\n");
+    let (_, out, _) = place.run(&["migrate", "down", "--to", "4"]);
+    assert_eq!(out, "took back 0005 seed catalogue\ntook back 0006 entitlements\n");
     assert_eq!(place.run(&["migrate", "down", "--all"]).0, 0);
     let (_, out, _) = place.run(&["migrate", "status"]);
     assert!(out.lines().all(|line| line.contains("missing")), "{out}");
     assert_eq!(place.run(&["migrate", "down", "--to", "2", "--all"]).0, 2);
+}
+
+#[test]
+fn what_somebody_may_use_is_asked_counted_and_explained() {
+    let place = Place::new();
+    let (code, out, _) = place.run(&["user", "add", "ann@example.com", "--external-id", "u-1", "--tier", "basic"]);
+    assert_eq!(code, 0);
+    assert!(out.ends_with(" is a new member\n"), "{out}");
+    assert!(place.run(&["user", "add", "ann@example.com"]).1.ends_with(" is a member already\n"));
+    // The trial would give more than the tier.
+    assert_eq!(place.run(&["limit", "set", "premium", "ai_calls", "3"]).1, "premium ai_calls is 3, was unlimited\n");
+    assert_eq!(place.run(&["limit", "set", "premium", "ai_calls", "3"]).1, "premium ai_calls is 3 already\n");
+
+    let (code, out, _) = place.run(&["check", "ann@example.com", "ai_calls", "--amount", "3"]);
+    assert_eq!(code, 0, "{out}");
+    assert!(out.starts_with("allowed\nlimit 3, used 0, held 0, left 3, starts again "), "{out}");
+    let (code, out, _) = place.run(&["consume", "u-1", "ai_calls", "--amount", "2"]);
+    assert_eq!((code, out.lines().next()), (0, Some("counted 2")));
+    let (code, out, err) = place.run(&["consume", "u-1", "ai_calls", "--amount", "2"]);
+    assert_eq!((code, err.as_str()), (4, "vouchsafe: not allowed\n"));
+    assert!(out.starts_with("not allowed: the limit is reached\n"), "{out}");
+    let (code, out, _) = place.run(&["consume", "u-1", "ai_calls", "--amount", "2", "--cap", "--json"]);
+    let decision: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, decision["used"].as_i64(), decision["remaining"].as_i64()), (0, Some(3), Some(0)));
+    assert_eq!(place.run(&["consume", "u-1", "ai_calls", "--amount", "-1"]).1.lines().next(), Some("counted -1"));
+
+    let (code, out, _) = place.run(&["explain", "u-1", "ai_calls"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("→ premium has 3.\n") && out.contains("  basic by own tier.\n"), "{out}");
+    let (_, out, _) = place.run(&["explain", "u-1", "ai_calls", "--json"]);
+    let explained: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(explained["decision"]["decided_by"], "tier");
+    let trail = explained["trail"].as_array().unwrap();
+    assert_eq!(trail.iter().filter(|layer| layer["decides"] == true).count(), 1, "{out}");
+
+    for (arguments, code) in [
+        (&["check", "nobody", "ai_calls"][..], 3),
+        (&["check", "u-1", "nothing"], 3),
+        (&["check", "u-1", "Not a name"], 2),
+        (&["check", "u-1", "ai_calls", "--amount", "0"], 2),
+        (&["check", "u-1", "ai_calls", "--amount", "1.5"], 2),
+        (&["consume", "u-1", "ai_calls", "--amount", "1000000001"], 2),
+        (&["consume", "u-1", "ai_calls", "--amount", "0"], 2),
+        (&["consume", "u-1", "export_csv"], 2),
+        (&["consume", "u-1", "nothing"], 3),
+    ] {
+        let (got, _, err) = place.run(arguments);
+        assert_eq!(got, code, "{arguments:?}: {err}");
+        assert!(!err.contains("panicked"), "{arguments:?}: {err}");
+    }
+}
+
+#[test]
+fn tiers_features_and_settings_are_made_and_changed() {
+    let place = Place::new();
+    let ok = |arguments: &[&str]| {
+        let (code, out, err) = place.run(arguments);
+        assert_eq!((code, err.as_str()), (0, ""), "{arguments:?}");
+        out
+    };
+    ok(&["feature", "set", "videos", "--name", "Videos", "--reset", "daily", "--default", "5k", "--category", "data"]);
+    assert!(ok(&["feature", "list"]).contains("videos\tVideos\tdata\tcount\tdaily\t5000\tactive\n"));
+    ok(&["feature", "set", "videos", "--active", "false"]);
+    let features: Value = serde_json::from_str(&ok(&["feature", "list", "--json"])).unwrap();
+    let videos = features.as_array().unwrap().iter().find(|feature| feature["id"] == "videos").unwrap();
+    assert_eq!((&videos["active"], &videos["reset_period"]), (&false.into(), &"daily".into()), "the rest stays");
+    ok(&["tier", "set", "team", "--name", "Team", "--monthly", "2900", "--order", "5"]);
+    assert!(ok(&["tier", "list"]).contains("team\tTeam\t5\tpaid\t2900\t-\tactive\n"));
+    assert_eq!(ok(&["limit", "set", "team", "videos", "unlimited"]), "team videos is unlimited, was default\n");
+    assert!(ok(&["limit", "list", "--tier", "team"]).contains("team\tvideos\tunlimited\ttier\n"));
+    ok(&["setting", "set", "timezone", "Europe/Berlin"]);
+    assert!(ok(&["setting", "list"]).contains("timezone\tEurope/Berlin\n"));
+
+    for arguments in [
+        &["feature", "set", "Bad Name"][..],
+        &["feature", "set", "videos", "--default", "many"],
+        &["feature", "set", "photos", "--kind", "boolean"],
+        &["feature", "set", "videos", "--name", ""],
+        &["tier", "set", "team", "--monthly=-1"],
+        &["limit", "set", "team", "nothing", "1"],
+        &["limit", "set", "nobody", "videos", "1"],
+        &["limit", "list", "--tier", "nobody"],
+        &["setting", "set", "colour", "red"],
+        &["setting", "set", "timezone", "Mars"],
+        &["setting", "set", "trial_tier", "nobody"],
+    ] {
+        let (code, _, err) = place.run(arguments);
+        assert!(code == 1 || code == 2, "{arguments:?}: {code}");
+        assert!(!err.is_empty() && !err.contains("panicked"), "{arguments:?}: {err}");
+    }
+}
+
+#[test]
+fn the_matrix_goes_out_and_comes_in_after_a_look() {
+    let place = Place::new();
+    let (code, csv, _) = place.run(&["matrix", "export"]);
+    assert_eq!(code, 0);
+    assert!(csv.starts_with("feature,free,basic,premium,selfhosted\r\nweight_entries,30,unlimited"), "{csv}");
+    let path = |name: &str| place.0.path().join(name);
+    std::fs::write(path("same.csv"), &csv).unwrap();
+    let same = "Nothing would change: the matrix is like the file already.\n";
+    assert_eq!(place.run(&["matrix", "import", "same.csv", "--yes"]).1, same);
+
+    assert_eq!(place.run(&["matrix", "export", "seen.json"]).0, 0);
+    std::fs::write(path("new.csv"), csv.replace("photos,5,50", "photos,7,")).unwrap();
+    let (code, look, _) = place.run(&["matrix", "import", "new.csv"]);
+    assert_eq!(code, 0);
+    assert!(look.contains("free\tphotos\t5 → 7\t") && look.contains("basic\tphotos\t50 → default\t"), "{look}");
+    assert!(look.ends_with("Nothing is changed yet. Run it again with --yes to change it.\n"), "{look}");
+    assert_eq!(place.run(&["matrix", "export"]).1, csv, "a look changes nothing");
+    let (code, done, _) = place.run(&["matrix", "import", "new.csv", "--yes", "--reason", "more photos"]);
+    assert_eq!(code, 0);
+    assert!(done.ends_with("2 changes are saved.\n"), "{done}");
+
+    let (code, _, err) = place.run(&["matrix", "import", "seen.json", "--yes"]);
+    assert_eq!(code, 1, "the cells have moved on since the file was written");
+    assert!(err.contains("changed by somebody else"), "{err}");
+    std::fs::write(path("bad.csv"), "feature,free,gold\nphotos,many,1\nvideos,1,1\n").unwrap();
+    let (code, _, err) = place.run(&["matrix", "import", "bad.csv", "--yes"]);
+    assert_eq!(code, 1);
+    for said in ["line 1: there is no tier \"gold\"", "line 2: free: \"many\"", "line 3: there is no feature"] {
+        assert!(err.contains(said), "{said}: {err}");
+    }
+    assert_eq!(place.run(&["matrix", "import", "missing.csv"]).0, 1);
+}
+
+#[test]
+fn keys_are_made_once_listed_and_ended() {
+    let place = Place::new();
+    let (code, out, err) = place.run(&["key", "create", "backend", "--scopes", "check,consume"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    let token = out.trim_end();
+    assert!(token.starts_with("vs_") && token.len() == 46, "the token alone, for a script to take: {out}");
+    let (_, list, _) = place.run(&["key", "list"]);
+    let fields: Vec<&str> = list.trim_end().split('\t').collect();
+    assert_eq!(fields[1..], ["backend", &format!("{}…", &token[..9]), "check consume", "good", "never"], "{list}");
+    assert!(!list.contains(token));
+    assert!(place.run(&["key", "revoke", fields[0]]).1.ends_with("opens nothing any more\n"));
+    assert!(place.run(&["key", "revoke", fields[0]]).1.ends_with("opens nothing\n"), "twice is no harm");
+    assert!(place.run(&["key", "list"]).1.contains("\trevoked\t"));
+    assert_eq!(place.run(&["key", "create", "x", "--scopes", "root"]).0, 2);
+    assert_eq!(place.run(&["key", "create", "x", "--user", "nobody", "--days", "1"]).0, 3);
+    assert_eq!(place.run(&["key", "create", ""]).0, 1);
 }
