@@ -10,7 +10,11 @@ use axum::{
 };
 use leptos::{config::LeptosOptions, prelude::*};
 use leptos_axum::ResponseOptions;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    ops::Deref,
+    sync::Arc,
+};
 
 use crate::{
     calls::CallError,
@@ -26,9 +30,28 @@ use crate::{
     words,
 };
 
-/// What every handler can reach.
+/// What every handler can reach. It is cloned several times for each request, so it is one pointer.
 #[derive(Debug, Clone)]
-pub struct Site {
+pub struct Site(Arc<Rooms>);
+
+impl Site {
+    /// Puts it together.
+    pub fn new(rooms: Rooms) -> Self {
+        Self(Arc::new(rooms))
+    }
+}
+
+impl Deref for Site {
+    type Target = Rooms;
+
+    fn deref(&self) -> &Rooms {
+        &self.0
+    }
+}
+
+/// The parts of a [`Site`].
+#[derive(Debug)]
+pub struct Rooms {
     /// The world of the services.
     pub env: Env,
     /// Scripts, styles, fonts.
@@ -201,7 +224,7 @@ pub async fn admin_of_call() -> Result<(Env, Identity), CallError> {
     let site = use_context::<Site>().ok_or(CallError::Unavailable)?;
     let mut parts = use_context::<Parts>().ok_or(CallError::Unavailable)?;
     match Admin::from_request_parts(&mut parts, &site).await {
-        Ok(admin) => Ok((site.env, admin.identity)),
+        Ok(admin) => Ok((site.env.clone(), admin.identity)),
         Err(Refused::Failed(error)) => Err(unavailable(&error)),
         Err(Refused::SignIn(_) | Refused::NotFound) => {
             set_status(StatusCode::FORBIDDEN);

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::{
     config::Config,
@@ -37,6 +37,7 @@ pub struct Env {
     pub memory: Arc<Memory>,
     /// Calls that wait to be counted together.
     pub usage: Arc<UsageQueue>,
+    stopping: watch::Sender<bool>,
 }
 
 impl Env {
@@ -51,6 +52,21 @@ impl Env {
             work: Arc::new(Notify::new()),
             memory: Arc::default(),
             usage: Arc::default(),
+            stopping: watch::Sender::new(false),
+        }
+    }
+
+    /// Tells what never ends by itself that the process is about to.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Waits until the process is about to end.
+    pub fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut stopping = self.stopping.subscribe();
+        async move {
+            // An error means that the world is gone, which is an end too.
+            let _ = stopping.wait_for(|stopping| *stopping).await;
         }
     }
 

@@ -48,6 +48,8 @@ pub const WEBHOOK_LIMIT: usize = 256 * 1024;
 /// Carries the number of a request, in the response and in every line of the log about it. It is
 /// always made here: one that came along could be anything, or twice the same.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Carries an API key where `Authorization` is taken.
+pub const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The guard, to be put before all routes of a router, its fallback included. Routes that are
@@ -297,10 +299,14 @@ impl Origins {
 }
 
 /// Returns whether a request proves itself in a way that a browser does not add by itself: a token
-/// to the API, or the signature of a provider.
+/// to the API, or the signature of a provider. The gate is asked by proxies, on behalf of requests
+/// of any kind to other sites, and judges for itself what may count.
 fn is_exempt(path: &str, headers: &HeaderMap) -> bool {
     let is_under = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    is_under("/webhooks") || ((is_under("/api") || is_under("/ofrep")) && bearer_token(headers).is_some())
+    is_under("/webhooks")
+        || path == "/gate"
+        || ((is_under("/api") || is_under("/ofrep")) && bearer_token(headers).is_some())
+        || (is_under("/ofrep") && headers.contains_key(API_KEY))
 }
 
 /// Returns the token of `Authorization: Bearer …` (RFC 6750).

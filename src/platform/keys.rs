@@ -6,7 +6,11 @@ use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
-use crate::domain::{email::EmailKey, ids::LoginAttemptId, login::LoginCode};
+use crate::domain::{
+    email::EmailKey,
+    ids::{LoginAttemptId, UserId},
+    login::LoginCode,
+};
 
 /// The keys of the program, one for each purpose, so that nothing made for one opens another.
 ///
@@ -17,6 +21,7 @@ pub struct Keys(Arc<Derived>);
 
 struct Derived {
     login_code: [u8; 32],
+    event_stream: [u8; 32],
     cookie: cookie::Key,
 }
 
@@ -27,6 +32,7 @@ impl Keys {
         let cookie: [u8; 64] = derive(&source, "vouchsafe/1/cookie");
         Self(Arc::new(Derived {
             login_code: derive(&source, "vouchsafe/1/login-code"),
+            event_stream: derive(&source, "vouchsafe/1/event-stream"),
             cookie: cookie::Key::from(&cookie),
         }))
     }
@@ -46,6 +52,16 @@ impl Keys {
         let tag: [u8; 32] = mac.finalize().into_bytes().into();
         let (number, _) = tag.split_first_chunk().expect("16 bytes fit into 32");
         LoginCode::from_number(u128::from_be_bytes(*number), long)
+    }
+
+    /// Returns the proof in the address of a member's stream of events, for one window of time.
+    pub fn event_stream(&self, user: UserId, window: u32) -> [u8; 16] {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0.event_stream).expect("HMAC takes keys of any length");
+        // Both parts have one length each.
+        mac.update(user.as_bytes());
+        mac.update(&window.to_be_bytes());
+        let tag: [u8; 32] = mac.finalize().into_bytes().into();
+        *tag.first_chunk().expect("16 bytes fit into 32")
     }
 
     /// Returns the key by which cookies are encrypted and signed.
@@ -123,7 +139,20 @@ mod tests {
         let keys = Keys::from_secret(SECRET);
         assert_ne!(keys.cookie_key().master()[..32], keys.0.login_code);
         assert_ne!(keys.cookie_key().master(), Keys::from_secret("another secret").cookie_key().master());
+        assert_ne!(keys.0.event_stream, keys.0.login_code);
         assert_eq!(format!("{keys:?}"), "Keys");
+    }
+
+    #[test]
+    fn the_proof_of_a_stream_is_good_for_one_member_and_one_window() {
+        let random = Random::seeded(5);
+        let now = DateTime::from_timestamp(1_000, 0).expect("in range");
+        let (ann, bob): (UserId, UserId) = (random.id(now), random.id(now));
+        let keys = Keys::from_secret(SECRET);
+        assert_eq!(keys.event_stream(ann, 7), Keys::from_secret(SECRET).event_stream(ann, 7));
+        assert_ne!(keys.event_stream(ann, 7), keys.event_stream(bob, 7));
+        assert_ne!(keys.event_stream(ann, 7), keys.event_stream(ann, 8));
+        assert_ne!(keys.event_stream(ann, 7), Keys::from_secret("another secret").event_stream(ann, 7));
     }
 
     #[test]

@@ -39,6 +39,13 @@ pub enum ModelError {
     TooLong,
 }
 
+impl ModelError {
+    /// Returns whether it only took too long.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Timeout)
+    }
+}
+
 /// What a failed try was, and whether another may help.
 struct Failure {
     error: ModelError,

@@ -8,7 +8,7 @@ use std::{
     hash::{BuildHasher, RandomState},
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicI64, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
 
@@ -20,6 +20,8 @@ use crate::domain::{api_key::ApiKey, catalogue::Catalogue, entitlement::Standing
 
 /// How old something remembered may be: the longest that a change by another process goes unseen.
 pub const REMEMBERED_FOR: TimeDelta = TimeDelta::seconds(1);
+/// How old it is when the first who asks looks it up again, while the others take the old.
+const LOOKED_UP_AFTER: TimeDelta = TimeDelta::milliseconds(900);
 
 /// Members of whom the standing is kept; with a dozen features each takes a kilobyte.
 const MOST_STANDINGS: usize = 50_000;
@@ -50,26 +52,33 @@ pub struct Known {
     read_at: ReadAt,
 }
 
-/// When something was read. Of several who find it too old, one reads again; the others take
-/// the old for these few milliseconds, so that a popular entry is not read by all at once.
+/// When something was read. Of several who find it rather old, one reads again; the others take
+/// the old for a little longer, so that a popular entry is not read by all at once. Should that
+/// one never come back, nobody takes what is too old.
 #[derive(Debug)]
-struct ReadAt(AtomicI64);
+struct ReadAt {
+    at: DateTime<Utc>,
+    /// Whether somebody is looking it up again.
+    is_renewed: AtomicBool,
+}
 
 impl ReadAt {
-    fn new(now: DateTime<Utc>) -> Self {
-        Self(AtomicI64::new(now.timestamp_micros()))
+    fn new(at: DateTime<Utc>) -> Self {
+        Self { at, is_renewed: AtomicBool::new(false) }
     }
 
     fn is_fresh(&self, now: DateTime<Utc>) -> bool {
-        let now = now.timestamp_micros();
-        let then = self.0.load(Ordering::Relaxed);
-        let limit = REMEMBERED_FOR.num_microseconds().unwrap_or(0);
         // A clock that was set back is no reason to remember for longer.
-        if (now - then).abs() < limit {
-            return true;
-        }
-        self.0.compare_exchange(then, now, Ordering::Relaxed, Ordering::Relaxed).is_err()
+        let age = (now - self.at).abs();
+        age < LOOKED_UP_AFTER || age < REMEMBERED_FOR && self.is_renewed.swap(true, Ordering::Relaxed)
     }
+}
+
+#[derive(Debug)]
+struct Name {
+    user: UserId,
+    epoch: u32,
+    read_at: ReadAt,
 }
 
 #[derive(Debug)]
@@ -90,7 +99,9 @@ pub struct Memory {
     /// Grows when the configuration changes here.
     catalogue_epoch: AtomicU32,
     standings: Cache<UserId, Arc<Known>>,
-    names: Cache<String, UserId>,
+    names: Cache<String, Arc<Name>>,
+    /// Grows when somebody's names may have changed here.
+    names_epoch: AtomicU32,
     /// Each grows when something about one of its members changes here.
     epochs: Box<[AtomicU32]>,
     hasher: RandomState,
@@ -106,6 +117,7 @@ impl Default for Memory {
             catalogue_epoch: AtomicU32::new(0),
             standings: Cache::new(MOST_STANDINGS),
             names: Cache::new(MOST_NAMES),
+            names_epoch: AtomicU32::new(0),
             epochs: (0..EPOCHS).map(|_| AtomicU32::new(0)).collect(),
             hasher: RandomState::new(),
             keys: Cache::new(MOST_KEYS),
@@ -214,17 +226,27 @@ impl Memory {
     /// Forgets a member's standing, which this process has changed.
     pub fn access_changed(&self, user: UserId) {
         self.usage_changed(user);
+        // A name that this one got may have been another's.
+        self.names_epoch.fetch_add(1, Ordering::AcqRel);
         let _ = self.changes.send(Change::Access(user));
     }
 
-    /// Returns whom a name was last seen to mean. Whoever uses it checks that it still does.
-    pub fn named(&self, name: &str) -> Option<UserId> {
-        self.names.get(name)
+    /// Returns the moment before a name is looked up.
+    pub fn names_epoch(&self) -> Epoch {
+        Epoch(self.names_epoch.load(Ordering::Acquire))
     }
 
-    /// Remembers whom a name means.
-    pub fn remember_name(&self, name: &str, user: UserId) {
-        self.names.insert(name.to_owned(), user);
+    /// Returns whom a name means, if it is remembered.
+    pub fn named(&self, name: &str, now: DateTime<Utc>) -> Option<UserId> {
+        let known = self.names.get(name)?;
+        let is_good = known.epoch == self.names_epoch.load(Ordering::Acquire) && known.read_at.is_fresh(now);
+        is_good.then_some(known.user)
+    }
+
+    /// Remembers whom a name means, which was looked up since `epoch`.
+    pub fn remember_name(&self, epoch: Epoch, name: &str, user: UserId, now: DateTime<Utc>) {
+        let known = Name { user, epoch: epoch.0, read_at: ReadAt::new(now) };
+        self.names.insert(name.to_owned(), Arc::new(known));
     }
 
     /// Returns the moment before a key is read.

@@ -23,7 +23,7 @@ use crate::{
     pages::{self, ErrorPages},
     platform::{
         assets::{self, Assets},
-        caller::Site,
+        caller::{Rooms, Site},
         clock::Clock,
         cookies::Cookies,
         env::Env,
@@ -121,7 +121,7 @@ pub fn router(env: Env) -> Result<Router, StartError> {
     let assets = Assets::load();
     let leptos = assets::leptos_options(&env.config, assets.hash())?;
     let cookies = Cookies::new(env.keys.clone(), env.config.secure_cookies());
-    let site = Site { env: env.clone(), assets: assets.clone(), leptos, cookies };
+    let site = Site::new(Rooms { env: env.clone(), assets: assets.clone(), leptos, cookies });
     let ready = {
         let env = env.clone();
         move || {

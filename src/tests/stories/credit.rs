@@ -8,7 +8,7 @@ use tokio::sync::Barrier;
 use vouchsafe::{
     api::require_paid,
     domain::{email::EmailAddress, email::EmailKey},
-    platform::{assets, assets::Assets, caller::Site, cookies::Cookies},
+    platform::{assets, assets::Assets, caller::{Rooms, Site}, cookies::Cookies},
     services::credits::{self, CreditError, Grant},
     store::credit as ledger,
 };
@@ -25,12 +25,12 @@ fn days<'a>(email: &'a EmailKey, days: i64, key: Option<&'a str>) -> Grant<'a> {
 
 /// A route for paying members alone, with this app's world.
 fn paid_route(app: &TestApp) -> Router {
-    let site = Site {
+    let site = Site::new(Rooms {
         env: app.env.clone(),
         assets: Assets::load(),
         leptos: assets::leptos_options(&app.env.config, "test").unwrap(),
         cookies: Cookies::new(app.env.keys.clone(), false),
-    };
+    });
     Router::new()
         .route("/paid", get(async || "for paying members"))
         .layer(middleware::from_fn_with_state(site.clone(), require_paid))
