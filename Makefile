@@ -1,10 +1,10 @@
 # Every target is a short list of scripts; scripts/ holds the work.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test build dev lint e2e bench clean
+.PHONY: help setup run test test-faults build dev lint e2e bench clean
 
 help: ## Lists these targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-11s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Installs all that building and testing need; quick when it is there
 	@scripts/setup.sh
@@ -14,6 +14,10 @@ run: ## Builds in release and serves http://127.0.0.1:3000 on data/vouchsafe.db
 
 test: ## Runs every check: lint, Rust tests on both databases, release build, browser tests
 	@scripts/test.sh
+
+test-faults: ## Kills servers under load and races them against each other, some minutes long
+	@scripts/setup.sh --build
+	@scripts/faults.sh
 
 build: ## Builds target/release/vouchsafe, one file that runs alone
 	@scripts/setup.sh --build

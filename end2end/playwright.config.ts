@@ -44,5 +44,7 @@ export default defineConfig<ProjectOptions>({
     { name: "nojs", use: { islands: "off", javaScriptEnabled: false }, grepInvert: /@alive|@late/ },
     { name: "nowasm", use: { islands: "blocked" }, grepInvert: /@alive|@late/ },
     { name: "slow", use: { islands: "late" }, grepInvert: /@alive/ },
+    // With what others made: OpenFeature's SDKs, nginx.
+    { name: "integrations", testDir: "integrations", use: { islands: "alive" } },
   ],
 });

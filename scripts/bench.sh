@@ -1,13 +1,17 @@
 #!/usr/bin/env bash
-# Measures size, speed, memory and start-up of target/release/vouchsafe, and writes docs/benchmarks.md. Only what
-# cannot be measured at all is a failure; a figure that falls short is reported.
+# Measures size, speed, memory and start-up of target/release/vouchsafe, and how fast it decides and counts, and writes
+# docs/benchmarks.md. Only what cannot be measured at all is a failure; a figure that falls short is reported.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 scripts/setup.sh --build
 ensure_apt_package wrk wrk
+postgres_bin >/dev/null || install_apt_packages postgresql
 scripts/build.sh
-echo "Building what it is compared with; the first time takes about a minute and a half"
+echo "Building what it is compared with; the first time takes a few minutes"
 run_logged baseline cargo build --release --package vouchsafe-baseline
-# Takes a minute and a half, and cuts itself off after three. It removes what it started, also when it is interrupted.
-exec node benches/measure.mjs
+run_logged entitlements cargo build --release --package vouchsafe-entitlements
+run_logged decision cargo bench --package vouchsafe-entitlements --bench decision --no-run
+# Each cuts itself off if it takes too long, and removes what it started, also when it is interrupted.
+node benches/measure.mjs
+PATH="$(postgres_bin):$PATH" POSTGRES_FSYNC=on scripts/with-postgres.sh node benches/entitlements.mjs

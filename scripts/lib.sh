@@ -13,6 +13,8 @@ export PATH="$root/target/tools/bin:$root/end2end/node_modules/.bin:$PATH:$cargo
 # The browser for the tests is Debian's, or the one named here.
 export CHROMIUM="${CHROMIUM:-/usr/bin/chromium}"
 export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1
+# So is the proxy. Debian keeps it off the PATH of those who are not root.
+export NGINX="${NGINX:-/usr/sbin/nginx}"
 
 # Ends the script with a message.
 fail() {

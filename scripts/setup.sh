@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the project needs, and skips what is there.
 #   setup.sh           everything
-#   setup.sh --build   only what building and running need: no PostgreSQL, no browser
+#   setup.sh --build   only what building and running need: no PostgreSQL, no browser, no nginx
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -10,7 +10,7 @@ cargo_leptos_version=0.3.11
 wasm_bindgen_version=$(grep -A 1 '^name = "wasm-bindgen"$' Cargo.lock | sed -n 's/^version = "\(.*\)"$/\1/p')
 
 case ${1:-} in
-  '') steps=6 ;;
+  '') steps=8 ;;
   --build) steps=4 ;;
   *) fail "usage: setup.sh [--build]" ;;
 esac
@@ -115,6 +115,31 @@ install_chromium() {
   ensure_apt_package "$CHROMIUM" chromium fonts-liberation
 }
 
+install_nginx() {
+  if have "$NGINX"; then
+    step "nginx is there: $NGINX"
+    return
+  fi
+  step "Installing nginx, for the tests of the gate"
+  ensure_apt_package "$NGINX" nginx
+}
+
+# It asks the API what its description allows, and what not. The stamp is the list it was installed from.
+install_schemathesis() {
+  local home=target/tools/schemathesis list=scripts/schemathesis.txt
+  if cmp --silent "$list" "$home/installed.txt"; then
+    step "schemathesis is there"
+    return
+  fi
+  step "Installing schemathesis into target/tools, for the tests of the API"
+  have python3 && python3 -c 'import ensurepip, venv' 2>/dev/null || install_apt_packages python3-venv
+  rm -rf "$home"
+  mkdir -p target/tools
+  run_logged python-venv python3 -m venv "$home"
+  run_logged schemathesis "$home/bin/pip" install --disable-pip-version-check --requirement "$list"
+  cp "$list" "$home/installed.txt"
+}
+
 check_prerequisites
 install_toolchain
 install_wasm_bindgen
@@ -123,4 +148,6 @@ install_npm_packages
 if [[ ${1:-} != --build ]]; then
   install_postgres
   install_chromium
+  install_nginx
+  install_schemathesis
 fi

@@ -7,6 +7,7 @@ check "Set-up" scripts/setup.sh
 check "Lint" scripts/lint.sh
 check "Rust tests, SQLite and PostgreSQL" scripts/with-postgres.sh cargo test --features ssr
 check "Release build" scripts/build.sh
+check "API against its description" scripts/schemathesis.sh
 check "Browser tests" scripts/with-postgres.sh scripts/e2e.sh
 show_passed
 echo "All passed in $(clock "$SECONDS")."

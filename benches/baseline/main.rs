@@ -1,9 +1,11 @@
 //! What our speed is compared with, see docs/benchmarks.md: the least that axum can answer, and the least that Leptos
 //! can render. Listens on a free port of this machine and prints the address.
+//!
+//! `POST /constant` answers the first argument, as JSON.
 
-use std::io;
+use std::{env, io};
 
-use axum::{Router, routing::get, serve::ListenerExt};
+use axum::{Router, http::header, routing::get, serve::ListenerExt};
 use leptos::prelude::*;
 use tokio::net::TcpListener;
 
@@ -11,8 +13,11 @@ use tokio::net::TcpListener;
 async fn main() -> io::Result<()> {
     // An error means that an executor is set already.
     let _ = any_spawner::Executor::init_tokio();
-    let router =
-        Router::new().route("/constant", get(async || "ok\n")).route("/page", get(leptos_axum::render_app_async(page)));
+    let answer: &str = env::args().nth(1).unwrap_or_default().leak();
+    let post = async move || ([(header::CONTENT_TYPE, "application/json")], answer);
+    let router = Router::new()
+        .route("/constant", get(async || "ok\n").post(post))
+        .route("/page", get(leptos_axum::render_app_async(page)));
     let socket = TcpListener::bind("127.0.0.1:0").await?;
     println!("http://{}", socket.local_addr()?);
     // As the program does it: small writes leave at once.

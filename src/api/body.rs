@@ -6,8 +6,12 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use chrono::{DateTime, Datelike, SubsecRound, Utc};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, Error, IgnoredAny, Unexpected},
+};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
@@ -15,18 +19,21 @@ use crate::{
     platform::{caller::Site, guard::API_LIMIT},
 };
 
-/// A body in JSON.
+/// A body in JSON, of at most so many bytes.
 #[derive(Debug)]
-pub struct JsonBody<T>(pub T);
+pub struct JsonBody<T, const MOST: usize = API_LIMIT>(pub T);
 
-impl<T: DeserializeOwned> FromRequest<Site> for JsonBody<T> {
+impl<T: DeserializeOwned, const MOST: usize> FromRequest<Site> for JsonBody<T, MOST> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &Site) -> Result<Self, Problem> {
-        let bytes = read(request).await?;
-        // An absent body is an empty object, for calls in which everything is optional.
-        let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
-        serde_json::from_slice(bytes).map(Self).map_err(|error| {
+        let bytes = read(request, MOST).await?;
+        // An absent body is `null`: an `Option` takes it, an object does not.
+        let bytes: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
+        // An array would be read as an object without names.
+        let is_array = bytes.trim_ascii_start().starts_with(b"[");
+        let read = if is_array { Err(no_object(bytes)) } else { serde_json::from_slice(bytes).map(Self) };
+        read.map_err(|error| {
             let title = format!("The body cannot be read: {error}.");
             if error.is_data() {
                 Problem::unprocessable("invalid_body", title)
@@ -37,15 +44,36 @@ impl<T: DeserializeOwned> FromRequest<Site> for JsonBody<T> {
     }
 }
 
-async fn read(request: Request) -> Result<Bytes, Problem> {
-    Limited::new(request.into_body(), API_LIMIT).collect().await.map(|body| body.to_bytes()).map_err(|error| {
+fn no_object(bytes: &[u8]) -> serde_json::Error {
+    match serde_json::from_slice::<IgnoredAny>(bytes) {
+        Ok(_) => serde_json::Error::invalid_type(Unexpected::Seq, &"an object"),
+        Err(error) => error,
+    }
+}
+
+async fn read(request: Request, most: usize) -> Result<Bytes, Problem> {
+    Limited::new(request.into_body(), most).collect().await.map(|body| body.to_bytes()).map_err(|error| {
         if error.is::<LengthLimitError>() {
-            let title = format!("A body has at most {API_LIMIT} bytes.");
+            let title = format!("A body has at most {most} bytes.");
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", title)
         } else {
             Problem::new(StatusCode::BAD_REQUEST, "body_incomplete", "The body did not come completely.")
         }
     })
+}
+
+/// Reads a member of a body that must be there, even if it may be `null`.
+pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    T::deserialize(deserializer)
+}
+
+/// Reads an instant (RFC 3339) to the microsecond, which is what databases keep. Years have four
+/// digits there.
+pub fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
+    let instant = DateTime::parse_from_rfc3339(&text).ok().map(|instant| instant.to_utc().trunc_subsecs(6));
+    let instant = instant.filter(|instant| (0..=9999).contains(&instant.year()));
+    instant.map(Some).ok_or_else(|| D::Error::custom(format!("{text:?} is no time as 2026-12-31T23:59:59Z")))
 }
 
 /// The parameters behind the `?`.
@@ -105,6 +133,19 @@ pub fn versioned<T: Serialize>(headers: &HeaderMap, version: i64, value: &T) -> 
     response
 }
 
+/// Reads a text that people wrote about something: trimmed, `None` if there is none.
+pub fn note<'a>(name: &str, text: Option<&'a str>) -> Result<Option<&'a str>, Problem> {
+    let text = text.map(str::trim).filter(|text| !text.is_empty());
+    if text.is_some_and(|text| text.chars().count() > LONGEST_NOTE || text.chars().any(char::is_control)) {
+        let title = format!("{name} has at most {LONGEST_NOTE} characters, without control characters.");
+        return Err(Problem::unprocessable("invalid_text", title));
+    }
+    Ok(text)
+}
+
+/// The longest note or search, in characters.
+pub const LONGEST_NOTE: usize = 500;
+
 /// Returns whether a client has that version already. Tags are accepted quoted, bare and weak.
 pub fn is_known(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     let bare = |tag: &str| tag.trim().trim_start_matches("W/").trim_matches('"').to_owned();
@@ -121,6 +162,7 @@ pub const LONGEST_PAGE: i64 = 100;
 #[into_params(parameter_in = Query)]
 pub struct PageParameters {
     /// What `next_cursor` of the page before said; nothing for the first page.
+    #[param(format = Uuid)]
     pub cursor: Option<String>,
     /// How many items, from 1 to 100; 50 without it.
     #[param(minimum = 1, maximum = 100)]
@@ -156,6 +198,11 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
+    /// Makes the only page of a list that is short.
+    pub fn all(items: Vec<T>) -> Self {
+        Self { items, next_cursor: None }
+    }
+
     /// Makes a page of what was fetched, which is one more than `count` if there is another page.
     pub fn new<R>(mut rows: Vec<R>, count: i64, cursor: impl Fn(&R) -> String, item: impl Fn(R) -> T) -> Self {
         let count = usize::try_from(count).unwrap_or(0);

@@ -85,6 +85,13 @@ pub fn unauthorized() -> Problem {
         .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
 }
 
+/// The key is good, but not for this.
+pub fn scope_missing(scope: Scope) -> Problem {
+    let scope = scope.as_str();
+    let title = format!("This key may not do this: it takes the scope {scope}.");
+    Problem::new(StatusCode::FORBIDDEN, "scope_missing", title).with("scope", scope)
+}
+
 /// Something that a route asks for.
 pub trait Grants {
     /// The scope it takes.
@@ -96,6 +103,10 @@ pub trait Grants {
 /// To ask whether somebody may do something.
 #[derive(Debug)]
 pub struct Check;
+/// To read what the product offers, and why somebody may or may not: as `Check`, but not for keys
+/// that are bound to one member and live in a browser.
+#[derive(Debug)]
+pub struct Inspect;
 /// To count.
 #[derive(Debug)]
 pub struct Consume;
@@ -109,6 +120,9 @@ pub struct Administer;
 impl Grants for Check {
     const SCOPE: Scope = Scope::Check;
     const FOR_BOUND_KEYS: bool = true;
+}
+impl Grants for Inspect {
+    const SCOPE: Scope = Scope::Check;
 }
 impl Grants for Consume {
     const SCOPE: Scope = Scope::Consume;
@@ -134,10 +148,12 @@ impl<S: Grants> FromRequestParts<Site> for May<S> {
 
     async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Problem> {
         let caller = Caller::identify(parts, site).await?;
-        if !caller.may(S::SCOPE) || (caller.bound_to().is_some() && !S::FOR_BOUND_KEYS) {
-            let scope = S::SCOPE.as_str();
-            let title = format!("This key may not do this: it takes the scope {scope}.");
-            return Err(Problem::new(StatusCode::FORBIDDEN, "scope_missing", title).with("scope", scope));
+        if caller.bound_to().is_some() && !S::FOR_BOUND_KEYS {
+            let title = "A key that is bound to one user may ask and count for them, nothing else.";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "scope_missing", title).with("scope", S::SCOPE.as_str()));
+        }
+        if !caller.may(S::SCOPE) {
+            return Err(scope_missing(S::SCOPE));
         }
         Ok(Self { caller, scope: PhantomData })
     }

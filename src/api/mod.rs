@@ -1,7 +1,10 @@
 //! What apps ask: REST, its description, and the gate for paying members.
 
+mod analyze;
 mod body;
 mod caller;
+mod gate;
+mod ofrep;
 mod openapi;
 mod paid;
 mod problem;
@@ -9,6 +12,7 @@ mod v1;
 
 use axum::Router;
 
+pub use openapi::description;
 pub use paid::{Paid, require_paid};
 pub use problem::Problem;
 
@@ -16,5 +20,5 @@ use crate::platform::caller::Site;
 
 /// Returns the routes that apps ask.
 pub fn routes() -> Router<Site> {
-    openapi::routes()
+    openapi::routes().merge(ofrep::routes()).merge(gate::routes())
 }

@@ -9,6 +9,7 @@ use axum::{
     response::Response,
     routing::{any, get},
 };
+use serde_json::Value;
 use utoipa::{
     Modify, OpenApi,
     openapi::{
@@ -21,7 +22,7 @@ use utoipa::{
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    api::{Problem, problem::ProblemShape, v1},
+    api::{Problem, analyze, problem::ProblemShape, v1},
     platform::caller::Site,
 };
 
@@ -31,6 +32,19 @@ use crate::{
         title = "Vouchsafe",
         description = "May this user do this, and why? Send an API key as `Authorization: Bearer vs_…`. Errors are \
                        `application/problem+json` (RFC 9457) with a `code` that never changes.",
+    ),
+    tags(
+        (name = "Decisions", description = "May this user do this, and why? Nothing is counted."),
+        (name = "Usage", description = "Counting, and holding units for work that may fail."),
+        (name = "Users", description = "Who they are and how they stand. A user is named by id, by your own external id, or by email."),
+        (name = "Restrictions", description = "Limits of one user's own, which go before the tier's."),
+        (name = "Credits", description = "Days of paid access that somebody was given."),
+        (name = "Tiers and features", description = "What there is to have."),
+        (name = "Matrix", description = "Which tier has how much of which feature."),
+        (name = "Settings", description = "The product's settings."),
+        (name = "Analysis", description = "What a portfolio amounts to, for paying members."),
+        (name = "Activity", description = "The audit log."),
+        (name = "API keys", description = "Keys by which apps ask. `admin` includes `manage`, which includes `consume`, which includes `check`."),
     ),
     components(schemas(ProblemShape)),
     security(("bearer" = [])),
@@ -68,18 +82,32 @@ fn add_common_answers(description: &mut Description) {
             add("403", "scope_missing or other_user: the key may not do this");
             add("503", "unavailable: the database does not answer now");
             if has_body {
-                add("413", "body_too_large: more than 16 KiB");
+                add("400", "invalid_json or body_incomplete: the body is not JSON");
+                add("413", "body_too_large");
+                add("422", "invalid_body: the body is JSON, but not this");
             }
         }
     }
 }
 
-/// Returns the routes of the API and their description.
-pub(super) fn routes() -> Router<Site> {
-    let (routes, mut description) =
-        OpenApiRouter::with_openapi(Vouchsafe::openapi()).merge(v1::routes()).split_for_parts();
+fn described_routes() -> (Router<Site>, Description) {
+    let routes = OpenApiRouter::with_openapi(Vouchsafe::openapi()).merge(v1::routes()).merge(analyze::routes());
+    let (routes, mut description) = routes.split_for_parts();
     add_common_answers(&mut description);
-    let text: Arc<str> = description.to_pretty_json().expect("a description is plain JSON").into();
+    (routes, description)
+}
+
+/// Returns the description of the API (OpenAPI 3.1).
+pub fn description() -> Value {
+    serde_json::to_value(described_routes().1).expect("a description is plain JSON")
+}
+
+/// Returns the routes of the API, the one that describes them among them.
+pub(super) fn routes() -> Router<Site> {
+    let (routes, description) = described_routes();
+    let text = description.to_pretty_json().expect("a description is plain JSON");
+    // utoipa 5.5 writes this member of a link as Rust would.
+    let text: Arc<str> = text.replace("\"operation_id\":", "\"operationId\":").into();
     routes
         .route("/api/openapi.json", get(async move || openapi(&text)))
         .route("/api/{*path}", any(nothing))
@@ -93,7 +121,10 @@ fn openapi(text: &str) -> Response {
 }
 
 async fn nothing() -> Problem {
-    Problem::not_found("not_found", "There is nothing here. GET /api/openapi.json lists what there is.")
+    Problem::not_found(
+        "not_found",
+        "There is nothing here. GET /api/openapi.json lists what there is, /api/docs for people.",
+    )
 }
 
 async fn not_this_way() -> Problem {

@@ -67,7 +67,7 @@ fn payment_required(status: &PaidStatus) -> Response {
         "This is for paying members. Subscribe, or invite a friend: both of you get 45 days.",
     )
     .with("paid", json!(status))
-    .with("upgrade", json!({ "url": "/settings" }))
+    .with("upgrade", json!({ "url": "/pricing" }))
     .into_response()
 }
 

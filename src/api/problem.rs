@@ -1,5 +1,7 @@
 //! Errors of the API: problem details (RFC 9457) with a code that never changes.
 
+use std::fmt::Display;
+
 use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -95,6 +97,11 @@ impl Problem {
         Self::not_found("feature_unknown", "There is no such feature. GET /api/v1/features lists them.")
     }
 
+    /// There is no such tier.
+    pub fn tier_unknown() -> Self {
+        Self::not_found("tier_unknown", "There is no such tier. GET /api/v1/tiers lists them.")
+    }
+
     /// Adds a member.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
@@ -114,6 +121,14 @@ impl Problem {
     pub fn retry_after(self, seconds: i64) -> Self {
         self.header(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)))
     }
+}
+
+/// Turns what an error says into a sentence.
+pub fn sentence(error: &impl Display) -> String {
+    let text = error.to_string();
+    let mut chars = text.chars();
+    let first = chars.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", chars.as_str())
 }
 
 impl From<&StoreError> for Problem {

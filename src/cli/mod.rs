@@ -3,6 +3,7 @@
 
 mod catalogue;
 mod credit;
+mod doctor;
 mod entitlement;
 mod key;
 mod matrix;
@@ -93,6 +94,8 @@ enum Command {
     /// Take in prices
     #[command(subcommand)]
     Quotes(quotes::Quotes),
+    /// Look whether everything that is kept agrees with itself; ends with 1 when it does not
+    Doctor(doctor::Doctor),
     /// Change accounts
     #[command(subcommand)]
     User(user::User),
@@ -143,6 +146,8 @@ enum CliError {
     Address(String, EmailError),
     #[error("cannot listen on {0} (server.listen, VOUCHSAFE_LISTEN): {1}")]
     Listen(std::net::SocketAddr, std::io::Error),
+    #[error("the database holds what must not be")]
+    Unsound,
     #[error(transparent)]
     Io(#[from] std::io::Error),
 }
@@ -211,6 +216,7 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Setting(command) => command.run(&server::open(config).await?).await,
         Command::Key(command) => command.run(&server::open(config).await?).await,
         Command::Quotes(command) => command.run(&server::open(config).await?).await,
+        Command::Doctor(command) => command.run(&config).await,
         Command::User(command) => command.run(&server::open(config).await?).await,
     }
 }

@@ -64,6 +64,30 @@ pub fn Field(
     }
 }
 
+/// A field of several lines. Leptos 0.8 writes the text of a `<textarea>` as it is, markup and all,
+/// so nothing but this may make one.
+#[component]
+pub fn TextArea(
+    /// The id and name.
+    name: &'static str,
+    /// How many lines are in sight.
+    rows: u32,
+    /// What stands in it.
+    text: String,
+    /// The ids of what describes it.
+    #[prop(default = None)]
+    described_by: Option<String>,
+) -> impl IntoView {
+    // A line break right after the tag is dropped by every browser; this one is.
+    let text = format!("\n{}", text.replace('&', "&amp;").replace('<', "&lt;"));
+    view! {
+        <textarea
+            id=name name=name rows=rows spellcheck="false" autocomplete="off" aria-describedby=described_by
+            inner_html=text
+        ></textarea>
+    }
+}
+
 /// Returns the ids that describe a field, for `aria-describedby`.
 pub fn described_by(name: &str, has_hint: bool, has_error: bool) -> Option<String> {
     let ids: Vec<String> = [(has_error, "error"), (has_hint, "hint")]

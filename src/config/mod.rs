@@ -4,10 +4,13 @@
 //! known or cannot be used is refused at start by the name of its key, so that a slip of the pen
 //! never turns into a default.
 
+mod analyze;
 mod database;
+mod gate;
 mod layers;
 mod log;
 mod mail;
+mod ofrep;
 mod product;
 mod secret;
 mod security;
@@ -17,10 +20,13 @@ use std::path::Path;
 
 use layers::Layers;
 
+pub use analyze::{AnalyzeConfig, LanguageModelConfig};
 pub use database::DatabaseConfig;
+pub use gate::GateConfig;
 pub use layers::{ConfigError, Origin};
 pub use log::{LogConfig, LogFormat};
 pub use mail::{MailConfig, MailTransport};
+pub use ofrep::OfrepConfig;
 pub use product::ProductConfig;
 pub use secret::Secret;
 pub use security::{MINIMUM_SECRET_LENGTH, SecurityConfig};
@@ -45,6 +51,12 @@ pub struct Config {
     pub mail: MailConfig,
     /// How the product presents itself.
     pub product: ProductConfig,
+    /// Who writes about portfolios.
+    pub analyze: AnalyzeConfig,
+    /// OpenFeature clients in browsers.
+    pub ofrep: OfrepConfig,
+    /// Where members come back to after signing in.
+    pub gate: GateConfig,
     /// What is logged.
     pub log: LogConfig,
 }
@@ -64,6 +76,9 @@ impl Config {
             security: SecurityConfig::read(&layers, is_development)?,
             mail: MailConfig::read(&layers, is_development)?,
             product: ProductConfig::read(&layers)?,
+            analyze: AnalyzeConfig::read(&layers, server.request_timeout)?,
+            ofrep: OfrepConfig::read(&layers, server.danger_insecure_http, server.max_connections)?,
+            gate: GateConfig::read(&layers, server.danger_insecure_http)?,
             log: LogConfig::read(&layers)?,
             server,
         })

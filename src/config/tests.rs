@@ -165,6 +165,10 @@ fn a_value_that_cannot_be_used_is_refused_with_its_key_and_origin() {
         ("VOUCHSAFE_MAIL_FROM", "a@example.com\r\nBcc: b@example.com", "mail.mail_from"),
         ("VOUCHSAFE_PRODUCT_NAME", " ", "product.product_name"),
         ("VOUCHSAFE_PRODUCT_NAME", "two\nlines", "product.product_name"),
+        ("VOUCHSAFE_ANALYZE_KEY", "k", "analyze.analyze_key"),
+        ("VOUCHSAFE_ANALYZE_MODEL", "m", "analyze.analyze_model"),
+        ("VOUCHSAFE_ANALYZE_URL", "https://api.example.com/v1", "analyze.analyze_model"),
+        ("VOUCHSAFE_ANALYZE_TIMEOUT_SECONDS", "0", "analyze.analyze_timeout_seconds"),
         ("VOUCHSAFE_LOG", "", "log.log"),
         ("VOUCHSAFE_LOG", "vouchsafe=loud", "log.log"),
         ("VOUCHSAFE_LOG", "infos", "log.log"),
@@ -234,6 +238,40 @@ fn plain_http_leaves_this_machine_only_when_asked_to() {
     for local in ["http://localhost:3000", "http://127.0.0.1:3000", "http://[::1]:3000", "http://vouchsafe.localhost"] {
         assert!(!with(local, &[]).expect(local).is_development(), "the address it listens on is not local");
     }
+}
+
+#[test]
+fn a_language_model_is_reached_by_its_root_or_its_whole_address() {
+    let with = |url: &'static str, more: &[(&'static str, &'static str)]| {
+        let model = [("VOUCHSAFE_ANALYZE_URL", url), ("VOUCHSAFE_ANALYZE_MODEL", " calm-1 ")];
+        load("", &[&model[..], more].concat()).map(|config| config.analyze.model.expect("a model"))
+    };
+    for (given, called) in [
+        ("https://api.example.com", "https://api.example.com/v1/chat/completions"),
+        ("https://api.example.com/v1/", "https://api.example.com/v1/chat/completions"),
+        ("http://localhost:11434/openai/v1", "http://localhost:11434/openai/v1/chat/completions"),
+        ("https://api.example.com/v2/chat/completions", "https://api.example.com/v2/chat/completions"),
+    ] {
+        let model = with(given, &[]).expect(given);
+        assert_eq!((model.url.as_str(), model.name.as_str(), model.key), (called, "calm-1", None));
+        assert_eq!(model.timeout.as_secs(), 12);
+    }
+    for bad in [
+        "api.example.com",
+        "ftp://api.example.com",
+        "https://ann:hunter2@api.example.com",
+        "https://a.example?k=hunter2",
+    ] {
+        let error = with(bad, &[]).expect_err(bad).to_string();
+        assert!(error.starts_with("analyze.analyze_url") && !error.contains("hunter2"), "{error}");
+    }
+    let url = "https://api.example.com/v1";
+    let error = with(url, &[("VOUCHSAFE_ANALYZE_KEY", "two words")]).expect_err("not a token").to_string();
+    assert!(error.starts_with("analyze.analyze_key") && !error.contains("two words"), "{error}");
+    let error = with(url, &[("VOUCHSAFE_ANALYZE_TIMEOUT_SECONDS", "15")]).expect_err("too long").to_string();
+    assert!(error.starts_with("analyze.analyze_timeout_seconds") && error.contains("at most 14"), "{error}");
+    assert!(with(url, &[("VOUCHSAFE_ANALYZE_TIMEOUT_SECONDS", "14")]).is_ok());
+    assert_eq!(load("", &[]).expect("the defaults").analyze.model, None);
 }
 
 #[test]

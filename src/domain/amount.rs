@@ -21,6 +21,8 @@ const PLACES: usize = 8;
 const ONE: i128 = 100_000_000;
 /// A decimal number, exact to eight places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "ssr", schema(value_type = String, pattern = r"^-?[0-9]+(\.[0-9]{1,8})?$", example = "1234.5"))]
 pub struct Amount(i128);
 
 /// Why a text is not an amount.
@@ -122,9 +124,7 @@ impl Amount {
     /// Returns the product, rounded to the places there are.
     #[must_use]
     pub fn times(self, other: Self) -> Self {
-        let product = self.0 * other.0;
-        let half = if product < 0 { -ONE / 2 } else { ONE / 2 };
-        Self((product + half) / ONE)
+        Self((self.0 * other.0 + ONE / 2).div_euclid(ONE))
     }
 
     /// Returns what share of `whole` this is, to six places; 0 of nothing.
@@ -250,9 +250,11 @@ impl FromStr for Amount {
 
     /// Reads what [`fmt::Display`] writes, unless it is below zero.
     fn from_str(text: &str) -> Result<Self, AmountError> {
+        let has_both_sides = text.split_once('.').is_none_or(|(whole, rest)| !whole.is_empty() && !rest.is_empty());
         match text.strip_prefix('-') {
             Some(_) => Err(AmountError::Negative),
-            None => Self::from_plain(text),
+            None if has_both_sides => Self::from_plain(text),
+            None => Err(AmountError::Unreadable),
         }
     }
 }
@@ -398,7 +400,20 @@ mod tests {
             let read: Amount = serde_json::from_str(json).expect(json);
             assert_eq!(serde_json::to_string(&read).expect("JSON"), format!("\"{expected}\""), "{json}");
         }
-        for json in ["-1", "-0.5", "\"-1\"", "\"1,5\"", "\"\"", "null", "[]", "true", "1e30", "18446744073709551615"] {
+        for json in [
+            "\".5\"",
+            "\"5.\"",
+            "-1",
+            "-0.5",
+            "\"-1\"",
+            "\"1,5\"",
+            "\"\"",
+            "null",
+            "[]",
+            "true",
+            "1e30",
+            "18446744073709551615",
+        ] {
             assert!(serde_json::from_str::<Amount>(json).is_err(), "{json}");
         }
     }
@@ -410,6 +425,8 @@ mod tests {
         assert_eq!(all.to_string(), format!("5{}", "0".repeat(22)));
         assert_eq!(all.units(), None);
         assert_eq!(most.times(most).share_of(all), 0.002);
+        assert_eq!(amount("0.00000001").times(amount("0.5")).to_string(), "0.00000001");
+        assert_eq!(amount("0.00000001").times(amount("0.49")), Amount::ZERO);
         assert_eq!(amount("1").share_of(Amount::ZERO), 0.0);
         assert_eq!(amount("1").share_of(amount("3")), 0.333_333);
     }

@@ -115,8 +115,8 @@ pub struct Catalogue {
     features: Vec<Feature>,
     tier_index: HashMap<TierId, usize>,
     feature_index: HashMap<FeatureId, usize>,
-    /// By tier, then by feature; nothing where the matrix has no row.
-    limits: Vec<Option<Limit>>,
+    /// By tier, then by feature, with the version that wrote it; nothing where the matrix has no row.
+    limits: Vec<Option<(Limit, i64)>>,
 }
 
 impl Catalogue {
@@ -135,7 +135,7 @@ impl Catalogue {
         let mut limits = vec![None; tiers.len() * features.len()];
         for cell in cells {
             if let (Some(tier), Some(feature)) = (tier_index.get(&cell.tier), feature_index.get(&cell.feature)) {
-                limits[tier * features.len() + feature] = Some(cell.limit);
+                limits[tier * features.len() + feature] = Some((cell.limit, cell.version));
             }
         }
         Self { version, settings, tiers, features, tier_index, feature_index, limits }
@@ -169,7 +169,24 @@ impl Catalogue {
     /// Returns the limit in a cell of the matrix; nothing if the cell has no row.
     pub fn limit(&self, tier: &TierId, feature: &FeatureId) -> Option<Limit> {
         let at = self.tier_index.get(tier)? * self.features.len() + self.feature_index.get(feature)?;
-        self.limits[at]
+        self.limits[at].map(|(limit, _)| limit)
+    }
+
+    /// Returns the cells of the matrix that have a row, sorted by tier, then by feature.
+    pub fn cells(&self) -> Vec<MatrixCell> {
+        let mut tiers: Vec<_> = self.tier_index.iter().collect();
+        let mut features: Vec<_> = self.feature_index.iter().collect();
+        tiers.sort();
+        features.sort();
+        let mut cells = Vec::with_capacity(self.limits.len());
+        for (tier, column) in tiers {
+            for &(feature, row) in &features {
+                if let Some((limit, version)) = self.limits[column * self.features.len() + row] {
+                    cells.push(MatrixCell { tier: tier.clone(), feature: feature.clone(), limit, version });
+                }
+            }
+        }
+        cells
     }
 
     /// Returns the limit that a tier has, by its cell or by the feature's default.
@@ -206,5 +223,58 @@ impl Catalogue {
             }
         }
         Ok(Accesses::new(standing(own)?, others, now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_come_sorted_with_the_version_that_wrote_them() {
+        let tier = |id: &str, sort_order| Tier {
+            id: id.parse().expect("a name"),
+            name: id.to_owned(),
+            description_en: String::new(),
+            description_de: String::new(),
+            price_monthly_cents: None,
+            price_yearly_cents: None,
+            active: true,
+            paid: false,
+            sort_order,
+        };
+        let feature = |id: &str, sort_order| Feature {
+            id: id.parse().expect("a name"),
+            name_en: id.to_owned(),
+            name_de: id.to_owned(),
+            description_en: String::new(),
+            description_de: String::new(),
+            category: "data".to_owned(),
+            kind: LimitKind::Count,
+            reset_period: ResetPeriod::Never,
+            default_limit: Limit::OFF,
+            active: true,
+            sort_order,
+        };
+        let cell = |tier: &str, feature: &str, limit, version| MatrixCell {
+            tier: tier.parse().expect("a name"),
+            feature: feature.parse().expect("a name"),
+            limit,
+            version,
+        };
+        let sorted = [
+            cell("basic", "entries", Limit::At(1), 4),
+            cell("basic", "photos", Limit::Unlimited, 2),
+            cell("free", "photos", Limit::OFF, 3),
+        ];
+        let tiers = vec![tier("free", 1), tier("basic", 2), tier("premium", 3)];
+        let features = vec![feature("photos", 1), feature("entries", 2)];
+        let given = sorted.iter().rev().cloned().chain([cell("gone", "photos", Limit::OFF, 1)]);
+        let catalogue = Catalogue::new(9, AppSettings::default(), tiers, features, given);
+        assert_eq!(catalogue.cells(), sorted);
+        for cell in &sorted {
+            assert_eq!(catalogue.limit(&cell.tier, &cell.feature), Some(cell.limit));
+        }
+        assert_eq!(catalogue.limit(&sorted[2].tier, &sorted[0].feature), None);
     }
 }

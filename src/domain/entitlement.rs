@@ -325,16 +325,17 @@ impl<'a> Question<'a> {
         }
     }
 
-    /// Answers for an amount, given what is used and held.
+    /// Answers for an amount, given what is used and held. A switch that is on is on for any amount.
     pub fn answer(&self, amount: i64, used: i64, held: i64) -> Decision {
         let taken = used.saturating_add(held);
+        let wanted = if self.feature.is_counted() { amount } else { amount.min(1) };
         let reason = if self.user.disabled_at.is_some() {
             Reason::UserDisabled
         } else if !self.feature.active {
             Reason::FeatureInactive
         } else if self.resolved.limit == Limit::OFF {
             Reason::FeatureOff
-        } else if !fits(self.resolved.limit, taken, amount) {
+        } else if !fits(self.resolved.limit, taken, wanted) {
             Reason::LimitReached
         } else {
             Reason::Ok
@@ -355,7 +356,7 @@ impl<'a> Question<'a> {
             source: Some(self.access.source),
             decided_by: Some(self.resolved.decided_by),
             reason,
-            upgrade: self.upgrade(amount, taken, reason),
+            upgrade: self.upgrade(wanted, taken, reason),
         }
     }
 
@@ -512,7 +513,8 @@ pub fn explain(
     let period = catalogue.period(feature, standing.user.created_at, now);
     let mut trail =
         vec![Layer::User { disabled_at: standing.user.disabled_at }, Layer::Feature { active: feature.active }];
-    trail.extend(standing.accesses.all().iter().map(|access| Layer::Access {
+    let running = |access: &&Access| access.expires_at.is_none_or(|until| until > now);
+    trail.extend(standing.accesses.all().iter().filter(running).map(|access| Layer::Access {
         source: access.source,
         tier: access.tier.id.clone(),
         paid: access.tier.paid,
@@ -542,4 +544,480 @@ pub fn explain(
         });
     }
     Explanation { decision, trail }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use chrono::TimeDelta;
+    use proptest::{collection::vec, option, prelude::*, sample::select};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::{
+        catalogue::Tier, lang::Lang, limit::LimitKind, matrix::MatrixCell, period::ResetPeriod, settings::AppSettings,
+        user::Role,
+    };
+
+    /// Everything that there is, as plain as it can be written down: tiers and features by their
+    /// number, moments in hours from now.
+    #[derive(Debug, Clone)]
+    struct World {
+        /// Strength, active, paid.
+        tiers: Vec<(i64, bool, bool)>,
+        features: Vec<PlainFeature>,
+        /// By tier and feature.
+        cells: BTreeMap<(usize, usize), Limit>,
+        own: usize,
+        trial: (usize, Option<i64>),
+        credit: (usize, Option<i64>),
+        disabled: bool,
+        /// By feature: how much, and until when.
+        restrictions: BTreeMap<usize, (Limit, Option<i64>)>,
+        /// Of which feature, in the current period or the one before, how much.
+        used: BTreeMap<(usize, bool), i64>,
+        /// Of which feature, in the current period or the one before, how much, and until when.
+        held: Vec<(usize, bool, i64, i64)>,
+    }
+
+    #[derive(Debug, Clone)]
+    struct PlainFeature {
+        is_switch: bool,
+        default: Limit,
+        active: bool,
+        reset: ResetPeriod,
+    }
+
+    fn now() -> DateTime<Utc> {
+        // Far from every change of a period.
+        "2026-11-18T12:30:00Z".parse().expect("a moment")
+    }
+
+    fn hours(count: i64) -> DateTime<Utc> {
+        now() + TimeDelta::hours(count)
+    }
+
+    fn tier_id(number: usize) -> TierId {
+        format!("t{number}").parse().expect("a name")
+    }
+
+    fn feature_id(number: usize) -> FeatureId {
+        format!("f{number}").parse().expect("a name")
+    }
+
+    impl World {
+        fn catalogue(&self) -> Catalogue {
+            let text = String::new;
+            let tier = |(number, (strength, active, paid)): (usize, &(i64, bool, bool))| Tier {
+                id: tier_id(number),
+                name: text(),
+                description_en: text(),
+                description_de: text(),
+                price_monthly_cents: None,
+                price_yearly_cents: None,
+                active: *active,
+                paid: *paid,
+                sort_order: *strength,
+            };
+            let feature = |(number, plain): (usize, &PlainFeature)| Feature {
+                id: feature_id(number),
+                name_en: text(),
+                name_de: text(),
+                description_en: text(),
+                description_de: text(),
+                category: text(),
+                kind: if plain.is_switch { LimitKind::Boolean } else { LimitKind::Count },
+                reset_period: plain.reset,
+                default_limit: plain.default,
+                active: plain.active,
+                sort_order: 0,
+            };
+            let cell = |((tier, feature), limit): (&(usize, usize), &Limit)| MatrixCell {
+                tier: tier_id(*tier),
+                feature: feature_id(*feature),
+                limit: *limit,
+                version: 1,
+            };
+            let settings = AppSettings {
+                trial_tier: tier_id(self.trial.0),
+                credit_tier: tier_id(self.credit.0),
+                ..AppSettings::default()
+            };
+            let tiers = self.tiers.iter().enumerate().map(tier).collect();
+            let features = self.features.iter().enumerate().map(feature).collect();
+            Catalogue::new(1, settings, tiers, features, self.cells.iter().map(cell))
+        }
+
+        fn user(&self) -> User {
+            User {
+                id: Uuid::from_u128(1).into(),
+                email: None,
+                external_id: None,
+                role: Role::Member,
+                lang: Lang::En,
+                tier: tier_id(self.own),
+                trial_ends_at: self.trial.1.map(hours),
+                credit_until: self.credit.1.map(hours),
+                referral_code: None,
+                disabled_at: self.disabled.then(now),
+                created_at: now() - TimeDelta::days(400),
+            }
+        }
+
+        /// What is known of the member, put together a while ago.
+        fn standing(&self, catalogue: &Catalogue, read_at: DateTime<Utc>) -> Standing {
+            let user = self.user();
+            let start = |feature: usize, is_current: bool| {
+                let feature = catalogue.feature(&feature_id(feature)).expect("a feature");
+                let period = catalogue.period(feature, user.created_at, now());
+                if is_current { period.start } else { period.start - TimeDelta::days(1) }
+            };
+            let restrictions = self.restrictions.iter().rev().map(|(feature, (limit, until))| Restriction {
+                feature: feature_id(*feature),
+                limit: *limit,
+                reason: "a reason".to_owned(),
+                expires_at: until.map(hours),
+                created_by: "an admin".to_owned(),
+                updated_at: now(),
+            });
+            let used = self.used.iter().rev().map(|((feature, is_current), used)| Used {
+                feature: feature_id(*feature),
+                period_start: start(*feature, *is_current),
+                used: *used,
+            });
+            let held = self.held.iter().map(|(feature, is_current, amount, until)| Held {
+                feature: feature_id(*feature),
+                period_start: start(*feature, *is_current),
+                amount: *amount,
+                expires_at: hours(*until),
+            });
+            Standing::new(catalogue, user.clone(), restrictions.collect(), used.collect(), held.collect(), read_at)
+                .expect("every tier exists")
+        }
+    }
+
+    /// What the model says: the naive reading of the rules, one unit after the other.
+    #[derive(Debug, PartialEq)]
+    struct Said {
+        reason: Reason,
+        limit: Limit,
+        used: i64,
+        held: i64,
+        remaining: Option<i64>,
+        tier: usize,
+        source: Source,
+        decided_by: DecidedBy,
+        upgrade: Option<usize>,
+    }
+
+    impl World {
+        fn effective(&self) -> (usize, Source) {
+            let lies_ahead = |until: Option<i64>| until.is_some_and(|hours| hours > 0);
+            for strength in (0..10).rev() {
+                if self.tiers[self.own].0 == strength {
+                    return (self.own, Source::OwnTier);
+                }
+                if lies_ahead(self.credit.1) && self.tiers[self.credit.0].0 == strength {
+                    return (self.credit.0, Source::Credit);
+                }
+                if lies_ahead(self.trial.1) && self.tiers[self.trial.0].0 == strength {
+                    return (self.trial.0, Source::Trial);
+                }
+            }
+            unreachable!("an own tier has some strength")
+        }
+
+        fn limit_of(&self, tier: usize, feature: usize) -> (Limit, DecidedBy) {
+            match self.cells.get(&(tier, feature)) {
+                Some(limit) => (*limit, DecidedBy::Tier),
+                None => (self.features[feature].default, DecidedBy::Default),
+            }
+        }
+
+        fn has_room(limit: Limit, mut taken: i64, amount: i64) -> bool {
+            let Limit::At(most) = limit else { return true };
+            for _ in 0..amount {
+                taken += 1;
+                if taken > most {
+                    return false;
+                }
+            }
+            most > 0
+        }
+
+        fn says(&self, feature: usize, amount: i64) -> Said {
+            let plain = &self.features[feature];
+            let (tier, source) = self.effective();
+            let (mut limit, mut decided_by) = self.limit_of(tier, feature);
+            if let Some((own, until)) = self.restrictions.get(&feature)
+                && (until.is_none() || *until > Some(0))
+            {
+                (limit, decided_by) = (*own, DecidedBy::Restriction);
+            }
+            if !plain.active {
+                limit = Limit::At(0);
+            }
+            let (mut used, mut held, mut wanted) = (0, 0, amount);
+            if plain.is_switch {
+                wanted = 1;
+            } else {
+                used = self.used.get(&(feature, true)).copied().unwrap_or(0);
+                for (of, is_current, amount, until) in &self.held {
+                    if *of == feature && *is_current && *until > 0 {
+                        held += amount;
+                    }
+                }
+            }
+            let reason = if self.disabled {
+                Reason::UserDisabled
+            } else if !plain.active {
+                Reason::FeatureInactive
+            } else if limit == Limit::At(0) {
+                Reason::FeatureOff
+            } else if !Self::has_room(limit, used + held, wanted) {
+                Reason::LimitReached
+            } else {
+                Reason::Ok
+            };
+            let mut upgrade: Option<usize> = None;
+            if [Reason::LimitReached, Reason::FeatureOff].contains(&reason) && decided_by != DecidedBy::Restriction {
+                for (number, (strength, active, _)) in self.tiers.iter().enumerate() {
+                    let is_stronger = *strength > self.tiers[tier].0;
+                    let helps = Self::has_room(self.limit_of(number, feature).0, used + held, wanted);
+                    let is_weaker_than_found = upgrade.is_none_or(|found| *strength < self.tiers[found].0);
+                    if *active && is_stronger && helps && is_weaker_than_found {
+                        upgrade = Some(number);
+                    }
+                }
+            }
+            let remaining = match limit {
+                Limit::Unlimited => None,
+                Limit::At(most) => Some(if most > used + held { most - used - held } else { 0 }),
+            };
+            Said { reason, limit, used, held, remaining, tier, source, decided_by, upgrade }
+        }
+    }
+
+    fn a_limit() -> impl Strategy<Value = Limit> {
+        prop_oneof![Just(Limit::Unlimited), Just(Limit::OFF), (0i64..8).prop_map(Limit::At)]
+    }
+
+    fn until() -> impl Strategy<Value = i64> {
+        // Now itself is over.
+        -2i64..3
+    }
+
+    fn a_world() -> impl Strategy<Value = World> {
+        // Few strengths, so that some are equal.
+        let tiers = vec((0i64..4, any::<bool>(), any::<bool>()), 1..5);
+        let plain = (any::<bool>(), a_limit(), prop::bool::weighted(0.8), select(&ResetPeriod::ALL[..]))
+            .prop_map(|(is_switch, default, active, reset)| PlainFeature { is_switch, default, active, reset });
+        (tiers, vec(plain, 1..4)).prop_flat_map(|(tiers, features)| {
+            let (tier, feature) = (0..tiers.len(), 0..features.len());
+            let cells = prop::collection::btree_map((tier.clone(), feature.clone()), a_limit(), 0..8);
+            let restrictions = prop::collection::btree_map(feature.clone(), (a_limit(), option::of(until())), 0..3);
+            let used = prop::collection::btree_map((feature.clone(), any::<bool>()), 0i64..8, 0..4);
+            let held = vec((feature, any::<bool>(), 1i64..4, until()), 0..4);
+            let accesses = (tier.clone(), (tier.clone(), option::of(until())), (tier, option::of(until())));
+            (Just(tiers), Just(features), cells, accesses, prop::bool::weighted(0.1), restrictions, used, held)
+                .prop_map(|(tiers, features, cells, (own, trial, credit), disabled, restrictions, used, held)| World {
+                    tiers,
+                    features,
+                    cells,
+                    own,
+                    trial,
+                    credit,
+                    disabled,
+                    restrictions,
+                    used,
+                    held,
+                })
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_decision_is_what_the_rules_say(world in a_world(), amount in 1i64..5, read_before in 0i64..4) {
+            let catalogue = world.catalogue();
+            let standing = world.standing(&catalogue, hours(-read_before));
+            for number in 0..world.features.len() {
+                let decision = decide(&catalogue, &standing, &feature_id(number), amount, now());
+                let said = world.says(number, amount);
+                let found = Said {
+                    reason: decision.reason,
+                    limit: Limit::from_stored(decision.limit),
+                    used: decision.used,
+                    held: decision.reserved,
+                    remaining: decision.remaining,
+                    tier: (0..world.tiers.len()).find(|tier| decision.tier == Some(tier_id(*tier))).expect("a tier"),
+                    source: decision.source.expect("a source"),
+                    decided_by: decision.decided_by.expect("a layer"),
+                    // Of equally strong ones the first by name.
+                    upgrade: decision.upgrade.as_ref().map(|upgrade| {
+                        (0..world.tiers.len()).find(|tier| upgrade.tier == tier_id(*tier)).expect("a tier")
+                    }),
+                };
+                prop_assert_eq!(&found, &said);
+                prop_assert_eq!(decision.allowed, said.reason == Reason::Ok);
+                prop_assert_eq!(decision.unlimited, said.limit == Limit::Unlimited);
+                prop_assert_eq!((decision.requested, decision.user), (amount, Some(standing.user.id)));
+                prop_assert_eq!(decision.feature, feature_id(number));
+            }
+            let unknown = decide(&catalogue, &standing, &feature_id(9), amount, now());
+            prop_assert_eq!((unknown.allowed, unknown.reason), (false, Reason::FeatureUnknown));
+        }
+
+        #[test]
+        fn an_explanation_agrees_with_its_decision(world in a_world(), amount in 1i64..5, read_before in 0i64..4) {
+            let catalogue = world.catalogue();
+            let standing = world.standing(&catalogue, hours(-read_before));
+            for feature in catalogue.features() {
+                let Explanation { decision, trail } = explain(&catalogue, &standing, feature, amount, now());
+                prop_assert_eq!(&decision, &decide(&catalogue, &standing, &feature.id, amount, now()));
+                let rank = |layer: &Layer| match layer {
+                    Layer::User { .. } => 0,
+                    Layer::Feature { .. } => 1,
+                    Layer::Access { .. } => 2,
+                    Layer::Restriction { .. } => 3,
+                    Layer::Tier { .. } => 4,
+                    Layer::Default { .. } => 5,
+                    Layer::Usage { .. } => 6,
+                };
+                prop_assert!(trail.is_sorted_by_key(rank), "{:?}", trail);
+                prop_assert_eq!(matches!(trail.last(), Some(Layer::Usage { .. })), feature.is_counted());
+                let mut wins = Vec::new();
+                let mut deciders = Vec::new();
+                for layer in &trail {
+                    match layer {
+                        Layer::User { disabled_at } => prop_assert_eq!(disabled_at.is_some(), world.disabled),
+                        Layer::Feature { active } => prop_assert_eq!(*active, feature.active),
+                        Layer::Access { source, tier, expires_at, wins: true, .. } => {
+                            wins.push((Some(*source), Some(tier.clone())));
+                            prop_assert!(expires_at.is_none_or(|until| until > now()));
+                        }
+                        Layer::Access { expires_at, .. } => {
+                            prop_assert!(expires_at.is_none_or(|until| until > now()), "{:?}", trail);
+                        }
+                        Layer::Restriction { restriction, expired, decides: true } => {
+                            prop_assert!(!expired);
+                            let restriction = restriction.as_ref().expect("it decides");
+                            deciders.push((DecidedBy::Restriction, restriction.limit));
+                        }
+                        Layer::Restriction { restriction, expired, .. } => {
+                            prop_assert_eq!(restriction.is_some(), *expired);
+                        }
+                        Layer::Tier { tier, present, limit, decides } => {
+                            prop_assert_eq!(Some(tier), decision.tier.as_ref());
+                            prop_assert_eq!(*present, catalogue.limit(tier, &feature.id).is_some());
+                            prop_assert!(*present || limit.is_none() && !decides);
+                            if *decides {
+                                deciders.push((DecidedBy::Tier, Limit::from_stored(*limit)));
+                            }
+                        }
+                        Layer::Default { limit, decides: true } => {
+                            deciders.push((DecidedBy::Default, Limit::from_stored(*limit)));
+                        }
+                        Layer::Default { .. } => {}
+                        Layer::Usage { used, reserved, resets_at, .. } => {
+                            prop_assert_eq!((*used, *reserved), (decision.used, decision.reserved));
+                            prop_assert_eq!(*resets_at, decision.resets_at);
+                        }
+                    }
+                }
+                prop_assert_eq!(wins, vec![(decision.source, decision.tier.clone())]);
+                prop_assert_eq!(deciders.len(), 1, "{:?}", trail);
+                prop_assert_eq!(Some(deciders[0].0), decision.decided_by);
+                let limit = if feature.active { deciders[0].1 } else { Limit::OFF };
+                prop_assert_eq!(limit.to_stored(), decision.limit);
+            }
+        }
+
+        #[test]
+        fn until_the_next_change_the_answer_stays_the_same(world in a_world(), amount in 1i64..5) {
+            let catalogue = world.catalogue();
+            let standing = world.standing(&catalogue, now());
+            let end = standing.next_change(now()).unwrap_or(hours(2));
+            prop_assert!(end > now());
+            let last = end - TimeDelta::microseconds(1);
+            for feature in catalogue.features() {
+                // Periods are not among the changes.
+                if catalogue.period(feature, standing.user.created_at, now()).contains(last) {
+                    let decide = |at| decide(&catalogue, &standing, &feature.id, amount, at);
+                    prop_assert_eq!(decide(last), decide(now()));
+                }
+            }
+        }
+    }
+
+    fn plain(default: Limit) -> World {
+        World {
+            tiers: vec![(1, true, false), (2, true, true), (3, false, true), (4, true, true)],
+            features: vec![PlainFeature { is_switch: false, default, active: true, reset: ResetPeriod::Never }],
+            cells: BTreeMap::new(),
+            own: 0,
+            trial: (1, None),
+            credit: (1, None),
+            disabled: false,
+            restrictions: BTreeMap::new(),
+            used: BTreeMap::new(),
+            held: Vec::new(),
+        }
+    }
+
+    fn decided(world: &World, amount: i64) -> Decision {
+        let catalogue = world.catalogue();
+        decide(&catalogue, &world.standing(&catalogue, now()), &feature_id(0), amount, now())
+    }
+
+    #[test]
+    fn unlimited_is_not_a_missing_row() {
+        let mut world = plain(Limit::OFF);
+        assert_eq!(
+            (decided(&world, 1).reason, decided(&world, 1).decided_by),
+            (Reason::FeatureOff, Some(DecidedBy::Default))
+        );
+        world.cells.insert((0, 0), Limit::Unlimited);
+        let decision = decided(&world, 1_000_000);
+        assert_eq!((decision.allowed, decision.limit, decision.decided_by), (true, None, Some(DecidedBy::Tier)));
+        world.restrictions.insert(0, (Limit::OFF, Some(1)));
+        assert_eq!(
+            (decided(&world, 1).reason, decided(&world, 1).decided_by),
+            (Reason::FeatureOff, Some(DecidedBy::Restriction))
+        );
+        world.restrictions.insert(0, (Limit::OFF, Some(0)));
+        assert!(decided(&world, 1).allowed, "a restriction ends on the instant");
+    }
+
+    #[test]
+    fn the_weakest_tier_on_offer_that_helps_is_named() {
+        let mut world = plain(Limit::At(2));
+        world.used.insert((0, true), 2);
+        world.cells.extend([((1, 0), Limit::At(2)), ((2, 0), Limit::Unlimited), ((3, 0), Limit::At(3))]);
+        let upgrade = |world: &World, amount| decided(world, amount).upgrade.map(|upgrade| upgrade.tier);
+        // One gives no more, one is not on offer.
+        assert_eq!(upgrade(&world, 1), Some(tier_id(3)));
+        assert_eq!(upgrade(&world, 2), None);
+        world.restrictions.insert(0, (Limit::At(2), None));
+        assert_eq!(upgrade(&world, 1), None, "no tier helps against a restriction");
+    }
+
+    #[test]
+    fn a_switch_that_is_on_is_on_for_any_amount() {
+        let mut world = plain(Limit::At(1));
+        world.features[0].is_switch = true;
+        assert!(decided(&world, 5).allowed);
+        world.features[0].default = Limit::OFF;
+        assert_eq!(decided(&world, 5).reason, Reason::FeatureOff);
+    }
+
+    #[test]
+    fn numbers_at_the_edge_do_not_wrap() {
+        let mut world = plain(Limit::At(crate::domain::limit::HIGHEST_LIMIT));
+        world.used.insert((0, true), i64::MAX);
+        let decision = decided(&world, i64::MAX);
+        assert_eq!((decision.reason, decision.remaining), (Reason::LimitReached, Some(0)));
+    }
 }

@@ -90,11 +90,11 @@ fn is_name(text: &str) -> bool {
 }
 
 macro_rules! name_id {
-    ($($(#[$doc:meta])* $name:ident;)+) => {$(
+    ($($(#[$doc:meta])* $name:ident, as $example:tt;)+) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[cfg_attr(feature = "ssr", derive(sqlx::Type), sqlx(transparent))]
-        #[cfg_attr(feature = "ssr", derive(utoipa::ToSchema), schema(value_type = String, pattern = "^[a-z][a-z0-9_]{0,39}$"))]
+        #[cfg_attr(feature = "ssr", derive(utoipa::ToSchema), schema(value_type = String, pattern = "^[a-z][a-z0-9_]{0,39}$", example = $example))]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
 
@@ -143,9 +143,9 @@ macro_rules! name_id {
 
 name_id! {
     /// A tier: `free`, `basic`, `premium`, …
-    TierId;
+    TierId, as "basic";
     /// A feature: `photos`, `ai_calls`, …
-    FeatureId;
+    FeatureId, as "ai_calls";
 }
 
 #[cfg(test)]

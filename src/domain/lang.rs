@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A language of pages, mails and messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Lang {
     /// English, also for everyone who asks for neither.

@@ -66,6 +66,7 @@ impl MatrixFeature {
 
 /// A cell that has a row of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 pub struct MatrixCell {
     /// Whose limit.
     pub tier: TierId,
@@ -86,7 +87,7 @@ pub struct Matrix {
     pub tiers: Vec<MatrixTier>,
     /// The rows, by category.
     pub features: Vec<MatrixFeature>,
-    /// The cells that are not inherited.
+    /// The cells that are not inherited, sorted by tier, then by feature.
     pub limits: Vec<MatrixCell>,
 }
 
@@ -96,10 +97,10 @@ pub const NO_ROW: i64 = 0;
 impl Matrix {
     /// Returns what stands in a cell, and its version.
     pub fn cell(&self, tier: &TierId, feature: &FeatureId) -> (Cell, i64) {
-        self.limits
-            .iter()
-            .find(|cell| cell.tier == *tier && cell.feature == *feature)
-            .map_or((Cell::Inherited, NO_ROW), |cell| (Cell::Own(cell.limit), cell.version))
+        match self.limits.binary_search_by(|cell| (&cell.tier, &cell.feature).cmp(&(tier, feature))) {
+            Ok(at) => (Cell::Own(self.limits[at].limit), self.limits[at].version),
+            Err(_) => (Cell::Inherited, NO_ROW),
+        }
     }
 
     /// Returns the row of a feature.
@@ -115,6 +116,7 @@ impl Matrix {
 
 /// What someone wants a cell to be, and which version of it they saw.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 pub struct CellChange {
     /// Whose limit.
     pub tier: TierId,
@@ -128,6 +130,7 @@ pub struct CellChange {
 
 /// What a change means for those on the tier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Effect {
     /// They get more.
@@ -140,6 +143,7 @@ pub enum Effect {
 
 /// One change, next to what it replaces.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 pub struct ReviewedChange {
     /// Whose limit.
     pub tier: TierId,
@@ -179,6 +183,7 @@ impl ReviewedChange {
 
 /// A set of changes, ready to be read once more before it is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 pub struct Review {
     /// The changes, in the order of the matrix.
     pub changes: Vec<ReviewedChange>,
@@ -192,6 +197,7 @@ pub struct Review {
 
 /// A cell that someone else changed in the meantime.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 pub struct CellConflict {
     /// Whose limit.
     pub tier: TierId,

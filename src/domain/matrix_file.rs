@@ -121,8 +121,8 @@ mod tests {
             features: vec![feature("photos", LimitKind::Count), feature("export", LimitKind::Boolean)],
             limits: vec![
                 cell("free", "photos", Limit::At(5)),
-                cell("premium", "photos", Limit::Unlimited),
                 cell("premium", "export", Limit::At(1)),
+                cell("premium", "photos", Limit::Unlimited),
             ],
         }
     }

@@ -23,6 +23,8 @@ const KEPT_OF_A_LINE: usize = 300;
 
 /// The symbol of something that has a price: `AAPL`, `BRK.B`, `EURUSD=X`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "ssr", schema(value_type = String, pattern = "^[A-Z0-9.=^-]{1,16}$", example = "AAPL"))]
 #[serde(try_from = "String", into = "String")]
 pub struct Symbol(String);
 
@@ -422,8 +424,10 @@ mod tests {
             ]
         );
         assert_eq!(pasted.positions, [position("AAPL", "1", "", ""), position("VTI", "2", "", "")]);
-        let doubtful = read_positions("AAPL;1.234", Lang::De);
-        assert_eq!(doubtful.bad[0].problem, PositionError::Quantity(AmountError::Ambiguous));
+        for (lang, text) in [(Lang::De, "AAPL;1.234"), (Lang::En, "AAPL;1,234"), (Lang::De, "AAPL 1.234")] {
+            let doubtful = read_positions(text, lang);
+            assert_eq!(doubtful.bad[0].problem, PositionError::Quantity(AmountError::Ambiguous), "{text}");
+        }
         let missing = read_positions("AAPL", Lang::De);
         assert_eq!(missing.bad[0].problem, PositionError::Quantity(AmountError::Missing));
     }

@@ -109,7 +109,7 @@ impl QuoteTable {
         let fields = delimiter.split(first_line).unwrap_or_default();
         let names: Vec<String> = fields.iter().map(|field| column_name(field)).collect();
         let find = |known: &[&str]| known.iter().find_map(|known| names.iter().position(|name| name == known));
-        // There is a company with the symbol DAY; but a row has a number, and a head has none.
+        // Something may be called CLOSE; but a row has a number, and a head has none.
         let has_number = fields.iter().any(|field| Amount::parse(field, Spelling::Unknown).is_ok());
         let is_head = !has_number && find(&["symbol", "ticker", "date", "close", "price", "kurs"]).is_some();
         if is_head {
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn rows_that_make_no_sense_are_refused() {
         let problem = |text: &str| read(text).pop().expect("a row").expect_err(text);
-        assert_eq!(read("DAY,2026-11-19,70"), [Ok(daily("DAY", "2026-11-19", "70"))]);
+        assert_eq!(read("CLOSE,2026-11-19,70"), [Ok(daily("CLOSE", "2026-11-19", "70"))]);
         assert_eq!(problem("symbol,date,close\nA B,2026-11-19,1"), QuoteRowError::Symbol(BadSymbol));
         for bad in ["2026-13-01", "20.11.2026", "2026-1-2", "", "1492-10-12", "+2026-01-1"] {
             assert_eq!(problem(&format!("symbol,date,close\nA,{bad},1")), QuoteRowError::Date, "{bad}");

@@ -20,6 +20,7 @@ pub const REWARD_DAYS: i64 = 45;
 /// A member's referral code, always in its normal form.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "ssr", derive(sqlx::Type), sqlx(transparent))]
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema), schema(value_type = String, example = "K7MQ2XWA"))]
 #[serde(transparent)]
 pub struct ReferralCode(String);
 
@@ -60,6 +61,7 @@ impl fmt::Display for ReferralCode {
 
 /// What became of a member's invitations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 pub struct ReferralStats {
     /// Friends who signed in and have not paid yet.
     pub pending: i64,

@@ -14,6 +14,7 @@ use crate::domain::{
 
 /// What someone may do in Vouchsafe itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Sees and changes what is their own.
@@ -81,14 +82,6 @@ impl User {
     /// Returns what people and logs call them: the address, else the external id, else the id.
     pub fn label(&self) -> String {
         self.email.clone().or_else(|| self.external_id.clone()).unwrap_or_else(|| self.id.to_string())
-    }
-
-    /// Returns whether a text plainly names this member: as their id, their external id, or their
-    /// address. Another spelling of the address takes a [`UserRef`] to compare.
-    pub fn is_called(&self, text: &str) -> bool {
-        self.external_id.as_deref() == Some(text)
-            || self.email.as_deref().is_some_and(|email| email.eq_ignore_ascii_case(text))
-            || (text.len() == UUID_LENGTH && text.parse() == Ok(self.id))
     }
 }
 

@@ -70,7 +70,7 @@ impl Runner {
         loop {
             let now = self.env.clock.now();
             if purged_at.is_none_or(|at| now - at >= PURGE_EVERY) {
-                if let Err(error) = purge::run(&self.env).await {
+                if let Err(error) = self.purge().await {
                     tracing::warn!(error = %error, "what is over could not be forgotten");
                 }
                 purged_at = Some(now);
@@ -108,6 +108,11 @@ impl Runner {
                 count => done += count,
             }
         }
+    }
+
+    /// Forgets what is over, as it is done every hour.
+    pub async fn purge(&self) -> Result<(), StoreError> {
+        purge::run(&self.env).await
     }
 
     /// Claims one batch and does it. Returns how many jobs it had.

@@ -18,13 +18,42 @@ use crate::{
     words,
 };
 
-/// The entries of the top bar.
+/// The entries of the top bar, and those below it that are for admins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Section {
+    /// /pricing
+    Pricing,
+    /// /portfolio
+    Portfolio,
     /// /settings
     Settings,
+    /// /admin/users
+    Users,
     /// /admin/matrix
     Matrix,
+    /// /admin/features
+    Features,
+    /// /admin/tiers
+    Tiers,
+    /// /admin/keys
+    Keys,
+}
+
+/// The entries of the admins' bar.
+type AdminEntry = (Section, &'static str, fn(Lang) -> &'static str);
+
+const ADMIN_ENTRIES: [AdminEntry; 5] = [
+    (Section::Users, "/admin/users", words::members_word),
+    (Section::Matrix, "/admin/matrix", words::tiers_and_limits),
+    (Section::Features, "/admin/features", words::features),
+    (Section::Tiers, "/admin/tiers", words::tiers),
+    (Section::Keys, "/admin/keys", words::api_keys),
+];
+
+impl Section {
+    fn is_for_admins(self) -> bool {
+        ADMIN_ENTRIES.iter().any(|(section, ..)| *section == self)
+    }
 }
 
 /// How wide a page is.
@@ -102,13 +131,15 @@ pub async fn render<V: IntoView + 'static>(
     if !frame.islands {
         // Leptos would add scripts for a hydration that never comes.
         let html = Owner::new().with(|| view! { <Document surroundings>{page()}</Document> }.to_html());
-        return (status, [content_type, (header::CONTENT_SECURITY_POLICY, page_policy(None))], html).into_response();
+        let policy = page_policy(None, &config.gate.origins);
+        return (status, [content_type, (header::CONTENT_SECURITY_POLICY, policy)], html).into_response();
     }
+    let targets = config.gate.origins.clone();
     let headers = move || {
         let response = expect_context::<ResponseOptions>();
         response.set_status(status);
         let nonce = use_nonce().map(|nonce| nonce.to_string());
-        response.insert_header(header::CONTENT_SECURITY_POLICY, page_policy(nonce.as_deref()));
+        response.insert_header(header::CONTENT_SECURITY_POLICY, page_policy(nonce.as_deref(), &targets));
         response.insert_header(content_type.0.clone(), content_type.1.clone());
     };
     let document = move || {
@@ -133,6 +164,11 @@ fn Document(surroundings: Surroundings, children: Children) -> impl IntoView {
     let entry = move |this: Section, path: &'static str, text: &'static str| {
         view! { <a href=path aria-current=(section == Some(this)).then_some("page")>{text}</a> }
     };
+    let is_admin_page = section.is_some_and(Section::is_for_admins);
+    let admin_bar = is_admin_page.then(|| {
+        let entries = ADMIN_ENTRIES.map(|(this, path, text)| entry(this, path, text(lang))).collect_view();
+        view! { <nav class="rooms" aria-label=words::administration(lang)><div>{entries}</div></nav> }
+    });
     let languages = Lang::ALL
         .map(|language| {
             view! {
@@ -164,12 +200,16 @@ fn Document(surroundings: Surroundings, children: Children) -> impl IntoView {
                     <div>
                         <a class="mark" href="/"><i aria-hidden="true"></i><span>{product.clone()}</span></a>
                         <nav aria-label=words::main_navigation(lang)>
-                            {(role == Some(Role::Admin))
-                                .then(|| entry(Section::Matrix, "/admin/matrix", words::tiers_and_limits(lang)))}
+                            {(role == Some(Role::Admin)).then(|| view! {
+                                <a href="/admin" aria-current=is_admin_page.then_some("true")>{words::admin(lang)}</a>
+                            })}
+                            {entry(Section::Pricing, "/pricing", words::pricing(lang))}
+                            {role.is_some().then(|| entry(Section::Portfolio, "/portfolio", words::portfolio(lang)))}
                             {role.is_some().then(|| entry(Section::Settings, "/settings", words::settings(lang)))}
                         </nav>
                     </div>
                 </header>
+                {admin_bar}
                 <main id="main" class=width tabindex="-1">{children()}</main>
                 <footer>
                     <form method="post" action="/language">

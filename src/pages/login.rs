@@ -13,7 +13,7 @@ use crate::{
     domain::{email::EmailAddress, lang::Lang, login::FLOW_LIFETIME, referral::ReferralCode},
     pages::{
         frame::{self, Frame, Width},
-        next::safe_path,
+        next::safe_target,
     },
     platform::{
         caller::{Site, Visit, failed},
@@ -32,6 +32,9 @@ pub struct Link {
     next: String,
     #[serde(default)]
     said: String,
+    /// Not empty where somebody who is signed in has to prove it again.
+    #[serde(default)]
+    fresh: String,
 }
 
 /// What the form sends.
@@ -43,6 +46,8 @@ pub struct LoginForm {
     referral: String,
     #[serde(default)]
     next: String,
+    #[serde(default)]
+    fresh: String,
 }
 
 /// What the page shows.
@@ -54,12 +59,15 @@ struct LoginView {
     said: Option<&'static str>,
     referral: Option<ReferralCode>,
     next: Option<String>,
+    /// Whether somebody who is signed in proves it again.
+    fresh: bool,
 }
 
 /// `GET /login`
 pub async fn show(State(site): State<Site>, visit: Visit, link: Query<Link>) -> Response {
-    let next = safe_path(&link.next);
-    if visit.identity.is_some() {
+    let next = safe_target(&link.next, &site.env.config.gate.origins);
+    let again = visit.identity.as_ref().filter(|_| !link.fresh.is_empty());
+    if visit.identity.is_some() && again.is_none() {
         return Redirect::to(next.as_deref().unwrap_or("/settings")).into_response();
     }
     let lang = visit.origin.lang;
@@ -69,8 +77,15 @@ pub async fn show(State(site): State<Site>, visit: Visit, link: Query<Link>) -> 
         _ => None,
     };
     let alert = (link.said == "ended").then(|| words::sign_in_ended(lang).to_owned());
-    let view =
-        LoginView { referral: ReferralCode::normalise(&link.referral), next, said, alert, ..LoginView::default() };
+    let view = LoginView {
+        email: again.and_then(|identity| identity.user.email.clone()).unwrap_or_default(),
+        fresh: again.is_some(),
+        referral: ReferralCode::normalise(&link.referral),
+        next,
+        said,
+        alert,
+        ..LoginView::default()
+    };
     page(&site, &visit, StatusCode::OK, view).await
 }
 
@@ -79,7 +94,8 @@ pub async fn submit(State(site): State<Site>, visit: Visit, Form(form): Form<Log
     let lang = visit.origin.lang;
     let mut view = LoginView {
         referral: ReferralCode::normalise(&form.referral),
-        next: safe_path(&form.next),
+        next: safe_target(&form.next, &site.env.config.gate.origins),
+        fresh: !form.fresh.is_empty() && visit.identity.is_some(),
         email: form.email,
         ..LoginView::default()
     };
@@ -129,7 +145,7 @@ fn login_page(lang: Lang, view: LoginView) -> impl IntoView {
         <form class="sheet stack" method="post" action="/login">
             <div>
                 <h1>{words::sign_in(lang)}</h1>
-                <p class="soft">{words::login_intro(lang)}</p>
+                <p class="soft">{if view.fresh { words::step_up_intro(lang) } else { words::login_intro(lang) }}</p>
             </div>
             {view.alert.map(|alert| view! { <Alert>{alert}</Alert> })}
             <Field name="email" label=words::email_address(lang) error=view.email_error>
@@ -141,6 +157,7 @@ fn login_page(lang: Lang, view: LoginView) -> impl IntoView {
                 />
             </Field>
             {view.referral.map(|code| view! { <input type="hidden" name="ref" value=code.to_string() /> })}
+            {view.fresh.then(|| view! { <input type="hidden" name="fresh" value="1" /> })}
             {view.next.map(|next| view! { <input type="hidden" name="next" value=next /> })}
             <button class="btn main">{words::send_code(lang)}</button>
         </form>

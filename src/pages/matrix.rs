@@ -22,6 +22,10 @@ use crate::{
 
 pub use handlers::{commit, review, show, undo};
 
+/// The most cells on one page: more than a browser would rather not show, and than anybody would
+/// look through. A larger matrix is turned like a book.
+const MOST_CELLS: usize = 5_000;
+
 /// A row that is being edited without JavaScript.
 #[derive(Debug, Clone)]
 struct EditedRow {
@@ -37,6 +41,8 @@ struct MatrixView {
     matrix: Matrix,
     /// The tier that is shown where there is no room for all.
     picked: Option<TierId>,
+    /// Which of its pages, from 1.
+    page: usize,
     edited: Option<EditedRow>,
     note: Option<String>,
     /// What can be taken back.
@@ -44,27 +50,68 @@ struct MatrixView {
     alert: Option<String>,
 }
 
-fn matrix_page(lang: Lang, view: MatrixView) -> impl IntoView {
-    let MatrixView { matrix, picked, edited, note, undo, alert } = view;
-    let picked = picked.or_else(|| matrix.tiers.first().map(|tier| tier.id.clone()));
+/// Returns the rows by category, in pages of whole rows.
+fn pages(matrix: &Matrix) -> Vec<Vec<&MatrixFeature>> {
     let mut categories: Vec<&str> = Vec::new();
     for feature in &matrix.features {
         if !categories.contains(&feature.category.as_str()) {
             categories.push(&feature.category);
         }
     }
-    let grids = categories
+    let mut rows: Vec<&MatrixFeature> = matrix.features.iter().collect();
+    rows.sort_by_cached_key(|feature| categories.iter().position(|category| *category == feature.category));
+    let rows_of_a_page = (MOST_CELLS / matrix.tiers.len().max(1)).max(1);
+    rows.chunks(rows_of_a_page).map(<[_]>::to_vec).collect()
+}
+
+/// Returns the number of the page, from 1, on which a feature stands.
+fn page_of(matrix: &Matrix, feature: &FeatureId) -> usize {
+    pages(matrix).iter().position(|rows| rows.iter().any(|row| row.id == *feature)).map_or(1, |at| at + 1)
+}
+
+/// The links to the pages, each with what it begins and ends with. One page needs none.
+fn turns(lang: Lang, pages: &[Vec<&MatrixFeature>], current: usize) -> Option<impl IntoView + use<>> {
+    let links = pages
         .iter()
-        .map(|category| grid(lang, &matrix, category, picked.as_ref(), edited.as_ref()))
+        .enumerate()
+        .filter_map(|(at, rows)| {
+            let (first, last) = (rows.first()?, rows.last()?);
+            let category = |feature: &MatrixFeature| words::category(lang, &feature.category);
+            let end = if first.category == last.category {
+                last.name(lang).to_owned()
+            } else {
+                format!("{}: {}", category(last), last.name(lang))
+            };
+            let text = format!("{}: {} – {end}", category(first), first.name(lang));
+            Some(view! {
+                <a href=format!("/admin/matrix?page={}", at + 1) aria-current=(at == current).then_some("page")>{text}</a>
+            })
+        })
         .collect_view();
+    (pages.len() > 1).then(|| view! { <nav class="row turns" aria-label=words::pages(lang)>{links}</nav> })
+}
+
+fn matrix_page(lang: Lang, view: &MatrixView) -> impl IntoView + use<> {
+    let MatrixView { matrix, picked, page, edited, note, undo, alert } = view;
+    let (note, undo, alert) = (note.clone(), *undo, alert.clone());
+    let picked = picked.as_ref().or_else(|| matrix.tiers.first().map(|tier| &tier.id));
+    let pages = pages(matrix);
+    let page = edited.as_ref().map_or(*page, |edited| page_of(matrix, &edited.feature)).clamp(1, pages.len().max(1));
+    let rows = pages.get(page - 1).map_or(&[][..], Vec::as_slice);
+    let grids = rows
+        .chunk_by(|one, next| one.category == next.category)
+        .map(|rows| grid(lang, matrix, rows, picked, edited.as_ref()))
+        .collect_view();
+    let turns = turns(lang, &pages, page - 1);
     let picks = matrix
         .tiers
         .iter()
         .map(|tier| {
-            let is_picked = picked.as_ref() == Some(&tier.id);
+            let is_picked = picked == Some(&tier.id);
+            let page = if page == 1 { String::new() } else { format!("&page={page}") };
             view! {
                 <a
-                    href=format!("/admin/matrix?tier={}", tier.id) data-pick=tier.id.to_string()
+                    href=format!("/admin/matrix?tier={}{page}", tier.id) data-pick=tier.id.to_string()
                     aria-current=is_picked.then_some("true")
                 >
                     {tier.name.clone()}
@@ -72,6 +119,7 @@ fn matrix_page(lang: Lang, view: MatrixView) -> impl IntoView {
             }
         })
         .collect_view();
+    let is_empty = matrix.features.is_empty();
     view! {
         <div>
             <h1>{words::tiers_and_limits(lang)}</h1>
@@ -93,7 +141,8 @@ fn matrix_page(lang: Lang, view: MatrixView) -> impl IntoView {
         <form id="row" method="post" action="/admin/matrix/review" hidden></form>
         <MatrixEditor lang=lang>
             <nav class="picker" aria-label=words::tier(lang)>{picks}</nav>
-            {matrix.features.is_empty().then(|| view! { <p class="sheet soft">{words::no_features(lang)}</p> })}
+            {turns}
+            {is_empty.then(|| view! { <p class="sheet soft">{words::no_features(lang)}</p> })}
             {grids}
         </MatrixEditor>
     }
@@ -106,11 +155,11 @@ fn chosen(picked: Option<&TierId>, tier: &MatrixTier) -> &'static str {
 fn grid(
     lang: Lang,
     matrix: &Matrix,
-    category: &str,
+    rows: &[&MatrixFeature],
     picked: Option<&TierId>,
     edited: Option<&EditedRow>,
 ) -> impl IntoView + use<> {
-    let name = words::category(lang, category);
+    let name = rows.first().map(|feature| words::category(lang, &feature.category)).unwrap_or_default();
     let heads = matrix
         .tiers
         .iter()
@@ -130,10 +179,8 @@ fn grid(
         })
         .collect_view();
     let mut is_first = true;
-    let rows = matrix
-        .features
+    let rows = rows
         .iter()
-        .filter(|feature| feature.category == category)
         .map(|feature| {
             let edit = edited.filter(|edited| edited.feature == feature.id);
             let cells = matrix
@@ -260,5 +307,75 @@ fn edited_cell(
             <input type="hidden" form="row" name=format!("version.{}", tier.id) value=version.to_string() />
             {error.map(|error| view! { <p class="err" id=error_id>{error}</p> })}
         </td>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::period::ResetPeriod;
+
+    fn matrix(tiers: usize, features: usize) -> Matrix {
+        let tier = |number| MatrixTier {
+            id: format!("tier_{number}").parse().expect("a name"),
+            name: format!("Tier {number}"),
+            price_monthly_cents: None,
+            active: true,
+            members: 0,
+        };
+        let feature = |number| MatrixFeature {
+            id: format!("feature_{number}").parse().expect("a name"),
+            name_en: format!("Feature {number}"),
+            name_de: format!("Funktion {number}"),
+            category: format!("group {}", number % 3),
+            kind: LimitKind::Count,
+            reset_period: ResetPeriod::Never,
+            default_limit: Limit::OFF,
+            active: true,
+        };
+        Matrix {
+            version: 1,
+            tiers: (0..tiers).map(tier).collect(),
+            features: (0..features).map(feature).collect(),
+            limits: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_large_matrix_is_turned_like_a_book() {
+        let large = matrix(50, 1_000);
+        let pages = pages(&large);
+        assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [100; 10]);
+        for (at, rows) in pages.iter().enumerate() {
+            for row in rows {
+                assert_eq!(page_of(&large, &row.id), at + 1);
+            }
+        }
+        let order: Vec<_> = pages.concat();
+        assert!(order.is_sorted_by_key(|row| &row.category));
+        assert_eq!((order[0].id.as_str(), order[1].id.as_str()), ("feature_0", "feature_3"));
+        assert_eq!(super::pages(&matrix(20, 250)).len(), 1);
+        assert_eq!(super::pages(&matrix(MOST_CELLS + 1, 2)).len(), 2, "a row is never cut");
+        assert!(super::pages(&matrix(0, 0)).is_empty());
+    }
+
+    #[test]
+    fn a_page_shows_its_rows_and_the_way_to_the_others() {
+        let show = |page, edited| {
+            let matrix = matrix(50, 1_000);
+            let view = MatrixView { matrix, picked: None, page, edited, note: None, undo: None, alert: None };
+            Owner::new().with(|| matrix_page(Lang::En, &view).to_html())
+        };
+        let row = |html: &str, number: usize| html.contains(&format!("id=\"feature_{number}\""));
+        let html = show(2, None);
+        assert!(row(&html, 300) && !row(&html, 0), "the hundred rows that come next");
+        assert_eq!(html.matches("aria-current=\"page\"").count(), 1);
+        assert!(html.contains("/admin/matrix?page=10") && html.contains("group 0: Feature 300 – Feature 597"));
+        assert!(html.contains("/admin/matrix?tier=tier_3&amp;page=2"), "another tier of the same page");
+        assert!(row(&show(99, None), 998), "beyond the end is the end");
+        let feature = "feature_998".parse().expect("a name");
+        let edited = EditedRow { feature, typed: BTreeMap::new(), errors: BTreeMap::new() };
+        let html = show(1, Some(edited));
+        assert!(row(&html, 998) && html.contains("name=\"limit.tier_49\""), "the page of the row that is edited");
     }
 }

@@ -3,17 +3,28 @@
 //! something is wrong. Islands in `components` bring what profits from it to life.
 
 mod admin_claim;
+mod api_docs;
+mod api_keys;
+mod day;
 mod error;
+mod features;
 mod frame;
 mod login;
 mod mailbox;
 mod matrix;
 mod next;
+mod portfolio;
+mod pricing;
 mod settings;
+mod tiers;
+mod users;
 mod verify;
+
+use std::sync::Arc;
 
 use axum::{
     Router,
+    extract::DefaultBodyLimit,
     response::Redirect,
     routing::{get, post},
 };
@@ -22,6 +33,14 @@ use crate::platform::caller::{Refused, Site, Visit};
 
 pub use error::ErrorPages;
 
+/// Returns the page that tells people what the API can do, drawn from its description.
+pub fn api_docs(site: &Site, description: &serde_json::Value) -> Router<Site> {
+    let origin = site.env.config.server.public_url.as_str();
+    let reference = Arc::new(api_docs::Reference::read(description, origin));
+    let show = async move |site, visit| api_docs::show(site, visit, reference.clone()).await;
+    Router::new().route("/api/docs", get(show))
+}
+
 /// Returns the routes of all pages.
 pub fn routes(site: &Site) -> Router<Site> {
     let mut routes = Router::new()
@@ -29,9 +48,15 @@ pub fn routes(site: &Site) -> Router<Site> {
         .route("/login", get(login::show).post(login::submit))
         .route("/verify", get(verify::show).post(verify::submit))
         .route("/verify/resend", post(verify::resend))
+        .route("/pricing", get(pricing::show))
         .route("/settings", get(settings::show))
         .route("/settings/sessions/revoke", post(settings::revoke_session))
         .route("/settings/sessions/revoke-all", post(settings::revoke_all_sessions))
+        .route("/portfolio", get(portfolio::show).post(portfolio::save))
+        .route("/portfolio/import", post(portfolio::import).layer(DefaultBodyLimit::max(portfolio::FILE_LIMIT)))
+        .route("/portfolio/versions/{number}", get(portfolio::show_version))
+        .route("/portfolio/restore", post(portfolio::restore))
+        .route("/portfolio/analyze", post(portfolio::analyze))
         .route("/sign-out", post(settings::sign_out))
         .route("/language", post(settings::set_language))
         .route("/admin/claim", get(admin_claim::show).post(admin_claim::submit))
@@ -39,7 +64,26 @@ pub fn routes(site: &Site) -> Router<Site> {
         .route("/admin/matrix", get(matrix::show))
         .route("/admin/matrix/review", post(matrix::review))
         .route("/admin/matrix/commit", post(matrix::commit))
-        .route("/admin/matrix/undo", post(matrix::undo));
+        .route("/admin/matrix/undo", post(matrix::undo))
+        .route("/admin/features", get(features::list).post(features::create))
+        .route("/admin/features/new-feature", get(features::new))
+        .route("/admin/features/{id}", get(features::edit).post(features::change))
+        .route("/admin/tiers", get(tiers::list).post(tiers::create))
+        .route("/admin/tiers/new-tier", get(tiers::new))
+        .route("/admin/tiers/{id}", get(tiers::edit).post(tiers::change))
+        .route("/admin/keys", get(api_keys::show).post(api_keys::create))
+        .route("/admin/keys/{id}/revoke", post(api_keys::revoke))
+        .route("/admin/users", get(users::list))
+        .route("/admin/users/{id}", get(users::show))
+        .route("/admin/users/{id}/tier", post(users::set_tier))
+        .route("/admin/users/{id}/disable", post(users::disable))
+        .route("/admin/users/{id}/enable", post(users::enable))
+        .route("/admin/users/{id}/restrict", post(users::restrict))
+        .route("/admin/users/{id}/unrestrict", post(users::unrestrict))
+        .route("/admin/users/{id}/credit", post(users::give_credit))
+        .route("/admin/users/{id}/credit/end", post(users::end_credit))
+        .route("/admin/users/{id}/sessions/revoke", post(users::end_session))
+        .route("/admin/users/{id}/sessions/revoke-all", post(users::end_all_sessions));
     if matches!(site.env.config.mail.transport, crate::config::MailTransport::Preview) {
         routes = routes
             .route("/dev/mailbox", get(mailbox::show))

@@ -11,16 +11,17 @@ use serde::Deserialize;
 
 use crate::{
     components::{
-        Note, Sheet,
+        Note, Sheet, UsageMeter,
         islands::{CopyButton, LocalTime},
     },
-    domain::lang::Lang,
+    domain::{entitlement::Decision, lang::Lang},
     pages::{
         frame::{self, Frame, Section, Width},
         next::safe_path,
     },
     platform::caller::{Member, Site, Visit, failed},
     services::{
+        entitlements::{self, Known},
         members::{self, MemberError, SettingsView},
         sessions,
     },
@@ -44,6 +45,10 @@ pub async fn show(State(site): State<Site>, member: Member, Query(link): Query<L
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         }
     };
+    let usage = match entitlements::known(&site.env, member.identity.user.id).await {
+        Ok(known) => known.map(|known| usage(member.visit.origin.lang, &known, view.now)),
+        Err(error) => return failed(&error),
+    };
     let lang = member.visit.origin.lang;
     let said = match link.said.as_str() {
         "session-revoked" => Some(words::session_revoked(lang)),
@@ -51,7 +56,7 @@ pub async fn show(State(site): State<Site>, member: Member, Query(link): Query<L
         "language-saved" => Some(words::language_saved(lang)),
         _ => None,
     };
-    let shown = Shown::of(&site, &member, view, said);
+    let shown = Shown { usage: usage.unwrap_or_default(), ..Shown::of(&site, &member, view, said) };
     let frame = Frame {
         title: words::settings(lang),
         address: "/settings",
@@ -136,9 +141,50 @@ struct Browser {
     is_this: bool,
 }
 
+/// What a member has of every feature that is in use.
+#[derive(Debug, Clone, Default)]
+struct Usage {
+    /// What is counted: the name, what stands there, and when it starts again.
+    meters: Vec<(String, Decision, Option<String>)>,
+    /// Switches that are on.
+    included: Vec<String>,
+    /// What the tier does not give.
+    missing: Vec<String>,
+    /// Where there is more, if a tier on offer gives more of what is off or used up.
+    more: Option<String>,
+}
+
+fn usage(lang: Lang, known: &Known, now: DateTime<Utc>) -> Usage {
+    let catalogue = &known.catalogue;
+    let zone = catalogue.settings.timezone;
+    let mut usage = Usage::default();
+    // The strongest of the tiers that would help helps everywhere.
+    let mut helps: Option<usize> = None;
+    for (feature, decision) in catalogue.features().iter().zip(entitlements::entitlements(known, now)) {
+        if !feature.active {
+            continue;
+        }
+        let upgrade = decision.upgrade.as_ref();
+        helps =
+            helps.max(upgrade.and_then(|upgrade| catalogue.tiers().iter().position(|tier| tier.id == upgrade.tier)));
+        let name = feature.name(lang).to_owned();
+        if decision.limit == Some(0) {
+            usage.missing.push(name);
+        } else if feature.is_counted() {
+            let resets = decision.resets_at.map(|at| words::starts_again(lang, at, feature.reset_period, zone));
+            usage.meters.push((name, decision, resets));
+        } else {
+            usage.included.push(name);
+        }
+    }
+    usage.more = helps.map(|at| format!("/pricing?tier={}", catalogue.tiers()[at].id));
+    usage
+}
+
 /// What the page shows.
 #[derive(Debug, Clone)]
 struct Shown {
+    usage: Usage,
     said: Option<&'static str>,
     email: String,
     tier_name: String,
@@ -179,6 +225,7 @@ impl Shown {
             })
             .collect();
         Self {
+            usage: Usage::default(),
             said,
             email: view.user.label(),
             tier_name: view.tier_name,
@@ -198,7 +245,7 @@ impl Shown {
 }
 
 /// Returns what people call their browser: “Firefox, Linux”.
-fn browser_name(lang: Lang, user_agent: &str) -> String {
+pub(super) fn browser_name(lang: Lang, user_agent: &str) -> String {
     // In the order in which they claim to be each other.
     const BROWSERS: [(&str, &str); 7] = [
         ("Edg", "Edge"),
@@ -247,6 +294,7 @@ fn settings_page(lang: Lang, shown: Shown) -> impl IntoView {
             {(shown.credit_days > 0).then(|| view! { <p class="soft">{words::days_on_account(lang, shown.credit_days)}</p> })}
             {(!shown.is_paid).then(|| view! { <p class="soft">{words::no_access_hint(lang)}</p> })}
         </Sheet>
+        {usage_sheet(lang, shown.usage)}
         <Sheet title=words::invite_a_friend(lang) id="invite">
             <p class="soft">{words::invite_reward(lang)}</p>
             <div class="ticket">
@@ -285,6 +333,37 @@ fn settings_page(lang: Lang, shown: Shown) -> impl IntoView {
             </form>
         </Sheet>
     }
+}
+
+fn usage_sheet(lang: Lang, usage: Usage) -> impl IntoView {
+    let Usage { meters, included, missing, more } = usage;
+    if meters.is_empty() && included.is_empty() && missing.is_empty() {
+        return None;
+    }
+    let meters = (!meters.is_empty()).then(|| {
+        let meters = meters
+            .into_iter()
+            .map(|(name, decision, resets)| view! { <UsageMeter name decision resets lang /> })
+            .collect_view();
+        view! { <ul class="meters">{meters}</ul> }
+    });
+    let list = |title: &'static str, class: &'static str, names: Vec<String>| {
+        (!names.is_empty()).then(|| {
+            let names = names.into_iter().map(|name| view! { <li>{name}</li> }).collect_view();
+            view! { <div><h3>{title}</h3><ul class=class>{names}</ul></div> }
+        })
+    };
+    let included = list(words::also_included(lang), "switches on", included);
+    let missing = list(words::not_in_your_tier(lang), "switches", missing);
+    let more = more.map(|path| view! { <p><a href=path>{words::see_pricing(lang)}</a></p> });
+    Some(view! {
+        <Sheet title=words::your_usage(lang) id="usage">
+            {meters}
+            {included}
+            {missing}
+            {more}
+        </Sheet>
+    })
 }
 
 fn session_row(lang: Lang, browser: Browser) -> impl IntoView {

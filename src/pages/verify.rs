@@ -22,7 +22,10 @@ use crate::{
         caller::{Site, Visit, failed},
         cookies::PendingLogin,
     },
-    services::login::{self, LoginAttempt, RequestError, VerifyError},
+    services::{
+        login::{self, LoginAttempt, RequestError, VerifyError},
+        sessions,
+    },
     words,
 };
 
@@ -81,6 +84,13 @@ pub async fn submit(State(site): State<Site>, visit: Visit, Form(form): Form<Ver
         login::verify_code(&site.env, pending.attempt, &code, pending.referral.as_ref(), &visit.origin).await;
     match verified {
         Ok(signed_in) => {
+            // Whoever proves themselves again leaves the older session behind.
+            if let Some(replaced) = &visit.identity
+                && let Err(error) = sessions::replace(&site.env, replaced, &visit.origin).await
+            {
+                // They are signed in all the same; the older one ends by itself.
+                tracing::warn!(%error, "a replaced session was not ended");
+            }
             let cookies = [
                 (header::SET_COOKIE, site.cookies.set_session(&signed_in.token)),
                 (header::SET_COOKIE, site.cookies.clear_pending()),

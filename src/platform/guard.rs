@@ -175,8 +175,7 @@ impl Limited {
         let until = began + rules.limits.request_timeout;
         if !rules.origins.admit(request.method(), request.uri().path(), request.headers()) {
             tracing::info!("refused a request from another site");
-            let message = "This came from another site and was refused. Open the page again and retry.\n";
-            let refusal = (StatusCode::FORBIDDEN, message).into_response();
+            let refusal = refusal(request.uri().path());
             return Self { answer: Answer::Given(Some(refusal)), body_until: None, until, timer: None };
         }
         let mut body_until = None;
@@ -299,14 +298,31 @@ impl Origins {
 }
 
 /// Returns whether a request proves itself in a way that a browser does not add by itself: a token
-/// to the API, or the signature of a provider. The gate is asked by proxies, on behalf of requests
-/// of any kind to other sites, and judges for itself what may count.
+/// to the API, or the signature of a provider. Version 1 and OFREP look at tokens only, and say for
+/// themselves what is wrong without one. The gate is asked by proxies, on behalf of requests of any
+/// kind to other sites, and judges for itself what may count.
 fn is_exempt(path: &str, headers: &HeaderMap) -> bool {
-    let is_under = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let is_under = |root| is_under(root, path);
     is_under("/webhooks")
         || path == "/gate"
-        || ((is_under("/api") || is_under("/ofrep")) && bearer_token(headers).is_some())
-        || (is_under("/ofrep") && headers.contains_key(API_KEY))
+        || is_under("/api/v1")
+        || is_under("/ofrep")
+        || (is_under("/api") && bearer_token(headers).is_some())
+}
+
+/// Refuses a request of another site, in the form in which the API tells its problems where it is
+/// one to the API.
+fn refusal(path: &str) -> Response {
+    if !is_under("/api", path) {
+        let message = "This came from another site and was refused. Open the page again and retry.\n";
+        return (StatusCode::FORBIDDEN, message).into_response();
+    }
+    let problem = r#"{"status":403,"code":"other_site","title":"This came from another site and was refused. An app sends a token: Authorization: Bearer …."}"#;
+    (StatusCode::FORBIDDEN, [(header::CONTENT_TYPE, "application/problem+json")], problem).into_response()
+}
+
+fn is_under(root: &str, path: &str) -> bool {
+    path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Returns the token of `Authorization: Bearer …` (RFC 6750).
@@ -361,6 +377,10 @@ mod tests {
             .route("/panics", get(panics))
             .route("/hangs", get(future::pending::<()>))
             .route("/api/v1/check", post(|| async { "decision" }))
+            .route("/ofrep/v1/evaluate/flags", post(|| async { "flags" }))
+            .route("/gate", post(|| async { "open" }))
+            .route("/gate/more", post(|| async { "nothing" }))
+            .route("/api/analyze", post(|| async { "figures" }))
             .route("/webhooks/stripe", post(|| async { "thanks" }));
         router.layer(Guard::new(config, Clock::system(), Random::system()))
     }
@@ -562,9 +582,16 @@ mod tests {
         let config = online();
         let cross = ("sec-fetch-site", "cross-site");
         assert_eq!(status(&config, "POST", "/webhooks/stripe", &[]).await, 200);
-        assert_eq!(status(&config, "POST", "/api/v1/check", &[("authorization", "bearer abc"), cross]).await, 200);
-        assert_eq!(status(&config, "POST", "/api/v1/check", &[cross]).await, 403);
-        assert_eq!(status(&config, "POST", "/api/v1/check", &[("authorization", "Basic abc"), cross]).await, 403);
+        assert_eq!(status(&config, "POST", "/api/analyze", &[("authorization", "bearer abc"), cross]).await, 200);
+        assert_eq!(status(&config, "POST", "/api/analyze", &[cross]).await, 403);
+        assert_eq!(status(&config, "POST", "/api/analyze", &[("authorization", "Basic abc"), cross]).await, 403);
+        // No cookie counts there.
+        assert_eq!(status(&config, "POST", "/api/v1/check", &[cross]).await, 200);
+        assert_eq!(status(&config, "POST", "/api/v1check", &[cross]).await, 403);
+        assert_eq!(status(&config, "POST", "/ofrep/v1/evaluate/flags", &[cross]).await, 200);
+        // Nor is anything but counting done there, of which it takes care.
+        assert_eq!(status(&config, "POST", "/gate", &[cross]).await, 200);
+        assert_eq!(status(&config, "POST", "/gate/more", &[cross]).await, 403);
         assert_eq!(status(&config, "POST", "/apis", &[("authorization", "Bearer abc")]).await, 403);
         assert_eq!(status(&config, "POST", "/webhooksy", &[]).await, 403);
     }

@@ -47,17 +47,21 @@ impl Always {
 
 /// Returns the Content-Security-Policy of a page whose own scripts carry `nonce`, or that has none.
 ///
+/// `targets` are the other sites to which a form may lead in the end: browsers hold the redirect
+/// after a sign-in against `form-action`, too.
+///
 /// `'strict-dynamic'` is left out: Leptos 0.8 writes no nonce into its `modulepreload` link, which
 /// would then be refused. Styles come from files only, so no element carries a `style` attribute.
-pub fn page_policy(nonce: Option<&str>) -> HeaderValue {
+pub fn page_policy(nonce: Option<&str>, targets: &[String]) -> HeaderValue {
     let sockets = if *IS_WATCHED { " ws://127.0.0.1:* ws://localhost:*" } else { "" };
     let scripts = match nonce {
         Some(nonce) => format!("'self' 'nonce-{nonce}' 'wasm-unsafe-eval'"),
         None => "'none'".to_owned(),
     };
+    let targets: String = targets.iter().flat_map(|target| [" ", target.as_str()]).collect();
     let policy = format!(
         "default-src 'none'; script-src {scripts}; style-src 'self'; \
-         img-src 'self' data:; font-src 'self'; connect-src 'self'{sockets}; form-action 'self'; \
+         img-src 'self' data:; font-src 'self'; connect-src 'self'{sockets}; form-action 'self'{targets}; \
          base-uri 'none'; frame-ancestors 'none'"
     );
     // A nonce is base64; if it ever is not, the page loses its scripts and nothing else.
@@ -77,7 +81,7 @@ mod tests {
     fn what_a_handler_set_stays() {
         let mut headers = HeaderMap::new();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
-        headers.insert(header::CONTENT_SECURITY_POLICY, page_policy(Some("abc")));
+        headers.insert(header::CONTENT_SECURITY_POLICY, page_policy(Some("abc"), &[]));
         headers.insert(header::SET_COOKIE, HeaderValue::from_static("one=1"));
         headers.append(header::SET_COOKIE, HeaderValue::from_static("two=2"));
         Always::new(false).complete(&mut headers);
@@ -101,7 +105,16 @@ mod tests {
     }
 
     #[test]
+    fn forms_lead_to_the_named_sites_and_no_others() {
+        let policy = page_policy(None, &["https://app.example.com".to_owned()]);
+        let policy = policy.to_str().expect("ASCII");
+        assert!(policy.contains("; form-action 'self' https://app.example.com; "), "{policy}");
+        let policy = page_policy(None, &[]);
+        assert!(policy.to_str().expect("ASCII").contains("; form-action 'self'; "));
+    }
+
+    #[test]
     fn a_broken_nonce_gives_no_rights() {
-        assert_eq!(page_policy(Some("a\nb")), NOTHING_POLICY);
+        assert_eq!(page_policy(Some("a\nb"), &[]), NOTHING_POLICY);
     }
 }

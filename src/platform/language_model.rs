@@ -168,11 +168,14 @@ mod tests {
         Redirect,
     }
 
+    /// The token and the body of a request.
+    type Heard = (Option<String>, Value);
+
     #[derive(Clone)]
     struct Server {
         script: Arc<Vec<Says>>,
         asked: Arc<AtomicUsize>,
-        heard: Arc<Mutex<Vec<(Option<String>, Value)>>>,
+        heard: Arc<Mutex<Vec<Heard>>>,
     }
 
     async fn answer(State(server): State<Server>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
@@ -181,8 +184,9 @@ mod tests {
         server.heard.lock().expect("nobody panicked").push((token, body));
         let with_status = |status: u16| axum::http::StatusCode::from_u16(status).expect("a status");
         match server.script[at] {
-            Says::Words => Json(json!({ "choices": [{ "message": { "role": "assistant", "content": "Calm." } }] }))
-                .into_response(),
+            Says::Words => {
+                Json(json!({ "choices": [{ "message": { "role": "assistant", "content": "Calm." } }] })).into_response()
+            }
             Says::Status(status) => (with_status(status), "the key hunter2 is no good").into_response(),
             Says::RetryAfter(seconds) => (with_status(429), [("retry-after", seconds)]).into_response(),
             Says::Nothing => pending().await,
@@ -252,7 +256,10 @@ mod tests {
             (Says::RetryAfter("3600"), "the language model answered with 429 Too Many Requests"),
             (Says::Body("{"), "the answer of the language model holds no words"),
             (Says::Body("{\"choices\":[]}"), "the answer of the language model holds no words"),
-            (Says::Body("{\"choices\":[{\"message\":{\"content\":null}}]}"), "the answer of the language model holds no words"),
+            (
+                Says::Body("{\"choices\":[{\"message\":{\"content\":null}}]}"),
+                "the answer of the language model holds no words",
+            ),
             (Says::Endless, "the answer of the language model is too long"),
         ] {
             let (result, asked, _) = ask_server(&[says, Says::Words]).await;

@@ -74,6 +74,8 @@ impl ReadAt {
     }
 }
 
+type KnownCatalogue = Arc<(Arc<Catalogue>, ReadAt)>;
+
 #[derive(Debug)]
 struct Name {
     user: UserId,
@@ -95,7 +97,7 @@ pub struct Epoch(u32);
 /// What a node remembers.
 #[derive(Debug)]
 pub struct Memory {
-    catalogue: RwLock<Option<Arc<(Arc<Catalogue>, ReadAt)>>>,
+    catalogue: RwLock<Option<KnownCatalogue>>,
     /// Grows when the configuration changes here.
     catalogue_epoch: AtomicU32,
     standings: Cache<UserId, Arc<Known>>,

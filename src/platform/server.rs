@@ -132,6 +132,7 @@ pub fn router(env: Env) -> Result<Router, StartError> {
     let routes = pages::routes(&site)
         .merge(calls_routes(&site))
         .merge(api::routes())
+        .merge(pages::api_docs(&site, &api::description()))
         .merge(assets.routes())
         .merge(observability::routes(env.config.security.admin_token.clone(), ready))
         .fallback(async || StatusCode::NOT_FOUND)

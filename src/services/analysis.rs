@@ -146,12 +146,7 @@ pub async fn analyze_for(env: &Env, user: UserId, request: Request) -> Result<(A
 }
 
 /// Analyses what a member has saved, and keeps the words beside it.
-pub async fn analyze_saved(
-    env: &Env,
-    user: UserId,
-    question: Option<String>,
-    lang: Lang,
-) -> Result<(), AnalysisError> {
+pub async fn analyze_saved(env: &Env, user: UserId, question: Option<String>, lang: Lang) -> Result<(), AnalysisError> {
     let mut reader = env.db.reader().await?;
     let saved = portfolios::find_current(&mut reader.conn(), user).await?.ok_or(AnalysisError::NothingToAnalyze)?;
     drop(reader);
@@ -237,13 +232,7 @@ async fn write(env: &Env, figures: Figures, request: &Request) -> Result<Analysi
     Ok(Analysis { commentary, author, figures })
 }
 
-async fn keep(
-    env: &Env,
-    user: UserId,
-    version: i64,
-    request: &Request,
-    analysis: &Analysis,
-) -> Result<(), StoreError> {
+async fn keep(env: &Env, user: UserId, version: i64, request: &Request, analysis: &Analysis) -> Result<(), StoreError> {
     let saved = SavedAnalysis {
         version,
         question: request.question.clone(),

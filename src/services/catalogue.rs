@@ -56,6 +56,12 @@ pub async fn latest(env: &Env, conn: &mut Conn<'_>) -> Result<Arc<Catalogue>, St
     Ok(catalogue)
 }
 
+/// Returns the configuration as the database has it now, for those who change it.
+pub async fn newest(env: &Env) -> Result<Arc<Catalogue>, StoreError> {
+    let mut reader = env.db.reader().await?;
+    latest(env, &mut reader.conn()).await
+}
+
 /// Why the configuration does not change.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError {

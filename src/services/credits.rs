@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
+pub use crate::store::credit::CreditEntry;
+
 use crate::{
     domain::{
         credit::{MOST_DAYS, extend},
@@ -13,8 +15,7 @@ use crate::{
     store::{
         StoreError,
         activity::{self, NewActivity},
-        credit::{self, CreditEntry},
-        users,
+        credit, users,
     },
 };
 
@@ -48,8 +49,10 @@ pub struct Grant<'a> {
 }
 
 /// What came of a grant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Granted {
+    /// The entry of the ledger; of the first run when the key had been used before.
+    pub entry: CreditEntry,
     /// Until when credit lasts.
     pub until: DateTime<Utc>,
     /// Whether this run gave it; `false` when the key had been used before.
@@ -100,7 +103,9 @@ pub async fn give(env: &Env, user: UserId, grant: &Gift<'_>) -> Result<Granted, 
         created_at: now,
     };
     if !credit::insert(conn, &entry).await? {
-        return Ok(Granted { until: user.credit_until.unwrap_or(now), is_new: false });
+        let first = credit::find(conn, user.id, &entry.source, &entry.source_key).await?;
+        let first = first.ok_or(StoreError::Missing("credit_entries"))?;
+        return Ok(Granted { entry: first, until: user.credit_until.unwrap_or(now), is_new: false });
     }
     users::set_credit_until(conn, user.id, Some(until), now).await?;
     let line = NewActivity {
@@ -115,7 +120,7 @@ pub async fn give(env: &Env, user: UserId, grant: &Gift<'_>) -> Result<Granted, 
     activity::insert(conn, &line, now).await?;
     tx.commit().await?;
     env.access_changed(user.id);
-    Ok(Granted { until, is_new: true })
+    Ok(Granted { entry, until, is_new: true })
 }
 
 /// Ends the credit of the member with an address, now. Returns until when it would have lasted;
@@ -166,4 +171,15 @@ pub async fn end(env: &Env, user: UserId, actor: &str) -> Result<Option<DateTime
     tx.commit().await?;
     env.access_changed(user.id);
     Ok(Some(until))
+}
+
+/// Returns a page of a member's entries, the newest first, from before `before`.
+pub async fn list(
+    env: &Env,
+    user: UserId,
+    before: Option<CreditEntryId>,
+    count: i64,
+) -> Result<Vec<CreditEntry>, StoreError> {
+    let mut reader = env.db.reader().await?;
+    credit::page(&mut reader.conn(), user, before, count).await
 }

@@ -11,10 +11,12 @@ use crate::{
         ids::{FeatureId, UserId},
         user::{User, UserRef},
     },
-    platform::{env::Env, memory::Known},
+    platform::env::Env,
     services::catalogue,
     store::{Conn, StoreError, restrictions, usage, users},
 };
+
+pub use crate::platform::memory::Known;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -48,18 +50,35 @@ pub async fn known(env: &Env, user: UserId) -> Result<Option<Arc<Known>>, StoreE
 /// Returns what is known of a member whom somebody outside names: by id, external id or address.
 pub async fn find(env: &Env, name: &str) -> Result<Option<Arc<Known>>, StoreError> {
     let name = name.trim();
-    if let Some(user) = env.memory.named(name) {
-        // It may be somebody else's name by now.
-        if let Some(known) = known(env, user).await?.filter(|known| known.standing.user.is_called(name)) {
-            return Ok(Some(known));
-        }
+    if let Some(user) = env.memory.named(name, env.clock.now())
+        && let Some(known) = known(env, user).await?
+    {
+        return Ok(Some(known));
     }
+    match look_up(env, name).await? {
+        Some(user) => known(env, user).await,
+        None => Ok(None),
+    }
+}
+
+/// Returns whom somebody outside names: enough for who counts, where all else is read together
+/// with the counter.
+pub async fn identify(env: &Env, name: &str) -> Result<Option<UserId>, StoreError> {
+    let name = name.trim();
+    match env.memory.named(name, env.clock.now()) {
+        Some(user) => Ok(Some(user)),
+        None => look_up(env, name).await,
+    }
+}
+
+async fn look_up(env: &Env, name: &str) -> Result<Option<UserId>, StoreError> {
+    let now = env.clock.now();
     let Some(named) = UserRef::parse(name) else { return Ok(None) };
+    let epoch = env.memory.names_epoch();
     let mut reader = env.db.reader().await?;
     let Some(user) = users::find_by_ref(&mut reader.conn(), &named).await? else { return Ok(None) };
-    drop(reader);
-    env.memory.remember_name(name, user.id);
-    known(env, user.id).await
+    env.memory.remember_name(epoch, name, user.id, now);
+    Ok(Some(user.id))
 }
 
 /// Reads everything about a member that decisions depend on.
@@ -118,4 +137,30 @@ pub async fn explain(env: &Env, name: &str, feature: &FeatureId, amount: i64) ->
     let user = users::find_by_ref(conn, &named).await?.ok_or(EntitlementError::UserUnknown)?;
     let standing = read_standing(conn, &catalogue, user, now).await?;
     Ok(entitlement::explain(&catalogue, &standing, feature, amount, now))
+}
+
+/// What a member may use, with the reasons.
+#[derive(Debug)]
+pub struct Entitlements {
+    /// The configuration.
+    pub catalogue: Arc<Catalogue>,
+    /// What is known of the member.
+    pub standing: Standing,
+    /// A decision about one unit of every feature, in their order, with every layer that was
+    /// looked at.
+    pub explanations: Vec<Explanation>,
+}
+
+/// Decides about one unit of every feature and tells why; nothing if nobody is that. Like
+/// [`explain`] it reads the database.
+pub async fn explain_all(env: &Env, user: UserId) -> Result<Option<Entitlements>, StoreError> {
+    let now = env.clock.now();
+    let mut reader = env.db.reader().await?;
+    let conn = &mut reader.conn();
+    let catalogue = catalogue::latest(env, conn).await?;
+    let Some(user) = users::find(conn, user).await? else { return Ok(None) };
+    let standing = read_standing(conn, &catalogue, user, now).await?;
+    let features = catalogue.features().iter();
+    let explanations = features.map(|feature| entitlement::explain(&catalogue, &standing, feature, 1, now)).collect();
+    Ok(Some(Entitlements { catalogue, standing, explanations }))
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     domain::{
-        catalogue::{Feature, Tier},
+        catalogue::{Catalogue, Feature, Tier},
         ids::{ActivityId, FeatureId, TierId},
         limit::{Cell, Limit},
         matrix::{
@@ -59,12 +59,19 @@ pub struct Committed {
 /// Returns the matrix, with how many members every tier has.
 pub async fn read(env: &Env) -> Result<Matrix, StoreError> {
     let mut reader = env.db.reader().await?;
-    read_matrix(&mut reader.conn(), env.clock.now()).await
+    let conn = &mut reader.conn();
+    // A large one takes long to read, and rarely changes.
+    let catalogue = catalogue::latest(env, conn).await?;
+    of_catalogue(conn, &catalogue, env.clock.now()).await
 }
 
-async fn read_matrix(conn: &mut Conn<'_>, now: DateTime<Utc>) -> Result<Matrix, StoreError> {
-    let catalogue = catalogue::read(conn).await?;
-    let limits = matrix::cells(conn).await?;
+/// Returns the cells that have a row, by tier and feature.
+pub async fn cells(env: &Env) -> Result<Vec<MatrixCell>, StoreError> {
+    let mut reader = env.db.reader().await?;
+    Ok(catalogue::latest(env, &mut reader.conn()).await?.cells())
+}
+
+async fn of_catalogue(conn: &mut Conn<'_>, catalogue: &Catalogue, now: DateTime<Utc>) -> Result<Matrix, StoreError> {
     let mut tiers: Vec<MatrixTier> = catalogue.tiers().iter().map(column).collect();
     for group in matrix::member_groups(conn, now).await? {
         // Any instant ahead stands for "running".
@@ -77,7 +84,12 @@ async fn read_matrix(conn: &mut Conn<'_>, now: DateTime<Utc>) -> Result<Matrix, 
             tier.members += group.members;
         }
     }
-    Ok(Matrix { version: catalogue.version, tiers, features: catalogue.features().iter().map(row).collect(), limits })
+    Ok(Matrix {
+        version: catalogue.version,
+        tiers,
+        features: catalogue.features().iter().map(row).collect(),
+        limits: catalogue.cells(),
+    })
 }
 
 fn column(tier: &Tier) -> MatrixTier {
@@ -107,8 +119,9 @@ fn row(feature: &Feature) -> MatrixFeature {
 pub async fn preview(env: &Env, changes: &[CellChange]) -> Result<Review, CommitError> {
     let mut reader = env.db.reader().await?;
     let conn = &mut reader.conn();
-    let reason_required = settings::read(conn).await?.matrix_reason_required;
-    Ok(review(&read_matrix(conn, env.clock.now()).await?, changes, reason_required)?)
+    let catalogue = catalogue::latest(env, conn).await?;
+    let matrix = of_catalogue(conn, &catalogue, env.clock.now()).await?;
+    Ok(review(&matrix, changes, catalogue.settings.matrix_reason_required)?)
 }
 
 /// Makes a set of changes.
@@ -157,7 +170,9 @@ async fn write(
     let now = env.clock.now();
     // First of all, so that changes of configuration queue up here.
     let version = matrix::raise_version(conn).await?;
-    let before = read_matrix(conn, now).await?;
+    // Not what the node remembers, nor for it to remember: this is not committed yet.
+    let catalogue = catalogue::read(conn).await?;
+    let before = of_catalogue(conn, &catalogue, now).await?;
     let review = review(&before, changes, false)?;
     let mut conflicts = Vec::new();
     for change in &review.changes {

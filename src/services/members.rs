@@ -3,10 +3,11 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::{
     domain::{
-        access::{Accesses, PaidStatus},
+        access::{Access, Accesses, PaidStatus},
         email::{EmailAddress, EmailKey},
         ids::{TierId, UserId},
         lang::Lang,
@@ -14,16 +15,22 @@ use crate::{
         user::{BadExternalId, Role, User, UserRef, check_external_id},
     },
     platform::env::Env,
-    services::{access, entitlements, sessions},
+    services::{
+        access,
+        entitlements::{self, Entitlements},
+        sessions,
+    },
     store::{
         Conn, StoreError,
         activity::{self, NewActivity},
-        catalogue, referrals,
+        catalogue, credit, referrals,
         sessions::Session,
         settings,
         users::{self, NewUser},
     },
 };
+
+pub use crate::store::{activity::Activity, credit::CreditEntry};
 
 /// How often another code is drawn when one is somebody else's. Eight in a row would be an
 /// event of one in 10^60 with a million members.
@@ -114,7 +121,7 @@ async fn assign_referral_code(env: &Env, user: UserId) -> Result<ReferralCode, M
 }
 
 /// A member's standing, as operators and apps read it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct MemberStatus {
     /// Who.
     pub id: UserId,
@@ -138,12 +145,18 @@ pub struct MemberStatus {
 
 /// Returns a member's standing.
 pub async fn status(env: &Env, email: &EmailKey) -> Result<MemberStatus, MemberError> {
-    let now = env.clock.now();
     let mut reader = env.db.reader().await?;
-    let conn = &mut reader.conn();
-    let user = users::find_by_email(conn, email).await?.ok_or(MemberError::NoSuchMember)?;
+    let user = users::find_by_email(&mut reader.conn(), email).await?.ok_or(MemberError::NoSuchMember)?;
+    drop(reader);
+    Ok(status_of(env, user).await?)
+}
+
+/// Returns the standing of a member that was just read.
+pub async fn status_of(env: &Env, user: User) -> Result<MemberStatus, StoreError> {
     let paid = access::paid_status(env, &user).await?;
-    let referrals = referrals::stats(conn, user.id, now - TimeDelta::days(REWARD_DAYS)).await?;
+    let since = env.clock.now() - TimeDelta::days(REWARD_DAYS);
+    let mut reader = env.db.reader().await?;
+    let referrals = referrals::stats(&mut reader.conn(), user.id, since).await?;
     Ok(MemberStatus {
         id: user.id,
         email: user.email,
@@ -329,7 +342,7 @@ pub async fn set_lang(env: &Env, user: UserId, lang: Lang) -> Result<(), StoreEr
 
 /// Makes someone an admin, or a member again. Their sessions end: an admin's live shorter.
 pub async fn set_role(env: &Env, email: &EmailKey, role: Role, actor: &str) -> Result<bool, MemberError> {
-    change(env, email, actor, async |conn, user, now| {
+    change(env, id_of(env, email).await?, actor, async |conn, user, now| {
         if user.role == role {
             return Ok(None);
         }
@@ -342,7 +355,21 @@ pub async fn set_role(env: &Env, email: &EmailKey, role: Role, actor: &str) -> R
 
 /// Closes an account for signing in and ends its sessions.
 pub async fn disable(env: &Env, email: &EmailKey, actor: &str) -> Result<bool, MemberError> {
-    change(env, email, actor, async |conn, user, now| {
+    set_disabled(env, id_of(env, email).await?, true, actor).await
+}
+
+/// Opens an account again.
+pub async fn enable(env: &Env, email: &EmailKey, actor: &str) -> Result<bool, MemberError> {
+    set_disabled(env, id_of(env, email).await?, false, actor).await
+}
+
+/// Closes an account for signing in and ends its sessions, or opens it again. Returns whether
+/// anything changed.
+pub async fn set_disabled(env: &Env, user: UserId, disabled: bool, actor: &str) -> Result<bool, MemberError> {
+    change(env, user, actor, async |conn, user, now| {
+        if !disabled {
+            return Ok(users::enable(conn, user.id, now).await?.then(|| ("account_enabled", json!({}))));
+        }
         if !users::disable(conn, user.id, now).await? {
             return Ok(None);
         }
@@ -352,19 +379,17 @@ pub async fn disable(env: &Env, email: &EmailKey, actor: &str) -> Result<bool, M
     .await
 }
 
-/// Opens an account again.
-pub async fn enable(env: &Env, email: &EmailKey, actor: &str) -> Result<bool, MemberError> {
-    change(env, email, actor, async |conn, user, now| {
-        Ok(users::enable(conn, user.id, now).await?.then(|| ("account_enabled", json!({}))))
-    })
-    .await
+async fn id_of(env: &Env, email: &EmailKey) -> Result<UserId, MemberError> {
+    let mut reader = env.db.reader().await?;
+    let user = users::find_by_email(&mut reader.conn(), email).await?.ok_or(MemberError::NoSuchMember)?;
+    Ok(user.id)
 }
 
 /// Changes an account and writes the audit line, in one transaction. Returns whether anything
 /// changed.
 async fn change(
     env: &Env,
-    email: &EmailKey,
+    user: UserId,
     actor: &str,
     how: impl AsyncFnOnce(
         &mut Conn<'_>,
@@ -375,7 +400,7 @@ async fn change(
     let now = env.clock.now();
     let mut tx = env.db.begin().await?;
     let conn = &mut tx.conn();
-    let user = users::find_by_email(conn, email).await?.ok_or(MemberError::NoSuchMember)?;
+    let user = users::find(conn, user).await?.ok_or(MemberError::NoSuchMember)?;
     let Some((action, details)) = how(conn, &user, now).await? else { return Ok(false) };
     log(env, conn, user.id, actor, action, details).await?;
     tx.commit().await?;
@@ -393,6 +418,90 @@ pub async fn list(env: &Env, after: Option<UserId>, count: i64) -> Result<Vec<Us
 pub async fn search(env: &Env, text: &str, after: Option<UserId>, count: i64) -> Result<Vec<User>, StoreError> {
     let mut reader = env.db.reader().await?;
     users::search(&mut reader.conn(), text, after, count).await
+}
+
+/// A page of members, each with what gives their tier now.
+#[derive(Debug, Clone)]
+pub struct MembersPage {
+    /// The members, in the order in which they came.
+    pub members: Vec<(User, Access)>,
+    /// After whom the next page begins, if there is one.
+    pub next: Option<UserId>,
+}
+
+/// Returns a page of members, of those whose id, address or external id holds `text` unless it is
+/// empty.
+pub async fn page(env: &Env, text: &str, after: Option<UserId>, count: i64) -> Result<MembersPage, StoreError> {
+    let now = env.clock.now();
+    let catalogue = crate::services::catalogue::current(env).await?;
+    let mut reader = env.db.reader().await?;
+    let conn = &mut reader.conn();
+    let mut found = match (text, text.parse::<UserId>()) {
+        ("", _) => users::list(conn, after, count + 1).await?,
+        (_, Ok(id)) if after.is_none() => match users::find(conn, id).await? {
+            Some(user) => vec![user],
+            None => users::search(conn, text, after, count + 1).await?,
+        },
+        _ => users::search(conn, text, after, count + 1).await?,
+    };
+    drop(reader);
+    let most = usize::try_from(count).unwrap_or(0);
+    let has_more = found.len() > most;
+    found.truncate(most);
+    let next = found.last().map(|user| user.id).filter(|_| has_more);
+    let members = found.into_iter().map(|user| {
+        let accesses = catalogue
+            .accesses(&user.tier, user.trial_ends_at, user.credit_until, now)
+            .map_err(|_| StoreError::Missing("tiers"))?;
+        let access = accesses.effective().clone();
+        Ok((user, access))
+    });
+    Ok(MembersPage { members: members.collect::<Result<_, StoreError>>()?, next })
+}
+
+/// Everything that an admin sees of a member.
+#[derive(Debug)]
+pub struct AdminView {
+    /// What they may use, and why.
+    pub entitlements: Entitlements,
+    /// Days of credit left; 0 for none.
+    pub credit_days: i64,
+    /// Every change of their credit, the newest first.
+    pub credit: Vec<CreditEntry>,
+    /// Where they are signed in.
+    pub sessions: Vec<Session>,
+    /// The newest lines of the log about them.
+    pub activity: Vec<Activity>,
+    /// How often they signed in.
+    pub logins: i64,
+    /// When they last did.
+    pub last_login: Option<DateTime<Utc>>,
+    /// The moment for which this is true.
+    pub now: DateTime<Utc>,
+}
+
+/// Lines of the log that an admin sees of a member.
+const ACTIVITY_SHOWN: i64 = 20;
+
+/// Returns what an admin sees of a member; nothing if nobody is that.
+pub async fn admin_view(env: &Env, user: UserId) -> Result<Option<AdminView>, StoreError> {
+    let now = env.clock.now();
+    let Some(entitlements) = entitlements::explain_all(env, user).await? else { return Ok(None) };
+    let member = &entitlements.standing.user;
+    let sessions = sessions::list(env, member).await?;
+    let mut reader = env.db.reader().await?;
+    let conn = &mut reader.conn();
+    let (logins, last_login) = users::login_stats(conn, user).await?;
+    Ok(Some(AdminView {
+        credit_days: credit_days(member, now),
+        credit: credit::list(conn, user).await?,
+        activity: activity::list_by_user(conn, user, ACTIVITY_SHOWN).await?,
+        sessions,
+        logins,
+        last_login,
+        now,
+        entitlements,
+    }))
 }
 
 /// Returns the member whom somebody outside names: by id, external id or address.

@@ -4,19 +4,22 @@
 //! in `store`.
 
 pub mod access;
+pub mod activity;
 pub mod admin_claim;
 pub mod analysis;
 pub mod api_keys;
 pub mod catalogue;
 pub mod credits;
+pub mod doctor;
 pub mod entitlements;
 pub mod letters;
+pub mod live;
 pub mod login;
 pub mod matrix;
 pub mod members;
-pub mod restrictions;
 pub mod portfolios;
 pub mod quotes;
+pub mod restrictions;
 pub mod sessions;
 pub mod usage;
 

@@ -64,6 +64,13 @@ pub async fn view(env: &Env, user: UserId) -> Result<PortfolioView, StoreError> 
     Ok(PortfolioView { current, figures, versions, analysis })
 }
 
+/// Returns the number of the version that is current; 0 if nothing was ever saved.
+pub async fn version(env: &Env, user: UserId) -> Result<i64, StoreError> {
+    let mut reader = env.db.reader().await?;
+    let current = portfolios::find_current(&mut reader.conn(), user).await?;
+    Ok(current.map_or(0, |current| current.version))
+}
+
 /// Returns a version, if it is kept.
 pub async fn find(env: &Env, user: UserId, version: i64) -> Result<Option<SavedPortfolio>, StoreError> {
     let mut reader = env.db.reader().await?;

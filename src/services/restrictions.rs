@@ -8,6 +8,7 @@ use crate::{
         entitlement::Restriction,
         ids::{FeatureId, UserId},
         limit::{Cell, CellError, Limit},
+        matrix::check_reason,
     },
     platform::env::Env,
     services::catalogue,
@@ -18,8 +19,7 @@ use crate::{
     },
 };
 
-/// The longest reason, in characters.
-pub const LONGEST_REASON: usize = 500;
+pub use crate::domain::matrix::LONGEST_REASON;
 
 /// A restriction to be set.
 #[derive(Debug, Clone)]
@@ -47,7 +47,7 @@ pub enum RestrictionError {
     #[error("the limit: {0}")]
     Limit(#[from] CellError),
     /// Empty or too long.
-    #[error("a reason has 1 to {LONGEST_REASON} characters")]
+    #[error("a reason has 1 to {LONGEST_REASON} characters, without control characters")]
     BadReason,
     /// It would have ended already.
     #[error("the end lies ahead")]
@@ -60,10 +60,7 @@ pub enum RestrictionError {
 /// Sets a restriction, over the one there may be, and returns it.
 pub async fn put(env: &Env, user: UserId, new: NewRestriction, actor: &str) -> Result<Restriction, RestrictionError> {
     let now = env.clock.now();
-    let reason = new.reason.trim();
-    if reason.is_empty() || reason.chars().count() > LONGEST_REASON {
-        return Err(RestrictionError::BadReason);
-    }
+    let reason = check_reason(&new.reason, true).ok().flatten().ok_or(RestrictionError::BadReason)?;
     if new.expires_at.is_some_and(|until| until <= now) {
         return Err(RestrictionError::BadEnd);
     }
@@ -76,7 +73,7 @@ pub async fn put(env: &Env, user: UserId, new: NewRestriction, actor: &str) -> R
     let restriction = Restriction {
         feature: new.feature,
         limit: new.limit,
-        reason: reason.to_owned(),
+        reason,
         expires_at: new.expires_at,
         created_by: actor.to_owned(),
         updated_at: now,

@@ -55,18 +55,18 @@ pub enum UsageError {
 /// Does a call, together with the others that wait, and returns what came of it once that lasts.
 pub async fn call(env: &Env, call: UsageCall) -> Result<Outcome, UsageError> {
     check(&call.act)?;
-    let key = call.idempotency.map(|key| key.id);
-    if let Some(key) = key
-        && !env.usage.in_flight.lock().unwrap_or_else(PoisonError::into_inner).insert(key)
-    {
-        return Ok(Outcome::KeyInFlight);
-    }
     attend(env);
     let (answer, answered) = oneshot::channel();
     let gone = || UsageError::Store(Arc::new(StoreError::Stopping));
-    if env.usage.calls.send(WaitingCall { call, answer }).await.is_err() {
-        return Err(gone());
+    // A place first: between noting the key and handing the call over nobody may be cut off, or
+    // the key would stay in flight for good.
+    let place = env.usage.calls.reserve().await.map_err(|_| gone())?;
+    if let Some(key) = call.idempotency
+        && !env.usage.in_flight.lock().unwrap_or_else(PoisonError::into_inner).insert(key.id)
+    {
+        return Ok(Outcome::KeyInFlight);
     }
+    place.send(WaitingCall { call, answer });
     answered.await.map_err(|_| gone())?.map_err(UsageError::Store)
 }
 
@@ -99,7 +99,16 @@ async fn work(env: Env, mut waiting: mpsc::Receiver<WaitingCall>) {
     while waiting.recv_many(&mut together, MOST_TOGETHER).await > 0 {
         let (calls, answers): (Vec<_>, Vec<_>) =
             together.drain(..).map(|WaitingCall { call, answer }| (call, answer)).unzip();
-        let outcomes = do_together(&env, &calls).await;
+        let calls: Arc<[UsageCall]> = calls.into();
+        // On a task of its own: should it panic, those who wait are told, and others come next.
+        let done = tokio::spawn({
+            let (env, calls) = (env.clone(), calls.clone());
+            async move { do_together(&env, &calls).await }
+        });
+        let outcomes = done.await.unwrap_or_else(|error| {
+            tracing::error!(%error, calls = calls.len(), "calls ended badly");
+            Vec::new()
+        });
         let mut in_flight = env.usage.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
         for key in calls.iter().filter_map(|call| call.idempotency) {
             in_flight.remove(&key.id);
@@ -156,6 +165,7 @@ async fn in_transaction(env: &Env, calls: &[UsageCall]) -> Result<Option<Vec<Out
     let conn = &mut tx.conn();
     let catalogue = catalogue::latest(env, conn).await?;
     let mut batch = Batch::read(conn, &catalogue, calls, now).await?;
+    batch.locked_at = env.clock.now();
     for (at, call) in calls.iter().enumerate() {
         batch.settle(env, at, call);
     }
@@ -182,6 +192,9 @@ struct Account {
 struct Batch<'a> {
     catalogue: &'a Catalogue,
     now: DateTime<Utc>,
+    /// When everything was locked. A reservation that has lapsed by then may have been counted as
+    /// free by whoever held the lock before.
+    locked_at: DateTime<Utc>,
     accounts: HashMap<UserId, Account>,
     reservations: HashMap<ReservationId, Reservation>,
     counters: HashMap<CounterKey, Counter>,
@@ -239,6 +252,7 @@ impl<'a> Batch<'a> {
         let mut batch = Self {
             catalogue,
             now,
+            locked_at: now,
             accounts,
             reservations,
             counters: HashMap::new(),
@@ -402,7 +416,7 @@ impl<'a> Batch<'a> {
         let (key, _) = key_of(&question);
         let limit = question.resolved.limit;
         let mut counter = self.counters.get(&key).copied().unwrap_or_default();
-        match reservation.state_at(self.now) {
+        match reservation.state_at(self.locked_at) {
             ReservationState::Held => {}
             ReservationState::Confirmed if reservation.confirmed_amount == Some(amount) => {
                 let decision = question.answer(1, counter.used, counter.held);
@@ -438,7 +452,7 @@ impl<'a> Batch<'a> {
         question.period.end = reservation.period_end;
         let (key, _) = key_of(&question);
         let mut counter = self.counters.get(&key).copied().unwrap_or_default();
-        let state = reservation.state_at(self.now);
+        let state = reservation.state_at(self.locked_at);
         match state {
             ReservationState::Held => counter.release(reservation.amount),
             // Its units are free already, which is all that was wanted.

@@ -8,7 +8,7 @@ use crate::{
     domain::ids::{ActivityId, UserId},
     store::{
         Conn, Result,
-        db::{execute, run},
+        db::{build, execute, run},
     },
 };
 
@@ -104,4 +104,37 @@ pub async fn list_by_user(conn: &mut Conn<'_>, user: UserId, count: i64) -> Resu
     .bind(user)
     .bind(count)
     .fetch_all(c))?)
+}
+
+/// Which lines of the log.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Which<'a> {
+    /// About this member only.
+    pub user: Option<UserId>,
+    /// About this action only.
+    pub action: Option<&'a str>,
+    /// Older than this line only.
+    pub before: Option<ActivityId>,
+}
+
+/// Returns a page of lines, the newest first.
+pub async fn list(conn: &mut Conn<'_>, which: Which<'_>, count: i64) -> Result<Vec<Activity>> {
+    Ok(build!(conn, |query, c| {
+        query.push("SELECT id, user_id, actor, action, details, ip_address, created_at FROM user_activity_log ");
+        let mut word = "WHERE ";
+        if let Some(user) = which.user {
+            query.push(word).push("user_id = ").push_bind(user);
+            word = " AND ";
+        }
+        if let Some(action) = which.action {
+            query.push(word).push("action = ").push_bind(action.to_owned());
+            word = " AND ";
+        }
+        if let Some(before) = which.before {
+            query.push(word).push("(created_at, id) < ((SELECT created_at FROM user_activity_log WHERE id = ");
+            query.push_bind(before).push("), ").push_bind(before).push(")");
+        }
+        query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(count);
+        query.build_query_as().fetch_all(c).await
+    })?)
 }

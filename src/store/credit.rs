@@ -7,7 +7,7 @@ use crate::{
     domain::ids::{CreditEntryId, UserId},
     store::{
         Conn, Result,
-        db::{execute, run},
+        db::{build, execute, run},
     },
 };
 
@@ -68,4 +68,38 @@ pub async fn list(conn: &mut Conn<'_>, user: UserId) -> Result<Vec<CreditEntry>>
     )
     .bind(user)
     .fetch_all(c))?)
+}
+
+/// Returns a page of a member's entries, the newest first, from before `before`.
+pub async fn page(
+    conn: &mut Conn<'_>,
+    user: UserId,
+    before: Option<CreditEntryId>,
+    count: i64,
+) -> Result<Vec<CreditEntry>> {
+    Ok(build!(conn, |query, c| {
+        query.push(
+            "SELECT id, user_id, source, source_key, days, until_before, until_after, note, actor, created_at
+            FROM credit_entries WHERE user_id = ",
+        );
+        query.push_bind(user);
+        if let Some(before) = before {
+            query.push(" AND (created_at, id) < ((SELECT created_at FROM credit_entries WHERE id = ");
+            query.push_bind(before).push("), ").push_bind(before).push(")");
+        }
+        query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(count);
+        query.build_query_as().fetch_all(c).await
+    })?)
+}
+
+/// Returns the entry with that source and key, if there is one.
+pub async fn find(conn: &mut Conn<'_>, user: UserId, source: &str, key: &str) -> Result<Option<CreditEntry>> {
+    Ok(run!(conn, |c| sqlx::query_as(
+        "SELECT id, user_id, source, source_key, days, until_before, until_after, note, actor, created_at
+        FROM credit_entries WHERE source = $1 AND source_key = $2 AND user_id = $3"
+    )
+    .bind(source)
+    .bind(key)
+    .bind(user)
+    .fetch_optional(c))?)
 }

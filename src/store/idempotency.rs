@@ -70,9 +70,12 @@ pub async fn insert(
     Ok(written == answers.len() as u64)
 }
 
-/// Forgets answers that were given before an instant. Returns how many.
-pub async fn purge(conn: &mut Conn<'_>, given_before: DateTime<Utc>) -> Result<u64> {
-    Ok(execute!(conn, |c| sqlx::query("DELETE FROM idempotency_keys WHERE created_at <= $1")
-        .bind(given_before)
-        .execute(c))?)
+/// Forgets at most `most` answers that were not given after an instant. Returns how many.
+pub async fn purge(conn: &mut Conn<'_>, given_before: DateTime<Utc>, most: i64) -> Result<u64> {
+    Ok(execute!(conn, |c| sqlx::query(
+        "DELETE FROM idempotency_keys WHERE id IN (SELECT id FROM idempotency_keys WHERE created_at <= $1 LIMIT $2)"
+    )
+    .bind(given_before)
+    .bind(most)
+    .execute(c))?)
 }

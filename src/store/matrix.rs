@@ -52,17 +52,14 @@ struct CellRow {
     feature_id: FeatureId,
     limit_value: Option<i64>,
     version: i64,
-    updated_by: Option<String>,
-    updated_at: DateTime<Utc>,
 }
 
 /// Returns every cell that has a row.
 pub async fn cells(conn: &mut Conn<'_>) -> Result<Vec<MatrixCell>> {
-    let rows: Vec<CellRow> = run!(conn, |c| sqlx::query_as(
-        "SELECT tier_id, feature_id, limit_value, version, updated_by, updated_at FROM tier_limits"
-    )
-    .fetch_all(c))?;
-    Ok(rows.into_iter().map(|row| row.cell()).collect())
+    let rows: Vec<CellRow> =
+        run!(conn, |c| sqlx::query_as("SELECT tier_id, feature_id, limit_value, version FROM tier_limits")
+            .fetch_all(c))?;
+    Ok(rows.into_iter().map(CellRow::cell).collect())
 }
 
 impl CellRow {
@@ -76,6 +73,14 @@ impl CellRow {
     }
 }
 
+#[derive(FromRow)]
+struct SignedCellRow {
+    #[sqlx(flatten)]
+    cell: CellRow,
+    updated_by: Option<String>,
+    updated_at: DateTime<Utc>,
+}
+
 /// Who wrote a cell, and when.
 pub type Authorship = (Option<String>, DateTime<Utc>);
 
@@ -85,17 +90,14 @@ pub async fn find_cell(
     tier: &TierId,
     feature: &FeatureId,
 ) -> Result<Option<(MatrixCell, Authorship)>> {
-    let row: Option<CellRow> = run!(conn, |c| sqlx::query_as(
+    let row: Option<SignedCellRow> = run!(conn, |c| sqlx::query_as(
         "SELECT tier_id, feature_id, limit_value, version, updated_by, updated_at FROM tier_limits
         WHERE tier_id = $1 AND feature_id = $2"
     )
     .bind(tier)
     .bind(feature)
     .fetch_optional(c))?;
-    Ok(row.map(|mut row| {
-        let authorship = (row.updated_by.take(), row.updated_at);
-        (row.cell(), authorship)
-    }))
+    Ok(row.map(|row| (row.cell.cell(), (row.updated_by, row.updated_at))))
 }
 
 /// Returns the configuration version.

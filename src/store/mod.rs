@@ -9,6 +9,7 @@ pub mod api_keys;
 pub mod catalogue;
 pub mod credit;
 pub mod db;
+pub mod doctor;
 pub mod idempotency;
 pub mod jobs;
 pub mod login;

@@ -2,8 +2,9 @@
 //!
 //! Whoever changes a counter first locks it, in one order that all share, then reads it and what
 //! is held of it, then writes. On Postgres the row is the lock, held until the commit; on SQLite
-//! a writing transaction is alone. So nothing that was read can change before it is written, and
-//! nobody waits in a circle.
+//! a writing transaction is alone. So nothing that was read can change before it is written.
+//! Nobody waits in a circle, but for one that can close while several make new counters beside
+//! locked ones; Postgres opens it by turning one away, who tries again.
 
 use std::collections::HashMap;
 
@@ -364,19 +365,28 @@ pub async fn settle_reservation(
     Ok(updated == 1)
 }
 
-/// Marks reservations as lapsed whose time was over at `now`: they have held nothing since, this
-/// only keeps the list of held ones short. Returns how many.
-pub async fn sweep_reservations(conn: &mut Conn<'_>, now: DateTime<Utc>) -> Result<u64> {
-    Ok(execute!(conn, |c| sqlx::query(
-        "UPDATE reservations SET state = 'lapsed', settled_at = $1 WHERE state = 'held' AND expires_at <= $1"
-    )
-    .bind(now)
-    .execute(c))?)
+/// Marks at most `most` reservations as lapsed whose time was over at `now`: they have held
+/// nothing since, this only keeps the list of held ones short. Those that somebody is just
+/// settling are left for the next time. Returns how many.
+pub async fn sweep_reservations(conn: &mut Conn<'_>, now: DateTime<Utc>, most: i64) -> Result<u64> {
+    let sql = conn.dialect(
+        "UPDATE reservations SET state = 'lapsed', settled_at = $1
+        WHERE id IN (SELECT id FROM reservations WHERE state = 'held' AND expires_at <= $1 LIMIT $2)",
+        "UPDATE reservations SET state = 'lapsed', settled_at = $1
+        WHERE id IN (
+            SELECT id FROM reservations WHERE state = 'held' AND expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED
+        )",
+    );
+    Ok(execute!(conn, |c| sqlx::query(sql).bind(now).bind(most).execute(c))?)
 }
 
-/// Forgets settled reservations of before an instant. Returns how many.
-pub async fn purge_reservations(conn: &mut Conn<'_>, created_before: DateTime<Utc>) -> Result<u64> {
-    Ok(execute!(conn, |c| sqlx::query("DELETE FROM reservations WHERE state <> 'held' AND created_at < $1")
-        .bind(created_before)
-        .execute(c))?)
+/// Forgets at most `most` settled reservations of before an instant. Returns how many.
+pub async fn purge_reservations(conn: &mut Conn<'_>, created_before: DateTime<Utc>, most: i64) -> Result<u64> {
+    Ok(execute!(conn, |c| sqlx::query(
+        "DELETE FROM reservations
+        WHERE id IN (SELECT id FROM reservations WHERE state <> 'held' AND created_at < $1 LIMIT $2)"
+    )
+    .bind(created_before)
+    .bind(most)
+    .execute(c))?)
 }

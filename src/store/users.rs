@@ -83,9 +83,8 @@ pub struct NewUser<'a> {
 /// Adds a member unless the address or the external id is one's already. Of two at once one gets
 /// `true`.
 pub async fn insert(conn: &mut Conn<'_>, user: &NewUser<'_>, now: DateTime<Utc>) -> Result<bool> {
-    // Without an address the key still has to be unique, and no address looks like this.
     let key = user.email.map_or_else(
-        || format!("external:{}", user.external_id.unwrap_or_default()),
+        || key_without_address(user.external_id.unwrap_or_default()),
         |email| email.key().as_str().to_owned(),
     );
     let inserted = execute!(conn, |c| sqlx::query(
@@ -250,6 +249,23 @@ pub async fn changed_since(
     .fetch_all(c))?)
 }
 
+/// Returns when something about members last changed, in no order. Those who do not exist are left
+/// out.
+pub async fn changed_at(conn: &mut Conn<'_>, ids: &[UserId]) -> Result<Vec<(UserId, DateTime<Utc>)>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(build!(conn, |query, c| {
+        query.push("SELECT id, updated_at FROM users WHERE id IN (");
+        let mut list = query.separated(", ");
+        for id in ids {
+            list.push_bind(*id);
+        }
+        query.push(")");
+        query.build_query_as().fetch_all(c).await
+    })?)
+}
+
 /// Notes that something about a member changed that stands in another table.
 pub async fn touch(conn: &mut Conn<'_>, id: UserId, now: DateTime<Utc>) -> Result<()> {
     execute!(conn, |c| sqlx::query("UPDATE users SET updated_at = $2 WHERE id = $1").bind(id).bind(now).execute(c))?;
@@ -266,8 +282,8 @@ pub async fn set_tier(conn: &mut Conn<'_>, id: UserId, tier: &TierId, now: DateT
     Ok(updated == 1)
 }
 
-/// Gives an address to a member who has none, or an external id, unless it is somebody else's.
-/// Returns whether it is theirs now.
+/// Gives a member another address, or another external id, unless it is somebody else's. Returns
+/// whether it is theirs now.
 pub async fn set_names(
     conn: &mut Conn<'_>,
     id: UserId,
@@ -275,21 +291,42 @@ pub async fn set_names(
     external_id: Option<&str>,
     now: DateTime<Utc>,
 ) -> Result<bool> {
+    // Whoever has no address is unique by the external id, in the key of addresses too.
+    let key = external_id.map(key_without_address);
+    // The unique constraints are met as an error; a savepoint keeps it from ending the
+    // transaction on Postgres.
+    execute!(conn, |c| sqlx::query("SAVEPOINT names").execute(c))?;
     let updated = execute!(conn, |c| sqlx::query(
         "UPDATE users SET
-            email = COALESCE($2, email), email_key = COALESCE($3, email_key),
-            external_id = COALESCE($4, external_id), updated_at = $5
-        WHERE id = $1 AND NOT EXISTS (
-            SELECT 1 FROM users WHERE id <> $1 AND (email_key = $3 OR external_id = $4)
-        )"
+            email = COALESCE($2, email),
+            email_key = COALESCE($3, CASE WHEN email = '' THEN $4 END, email_key),
+            external_id = COALESCE($5, external_id), updated_at = $6
+        WHERE id = $1"
     )
     .bind(id)
     .bind(email.map(EmailAddress::as_str))
     .bind(email.map(EmailAddress::key))
+    .bind(key)
     .bind(external_id)
     .bind(now)
-    .execute(c))?;
-    Ok(updated == 1)
+    .execute(c));
+    match updated {
+        Ok(rows) => {
+            execute!(conn, |c| sqlx::query("RELEASE SAVEPOINT names").execute(c))?;
+            Ok(rows == 1)
+        }
+        Err(error) if error.as_database_error().is_some_and(|error| error.is_unique_violation()) => {
+            execute!(conn, |c| sqlx::query("ROLLBACK TO SAVEPOINT names").execute(c))?;
+            execute!(conn, |c| sqlx::query("RELEASE SAVEPOINT names").execute(c))?;
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Without an address the key still has to be unique, and no address looks like this.
+fn key_without_address(external_id: &str) -> String {
+    format!("external:{external_id}")
 }
 
 /// Returns how many members there are.

@@ -6,6 +6,7 @@
 
 mod architecture;
 mod contract;
+mod faults;
 mod harness;
 mod routes;
 mod stories;

@@ -3,11 +3,22 @@
 //! A phrase is a function of the language, so one that is missing in either language, or
 //! misspelled where it is used, does not compile. Mails have their own templates in `mail`.
 
+mod api_keys;
+pub mod explain;
+mod features;
 mod matrix;
 mod members;
+mod portfolio;
+mod pricing;
+mod users;
 
+pub use api_keys::*;
+pub use features::*;
 pub use matrix::*;
 pub use members::*;
+pub use portfolio::*;
+pub use pricing::*;
+pub use users::*;
 
 use crate::domain::lang::Lang;
 
@@ -32,6 +43,9 @@ phrases! {
     sign_out: "Sign out" | "Abmelden";
     settings: "Settings" | "Einstellungen";
     tiers_and_limits: "Tiers and limits" | "Stufen und Limits";
+    admin: "Admin" | "Admin";
+    administration: "Administration" | "Verwaltung";
+    pricing: "Pricing" | "Preise";
     mailbox: "Mailbox" | "Postfach";
     main_navigation: "Main" | "Haupt";
     cancel: "Cancel" | "Abbrechen";

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::{
     domain::{
         amount::{Amount, AmountError},
-        analysis::{Concentration, Figures, FEWEST_DAYS, Gain, Risk},
+        analysis::{Concentration, FEWEST_DAYS, Figures, Gain, Risk},
         entitlement::Decision,
         lang::Lang,
         limit::Limit,
@@ -300,13 +300,12 @@ pub fn portfolio_error(lang: Lang, error: &PortfolioError) -> String {
     }
 }
 
-/// “Version 3”.
-pub fn version(lang: Lang, number: i64) -> String {
-    let _ = lang;
+/// “Version 3”, in both languages.
+pub fn version(number: i64) -> String {
     format!("Version {number}")
 }
 
-/// “as version 1”: where a version came from.
+/// Where a version came from.
 pub fn restored_from(lang: Lang, number: i64) -> String {
     match lang {
         Lang::En => format!("restored from version {number}"),

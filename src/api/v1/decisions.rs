@@ -15,7 +15,7 @@ use crate::{
     },
     domain::{
         entitlement::{self, Decision},
-        ids::FeatureId,
+        ids::{FeatureId, UserId},
         usage::MOST_UNITS,
     },
     platform::{caller::Site, memory::Known},
@@ -74,11 +74,21 @@ pub(super) async fn known(site: &Site, caller: &Caller, user: &str) -> Result<Ar
     }
 }
 
+/// The same for who counts: nothing else is read of the user.
+pub(super) async fn identified(site: &Site, caller: &Caller, user: &str) -> Result<UserId, Problem> {
+    let found = entitlements::identify(&site.env, user).await?;
+    match caller.bound_to() {
+        None => found.ok_or_else(Problem::user_unknown),
+        Some(bound) => found.filter(|user| *user == bound).ok_or_else(Problem::other_user),
+    }
+}
+
 /// May this user do this?
 ///
 /// Nothing is counted. The answer is at most one second behind what other nodes have changed.
 #[utoipa::path(
     post, path = "/api/v1/check", tag = "Decisions",
+    security(("bearer" = ["check"])),
     request_body = CheckRequest,
     responses(
         (status = 200, description = "The decision, allowed or not", body = Decision),
@@ -104,6 +114,7 @@ pub(super) async fn check(
 /// Here somebody or something unknown is an answer, too: `user_unknown`, `feature_unknown`.
 #[utoipa::path(
     post, path = "/api/v1/check/batch", tag = "Decisions",
+    security(("bearer" = ["check"])),
     request_body = CheckBatchRequest,
     responses(
         (status = 200, description = "The decisions, in the order of the questions", body = CheckBatchResponse),

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use crate::{
     api::{
         Problem,
-        body::{Answer, InPath, JsonBody, Page, PageParameters, Parameters, json},
+        body::{Answer, InPath, JsonBody, Page, PageParameters, Parameters, instant, json},
         caller::{Administer, May},
         problem::ProblemShape,
     },
@@ -34,11 +34,13 @@ pub struct KeyRequest {
     #[schema(min_length = 1, max_length = 100, example = "backend")]
     name: String,
     /// What it may do. `admin` includes `manage`, which includes `consume`, which includes `check`.
+    #[schema(min_items = 1)]
     scopes: Vec<Scope>,
     /// The one user it may ask about: id, external id or email. Such a key may live in a browser; it has the scopes
     /// check and consume at most, and ends within 30 days.
     user: Option<String>,
     /// When it ends by itself.
+    #[serde(default, deserialize_with = "instant")]
     expires_at: Option<DateTime<Utc>>,
 }
 
@@ -96,7 +98,8 @@ pub struct NewKeyResponse {
 
 /// Make a key
 #[utoipa::path(
-    post, path = "/api/v1/keys", tag = "API keys",
+    post, path = "/api/v1/keys", operation_id = "create_key", tag = "API keys",
+    security(("bearer" = ["admin"])),
     request_body = KeyRequest,
     responses(
         (status = 201, description = "Made; the token is shown this once", body = NewKeyResponse),
@@ -134,7 +137,8 @@ pub(super) async fn create(
 ///
 /// The newest first. Keys that are bound to one user are not listed.
 #[utoipa::path(
-    get, path = "/api/v1/keys", tag = "API keys",
+    get, path = "/api/v1/keys", operation_id = "list_keys", tag = "API keys",
+    security(("bearer" = ["admin"])),
     params(PageParameters),
     responses(
         (status = 200, description = "A page of keys", body = Page<KeyResponse>),
@@ -155,7 +159,8 @@ pub(super) async fn list(
 ///
 /// It opens nothing from now on; other nodes notice within a second, counting at once.
 #[utoipa::path(
-    delete, path = "/api/v1/keys/{id}", tag = "API keys",
+    delete, path = "/api/v1/keys/{id}", operation_id = "revoke_key", tag = "API keys",
+    security(("bearer" = ["admin"])),
     params(("id" = ApiKeyId, Path, description = "The key")),
     responses(
         (status = 204, description = "Ended"),

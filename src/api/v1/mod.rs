@@ -1,8 +1,15 @@
 //! REST, version 1: what apps ask and change. Fields may be added, not renamed.
 
+mod activity;
+mod catalogue;
+mod credits;
 mod decisions;
 mod keys;
+mod matrix;
+mod restrictions;
+mod settings;
 mod usage;
+mod users;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -13,10 +20,33 @@ pub(super) fn routes() -> OpenApiRouter<Site> {
     OpenApiRouter::new()
         .routes(routes!(decisions::check))
         .routes(routes!(decisions::check_batch))
+        .routes(routes!(users::list_entitlements))
+        .routes(routes!(users::explain))
         .routes(routes!(usage::consume))
         .routes(routes!(usage::reserve))
+        .routes(routes!(usage::read))
         .routes(routes!(usage::confirm))
         .routes(routes!(usage::release))
+        .routes(routes!(users::put, users::list))
+        .routes(routes!(users::read, users::change))
+        .routes(routes!(users::status))
+        .routes(routes!(users::list_accesses))
+        .routes(routes!(users::disable))
+        .routes(routes!(users::enable))
+        .routes(routes!(restrictions::list))
+        .routes(routes!(restrictions::put, restrictions::delete))
+        .routes(routes!(credits::list, credits::give, credits::end))
+        .routes(routes!(catalogue::list_tiers))
+        .routes(routes!(catalogue::read_tier, catalogue::put_tier))
+        .routes(routes!(catalogue::list_features))
+        .routes(routes!(catalogue::read_feature, catalogue::put_feature))
+        .routes(routes!(matrix::read))
+        .routes(routes!(matrix::preview))
+        .routes(routes!(matrix::commit))
+        .routes(routes!(matrix::undo))
+        .routes(routes!(settings::list))
+        .routes(routes!(settings::put))
+        .routes(routes!(activity::list))
         .routes(routes!(keys::create, keys::list))
         .routes(routes!(keys::revoke))
 }

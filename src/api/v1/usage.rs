@@ -16,19 +16,22 @@ use crate::{
         Problem,
         body::{Answer, InPath, JsonBody, json},
         caller::{Caller, Consume, May},
-        problem::{ProblemShape, RefusalShape},
-        v1::decisions::{amount, known},
+        problem::{ProblemShape, RefusalShape, sentence},
+        v1::decisions::{amount, identified},
     },
     domain::{
-        entitlement::{Decision, Reason},
-        ids::{FeatureId, ReservationId},
+        entitlement::{self, Decision, Reason},
+        ids::{FeatureId, ReservationId, UserId},
         usage::{
             Act, HELD_FOR, IdempotencyKey, LONGEST_HOLD, LONGEST_KEY, MOST_UNITS, OnExceed, Outcome, Reservation,
             ReservationState, UsageCall,
         },
     },
     platform::caller::Site,
-    services::usage::{self, UsageError},
+    services::{
+        entitlements,
+        usage::{self, UsageError},
+    },
 };
 
 /// Units to be counted.
@@ -87,6 +90,10 @@ pub struct ConfirmRequest {
 pub struct ReservationResponse {
     /// Which.
     id: ReservationId,
+    /// Whose.
+    user: UserId,
+    /// Of what.
+    feature: FeatureId,
     /// Where it stands.
     state: ReservationState,
     /// How many units were held.
@@ -103,6 +110,8 @@ impl ReservationResponse {
     fn new(reservation: Reservation, decision: Decision) -> Self {
         Self {
             id: reservation.id,
+            user: reservation.user,
+            feature: reservation.feature,
             state: reservation.state,
             held: reservation.amount,
             confirmed_amount: reservation.confirmed_amount,
@@ -112,18 +121,32 @@ impl ReservationResponse {
     }
 }
 
-/// Reads the Idempotency-Key of a request. It is the caller's own: two keys never meet.
+/// Reads the Idempotency-Key of a request.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&[u8]>, Problem> {
+    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+    if key.is_empty() || key.len() > LONGEST_KEY {
+        let title = format!("An Idempotency-Key has 1 to {LONGEST_KEY} characters.");
+        return Err(Problem::unprocessable("invalid_idempotency_key", title));
+    }
+    Ok(Some(key.as_bytes()))
+}
+
+/// The key came before, with another call.
+pub(super) fn key_reused() -> Problem {
+    Problem::unprocessable(
+        "idempotency_key_reused",
+        "This Idempotency-Key was used with other content. Take a new key for a new call.",
+    )
+}
+
+/// Reads the Idempotency-Key of a call. It is the caller's own: two keys never meet.
 fn idempotency<T: Serialize>(
     headers: &HeaderMap,
     caller: &Caller,
     route: &str,
     content: &T,
 ) -> Result<Option<IdempotencyKey>, Problem> {
-    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
-    if key.is_empty() || key.len() > LONGEST_KEY {
-        let title = format!("An Idempotency-Key has 1 to {LONGEST_KEY} characters.");
-        return Err(Problem::unprocessable("invalid_idempotency_key", title));
-    }
+    let Some(key) = idempotency_key(headers)? else { return Ok(None) };
     let principal = caller.key().map(|key| key.id.to_string()).unwrap_or_default();
     let hash = |parts: [&[u8]; 3]| {
         let mut hasher = Sha256::new();
@@ -136,7 +159,7 @@ fn idempotency<T: Serialize>(
     // What was understood, not the bytes: spaces and the order of members make no other call.
     let content = serde_json::to_vec(content).expect("a request is plain JSON");
     Ok(Some(IdempotencyKey {
-        id: hash([principal.as_bytes(), route.as_bytes(), key.as_bytes()]),
+        id: hash([principal.as_bytes(), route.as_bytes(), key]),
         fingerprint: hash([&content, &[], &[]]),
     }))
 }
@@ -149,13 +172,6 @@ async fn call(site: &Site, caller: &Caller, act: Act, idempotency: Option<Idempo
         UsageError::BadAmount => Problem::unprocessable("invalid_amount", sentence(&error)),
         UsageError::BadLifetime => Problem::unprocessable("invalid_expires_in", sentence(&error)),
     })
-}
-
-fn sentence(error: &UsageError) -> String {
-    let text = error.to_string();
-    let mut chars = text.chars();
-    let first = chars.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", chars.as_str())
 }
 
 /// Turns what was not done into its problem.
@@ -183,10 +199,7 @@ fn refused(site: &Site, outcome: Outcome) -> Problem {
                     .with("confirmed_amount", json!(reservation.confirmed_amount))
             }
         },
-        Outcome::KeyReused => Problem::unprocessable(
-            "idempotency_key_reused",
-            "This Idempotency-Key was used with other content. Take a new key for a new call.",
-        ),
+        Outcome::KeyReused => key_reused(),
         Outcome::KeyInFlight => Problem::conflict(
             "idempotency_key_in_flight",
             "A call with this Idempotency-Key is being answered. Try again in a second.",
@@ -227,7 +240,8 @@ fn no_such_reservation() -> Problem {
 /// same answer for 48 hours.
 #[utoipa::path(
     post, path = "/api/v1/consume", tag = "Usage",
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 characters that make a repeated call the same call")),
+    security(("bearer" = ["consume"])),
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, description = "1 to 255 characters that make a repeated call the same call")),
     request_body = ConsumeRequest,
     responses(
         (status = 200, description = "Counted", body = ConsumeResponse),
@@ -245,9 +259,8 @@ pub(super) async fn consume(
     JsonBody(request): JsonBody<ConsumeRequest>,
 ) -> Result<Response, Problem> {
     let idempotency = idempotency(&headers, &caller, "consume", &request)?;
-    let known = known(&site, &caller, &request.user).await?;
     let act = Act::Consume {
-        user: known.standing.user.id,
+        user: identified(&site, &caller, &request.user).await?,
         feature: feature(&request.feature)?,
         amount: request.amount.unwrap_or(1),
         on_exceed: request.on_exceed.unwrap_or_default(),
@@ -273,10 +286,19 @@ fn feature(name: &str) -> Result<FeatureId, Problem> {
 /// counts against the limit; what nobody settles in time is free again.
 #[utoipa::path(
     post, path = "/api/v1/reservations", tag = "Usage",
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 characters that make a repeated call the same call")),
+    security(("bearer" = ["consume"])),
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, description = "1 to 255 characters that make a repeated call the same call")),
     request_body = ReservationRequest,
     responses(
-        (status = 201, description = "Held", body = ReservationResponse),
+        (
+            status = 201, description = "Held", body = ReservationResponse,
+            headers(("Location" = String, description = "Where to read it")),
+            links(
+                ("read" = (operation_id = "read_reservation", parameters(("id" = "$response.body#/id")))),
+                ("confirm" = (operation_id = "confirm_reservation", parameters(("id" = "$response.body#/id")))),
+                ("release" = (operation_id = "release_reservation", parameters(("id" = "$response.body#/id")))),
+            ),
+        ),
         (status = 400, description = "Not JSON", body = ProblemShape, content_type = "application/problem+json"),
         (status = 402, description = "Nothing is held", body = RefusalShape, content_type = "application/problem+json"),
         (status = 404, description = "user_unknown or feature_unknown", body = ProblemShape, content_type = "application/problem+json"),
@@ -292,10 +314,9 @@ pub(super) async fn reserve(
 ) -> Result<Response, Problem> {
     let idempotency = idempotency(&headers, &caller, "reserve", &request)?;
     let amount = amount(request.amount)?;
-    let known = known(&site, &caller, &request.user).await?;
     let seconds = request.expires_in.unwrap_or(HELD_FOR.num_seconds());
     let act = Act::Hold {
-        user: known.standing.user.id,
+        user: identified(&site, &caller, &request.user).await?,
         feature: feature(&request.feature)?,
         amount,
         // Out of range is refused behind the door; here it only must not overflow.
@@ -323,14 +344,40 @@ async fn check_owner(site: &Site, caller: &Caller, reservation: ReservationId) -
     }
 }
 
+/// Read a reservation
+#[utoipa::path(
+    get, path = "/api/v1/reservations/{id}", operation_id = "read_reservation", tag = "Usage",
+    security(("bearer" = ["consume"])),
+    params(("id" = ReservationId, Path, description = "The reservation")),
+    responses(
+        (status = 200, description = "As it stands now", body = ReservationResponse),
+        (status = 404, description = "reservation_unknown", body = ProblemShape, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn read(
+    State(site): State<Site>,
+    May { caller, .. }: May<Consume>,
+    InPath(id): InPath<ReservationId>,
+) -> Result<Answer<ReservationResponse>, Problem> {
+    check_owner(&site, &caller, id).await?;
+    let mut reservation = usage::reservation(&site.env, id).await?.ok_or_else(no_such_reservation)?;
+    reservation.state = reservation.state_at(site.env.clock.now());
+    // The feature may be gone from the configuration, the user may not: their reservations go with them.
+    let known = entitlements::known(&site.env, reservation.user).await?.ok_or_else(no_such_reservation)?;
+    let now = site.env.clock.now();
+    let decision = entitlement::decide(&known.catalogue, &known.standing, &reservation.feature, 1, now);
+    Ok(Answer(ReservationResponse::new(reservation, decision)))
+}
+
 /// Count what was held
 ///
 /// Or another amount: the rest of a smaller one is free again, what is more has to fit the limit.
 /// Confirming the same again changes nothing and gets the same answer.
 #[utoipa::path(
-    post, path = "/api/v1/reservations/{id}/confirm", tag = "Usage",
+    post, path = "/api/v1/reservations/{id}/confirm", operation_id = "confirm_reservation", tag = "Usage",
+    security(("bearer" = ["consume"])),
     params(("id" = ReservationId, Path, description = "The reservation")),
-    request_body = ConfirmRequest,
+    request_body = Option<ConfirmRequest>,
     responses(
         (status = 200, description = "Counted", body = ReservationResponse),
         (status = 400, description = "Not JSON", body = ProblemShape, content_type = "application/problem+json"),
@@ -345,14 +392,15 @@ pub(super) async fn confirm(
     State(site): State<Site>,
     May { caller, .. }: May<Consume>,
     InPath(id): InPath<ReservationId>,
-    JsonBody(request): JsonBody<ConfirmRequest>,
+    JsonBody(request): JsonBody<Option<ConfirmRequest>>,
 ) -> Result<Answer<ReservationResponse>, Problem> {
-    if request.amount.is_some_and(|amount| !(0..=MOST_UNITS).contains(&amount)) {
+    let amount = request.and_then(|request| request.amount);
+    if amount.is_some_and(|amount| !(0..=MOST_UNITS).contains(&amount)) {
         let title = format!("amount is a whole number from 0 to {MOST_UNITS}.");
         return Err(Problem::unprocessable("invalid_amount", title));
     }
     check_owner(&site, &caller, id).await?;
-    let act = Act::Confirm { reservation: id, amount: request.amount };
+    let act = Act::Confirm { reservation: id, amount };
     match call(&site, &caller, act, None).await? {
         Outcome::Reserved { reservation, decision } => Ok(Answer(ReservationResponse::new(reservation, decision))),
         outcome => Err(refused(&site, outcome)),
@@ -363,7 +411,8 @@ pub(super) async fn confirm(
 ///
 /// Releasing again changes nothing.
 #[utoipa::path(
-    post, path = "/api/v1/reservations/{id}/release", tag = "Usage",
+    post, path = "/api/v1/reservations/{id}/release", operation_id = "release_reservation", tag = "Usage",
+    security(("bearer" = ["consume"])),
     params(("id" = ReservationId, Path, description = "The reservation")),
     responses(
         (status = 200, description = "Free", body = ReservationResponse),

@@ -1,6 +1,9 @@
 //! What the forms of the matrix do.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use axum::{
     extract::{Form, Query, State},
@@ -15,11 +18,11 @@ use crate::{
     domain::{
         ids::{ActivityId, FeatureId, TierId},
         limit::Cell,
-        matrix::{CellChange, CellConflict, ChangeError, Matrix, RecordedChanges},
+        matrix::{CellChange, CellConflict, ChangeError, Matrix},
     },
     pages::{
         frame::{self, Frame, Section, Width},
-        matrix::{EditedRow, MatrixView, matrix_page},
+        matrix::{EditedRow, MatrixView, matrix_page, page_of},
     },
     platform::caller::{Admin, Site, failed},
     services::matrix::{self, CommitError},
@@ -35,6 +38,8 @@ pub struct Link {
     tier: String,
     #[serde(default)]
     saved: String,
+    #[serde(default)]
+    page: String,
 }
 
 fn frame(title: &'static str, width: Width, islands: bool) -> Frame {
@@ -52,32 +57,39 @@ pub async fn show(State(site): State<Site>, admin: Admin, Query(link): Query<Lin
     let edited = feature.map(|feature| EditedRow { feature, typed: BTreeMap::new(), errors: BTreeMap::new() });
     let picked = link.tier.parse::<TierId>().ok().filter(|id| matrix.tier(id).is_some());
     let (mut note, mut undo) = (None, None);
+    let mut page = link.page.parse().unwrap_or(1);
     if let Ok(change) = link.saved.parse::<ActivityId>() {
         match matrix::recorded(&site.env, change).await {
-            Ok(Some(RecordedChanges { undoes: Some(_), .. })) => note = Some(words::undone(lang).to_owned()),
             Ok(Some(recorded)) => {
-                note = Some(words::changes_saved(lang, recorded.changes.len()));
-                undo = Some(change);
+                if recorded.undoes.is_some() {
+                    note = Some(words::undone(lang).to_owned());
+                } else {
+                    note = Some(words::changes_saved(lang, recorded.changes.len()));
+                    undo = Some(change);
+                }
+                page = recorded.changes.first().map_or(page, |first| page_of(&matrix, &first.feature));
             }
             Ok(None) => {}
             Err(error) => return failed(&error),
         }
     }
-    let view = MatrixView { matrix, picked, edited, note, undo, alert: None };
+    let view = MatrixView { matrix, picked, page, edited, note, undo, alert: None };
     matrix_response(&site, &admin, StatusCode::OK, view).await
 }
 
 async fn matrix_response(site: &Site, admin: &Admin, status: StatusCode, view: MatrixView) -> Response {
     let lang = admin.visit.origin.lang;
     let frame = frame(words::tiers_and_limits(lang), Width::Wide, true);
-    frame::render(site, &admin.visit, status, frame, move || matrix_page(lang, view.clone())).await
+    let view = Arc::new(view);
+    frame::render(site, &admin.visit, status, frame, move || matrix_page(lang, &view)).await
 }
 
 /// Shows the matrix again, with what stands in the way.
 async fn matrix_with_alert(site: &Site, admin: &Admin, status: StatusCode, alert: String) -> Response {
     match matrix::read(&site.env).await {
         Ok(matrix) => {
-            let view = MatrixView { matrix, picked: None, edited: None, note: None, undo: None, alert: Some(alert) };
+            let view =
+                MatrixView { matrix, picked: None, page: 1, edited: None, note: None, undo: None, alert: Some(alert) };
             matrix_response(site, admin, status, view).await
         }
         Err(error) => failed(&error),
@@ -103,8 +115,8 @@ pub async fn review(State(site): State<Site>, admin: Admin, Form(fields): Form<F
             Ok(changes) => changes,
             Err(None) => return StatusCode::UNPROCESSABLE_ENTITY.into_response(),
             Err(Some(edited)) => {
-                let view =
-                    MatrixView { matrix, picked: None, edited: Some(edited), note: None, undo: None, alert: None };
+                let edited = Some(edited);
+                let view = MatrixView { matrix, picked: None, page: 1, edited, note: None, undo: None, alert: None };
                 return matrix_response(&site, &admin, StatusCode::UNPROCESSABLE_ENTITY, view).await;
             }
         }

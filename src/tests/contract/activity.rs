@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use vouchsafe::{
     domain::ids::{ActivityId, UserId},
-    store::activity::{self, Activity, NewActivity},
+    store::activity::{self, Activity, NewActivity, Which},
 };
 
 use super::{Store, after, on_both};
@@ -89,5 +89,41 @@ on_both! {
         assert_eq!(ids(activity::list_by_user(conn, ann, 10).await.unwrap()), [fourth, third, first]);
         assert_eq!(ids(activity::list_by_user(conn, ann, 1).await.unwrap()), [fourth]);
         assert_eq!(ids(activity::list_by_user(conn, store.id(), 10).await.unwrap()), []);
+    }
+
+    async fn pages_of_the_log_hold_every_line_once_and_end(store: Store) {
+        let (ann, bob) = (store.member("ann@example.com").await, store.member("bob@example.com").await);
+        let mut newest_first = Vec::new();
+        for number in 0..9 {
+            let who = [Some(ann), Some(bob), None][number % 3];
+            let what = ["login", "logout"][number % 2];
+            // Three each of one instant.
+            let id = store.note(who, what, json!({}), after(number as i64 / 3)).await;
+            newest_first.insert(0, (id, who, what));
+        }
+        let mut reader = store.reader().await;
+        let conn = &mut reader.conn();
+        for (user, action) in [(None, None), (Some(ann), None), (None, Some("login")), (Some(bob), Some("logout"))] {
+            let mut read = Vec::new();
+            loop {
+                let which = Which { user, action, before: read.last().copied() };
+                let page = ids(activity::list(conn, which, 2).await.unwrap());
+                if page.is_empty() {
+                    break;
+                }
+                assert!(page.len() <= 2);
+                read.extend(page);
+            }
+            let fits = |line: &&(ActivityId, Option<UserId>, &str)| {
+                (user.is_none() || line.1 == user) && action.is_none_or(|action| line.2 == action)
+            };
+            let mut expected: Vec<ActivityId> = newest_first.iter().filter(fits).map(|line| line.0).collect();
+            let all = ids(activity::list(conn, Which { user, action, before: None }, 100).await.unwrap());
+            assert_eq!(read, all);
+            // Lines of one instant stand in the order of their ids, which chance made.
+            read.sort();
+            expected.sort();
+            assert_eq!(read, expected);
+        }
     }
 }

@@ -50,6 +50,41 @@ on_both! {
         assert_eq!(credit::list(&mut reader.conn(), store.id()).await.unwrap(), []);
     }
 
+    async fn pages_hold_every_entry_once_and_end(store: Store) {
+        let (ann, bob) = (store.member("ann@example.com").await, store.member("bob@example.com").await);
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        for number in 0..7 {
+            // Two each of one instant.
+            let entry = CreditEntry { created_at: after(number / 2), ..store.entry(ann, &number.to_string()) };
+            credit::insert(conn, &entry).await.unwrap();
+        }
+        credit::insert(conn, &store.entry(bob, "1")).await.unwrap();
+        let all = credit::page(conn, ann, None, 100).await.unwrap();
+        assert_eq!(all, credit::list(conn, ann).await.unwrap());
+        let mut read = Vec::new();
+        while read.len() < 7 {
+            let page = credit::page(conn, ann, read.last().map(|entry: &CreditEntry| entry.id), 3).await.unwrap();
+            assert!(!page.is_empty() && page.len() <= 3);
+            read.extend(page);
+        }
+        assert_eq!(read, all);
+        assert_eq!(credit::page(conn, ann, Some(all[6].id), 3).await.unwrap(), []);
+        assert_eq!(credit::page(conn, ann, Some(store.id()), 3).await.unwrap(), []);
+    }
+
+    async fn an_entry_is_found_by_what_makes_it_the_same(store: Store) {
+        let (ann, bob) = (store.member("ann@example.com").await, store.member("bob@example.com").await);
+        let entry = store.entry(ann, "spring");
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        credit::insert(conn, &entry).await.unwrap();
+        assert_eq!(credit::find(conn, ann, "admin", "spring").await.unwrap(), Some(entry));
+        for (user, source, key) in [(bob, "admin", "spring"), (ann, "referral", "spring"), (ann, "admin", "summer")] {
+            assert_eq!(credit::find(conn, user, source, key).await.unwrap(), None);
+        }
+    }
+
     async fn the_same_entry_counts_once(store: Store) {
         let ann = store.member("ann@example.com").await;
         let first = store.entry(ann, "key");

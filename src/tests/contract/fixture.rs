@@ -190,7 +190,16 @@ pub fn name<T: FromStr<Err: fmt::Debug>>(text: &str) -> T {
 /// Returns a member to be added: on the tier `free`, without a trial, invited by nobody.
 pub fn new_user<'a>(id: UserId, email: &'a EmailAddress) -> NewUser<'a> {
     static FREE: LazyLock<TierId> = LazyLock::new(|| name("free"));
-    NewUser { id, email, role: Role::Member, lang: Lang::En, tier: &FREE, trial_ends_at: None, referred_by: None }
+    NewUser {
+        id,
+        email: Some(email),
+        external_id: None,
+        role: Role::Member,
+        lang: Lang::En,
+        tier: &FREE,
+        trial_ends_at: None,
+        referred_by: None,
+    }
 }
 
 /// Returns the time so many seconds after the beginning.

@@ -9,13 +9,12 @@ use vouchsafe::{
         matrix::MatrixCell,
     },
     store::{
-        Conn,
         matrix::{self, MemberGroup},
         users::{self, NewUser},
     },
 };
 
-use super::{ROUNDS, Store, after, email, execute, name, new_user, on_both, won};
+use super::{ROUNDS, Store, after, email, name, new_user, on_both, won};
 use crate::harness::beginning;
 
 fn cell(tier: &str, feature: &str, limit: Limit, version: i64) -> MatrixCell {
@@ -27,44 +26,6 @@ fn photos_of_free() -> (TierId, FeatureId) {
 }
 
 on_both! {
-    async fn tiers_and_features_stand_in_their_order(store: Store) {
-        store.execute(
-            "INSERT INTO tiers (id, name, price_monthly_cents, active, paid, sort_order, created_at, updated_at)
-            VALUES ('trial', 'Trial', 0, FALSE, FALSE, 0, '2026-01-01T00:00:00+00:00', '2026-01-01T00:00:00+00:00')",
-        ).await;
-        let mut reader = store.reader().await;
-        let conn = &mut reader.conn();
-        let tiers = matrix::tiers(conn).await.unwrap();
-        let names: Vec<&str> = tiers.iter().map(|tier| tier.name.as_str()).collect();
-        assert_eq!(names, ["Trial", "Free", "Basic", "Premium", "Self-Hosted"]);
-        assert_eq!((tiers[0].price_monthly_cents, tiers[0].active), (Some(0), false));
-        assert!(tiers.iter().all(|tier| tier.members == 0));
-        let mut standings = matrix::standings(conn).await.unwrap();
-        standings.sort_by_key(|standing| standing.sort_order);
-        let standings: Vec<_> =
-            standings.iter().map(|standing| (standing.id.as_str(), standing.sort_order, standing.paid)).collect();
-        assert_eq!(
-            standings,
-            [("trial", 0, false), ("free", 1, false), ("basic", 2, true), ("premium", 3, true), ("selfhosted", 4, true)]
-        );
-        let features = matrix::features(conn).await.unwrap();
-        assert_eq!((features[0].id.as_str(), features[6].id.as_str()), ("weight_entries", "ai_calls"));
-    }
-
-    async fn a_word_that_cannot_be_read_is_reported_with_its_column(store: Store) {
-        let mut tx = store.begin().await;
-        let conn = &mut tx.conn();
-        // The column has a check; a newer program may have widened it.
-        let widen = match conn {
-            Conn::Sqlite(_) => "PRAGMA ignore_check_constraints = ON",
-            Conn::Postgres(_) => "ALTER TABLE features DROP CONSTRAINT features_reset_period_check",
-        };
-        execute(conn, widen).await.unwrap();
-        execute(conn, "UPDATE features SET reset_period = 'fortnightly' WHERE id = 'photos'").await.unwrap();
-        let error = matrix::features(conn).await.unwrap_err();
-        assert!(error.to_string().starts_with("features.reset_period holds what cannot be read"), "{error}");
-    }
-
     async fn members_are_grouped_by_what_gives_them_a_tier(store: Store) {
         let premium: TierId = name("premium");
         // Own tier, end of the trial, end of the credit, whether closed.

@@ -6,28 +6,41 @@ use std::{
     path::PathBuf,
 };
 
-use chrono::TimeDelta;
+use chrono::{NaiveDate, TimeDelta};
 use sqlx::AssertSqlSafe;
 use vouchsafe::{
     domain::{
+        amount::Amount,
+        analysis::Author,
+        api_key::{ApiKey, Scopes},
+        entitlement::Restriction,
         ids::{TierId, UserId},
         lang::Lang,
         letter::Letter,
         limit::{Limit, LimitKind},
         login::Allowance,
-        matrix::{MatrixCell, ResetPeriod},
+        matrix::MatrixCell,
+        period::ResetPeriod,
+        portfolio::{Portfolio, Symbol, read_positions},
+        quotes::{DailyClose, Quote},
         referral::ReferralCode,
+        usage::{IdempotencyKey, Reservation, ReservationState, UsageKind},
     },
     store::{
         Conn, Db,
         activity::{self, NewActivity},
+        api_keys, catalogue,
         credit::{self, CreditEntry},
+        idempotency,
         jobs::{self, Work},
         login,
         mails::{self, QueuedMail},
-        matrix, migrations, rate_limits, referrals,
+        matrix, migrations,
+        portfolios::{self, SavedAnalysis, SavedPortfolio},
+        quotes, rate_limits, referrals, restrictions,
         sessions::{self, Session},
         settings,
+        usage::{self, CounterKey, UsageEvent},
         users::{self, NewUser},
     },
 };
@@ -142,7 +155,7 @@ impl Store {
             assert!(matrix::insert_cell(conn, &cell, address.as_str(), now).await.unwrap());
         }
         settings::set(conn, &own, "x", now).await.unwrap();
-        let member = NewUser { tier: &own_tier, ..new_user(inviter, &address) };
+        let member = NewUser { tier: &own_tier, external_id: Some(&own), ..new_user(inviter, &address) };
         assert!(users::insert(conn, &member, now).await.unwrap());
         let invited = NewUser { referred_by: Some(inviter), trial_ends_at: Some(now), ..new_user(friend, &friends) };
         assert!(users::insert(conn, &invited, now).await.unwrap());
@@ -193,6 +206,75 @@ impl Store {
         let mail = QueuedMail { id: self.id(), recipient: friends.as_str().to_owned(), lang: Lang::En, letter };
         mails::insert(conn, &mail, now).await.unwrap();
         jobs::insert(conn, self.id(), &Work::SendMail { mail: mail.id }, now).await.unwrap();
+
+        let restriction = Restriction {
+            feature: name(&own),
+            limit: Limit::Unlimited,
+            reason: "a favour".to_owned(),
+            expires_at: Some(after(60)),
+            created_by: "operator".to_owned(),
+            updated_at: now,
+        };
+        restrictions::put(conn, friend, &restriction).await.unwrap();
+        let counter = CounterKey { user: friend, period_start: now, feature: name(&own) };
+        usage::write(conn, &[(counter.clone(), Some(after(3600)), 2)], now).await.unwrap();
+        let reservation = Reservation {
+            id: self.id(),
+            user: friend,
+            feature: name(&own),
+            amount: 3,
+            state: ReservationState::Held,
+            confirmed_amount: None,
+            expires_at: after(300),
+            created_at: now,
+            period_start: now,
+            period_end: Some(after(3600)),
+        };
+        usage::insert_reservations(conn, &[(reservation.clone(), "an app".to_owned())]).await.unwrap();
+        let event = UsageEvent {
+            id: self.id(),
+            counter,
+            kind: UsageKind::Confirmed,
+            amount: 2,
+            used_after: 2,
+            limit: Limit::At(5),
+            reservation: Some(reservation.id),
+            actor: "an app".to_owned(),
+        };
+        usage::append(conn, &[event], now).await.unwrap();
+        let mut key = IdempotencyKey { id: [0; 32], fingerprint: [9; 32] };
+        key.id[0] = u8::try_from(round).unwrap();
+        assert!(idempotency::insert(conn, &[(key, "{}".to_owned())], now - TimeDelta::days(2), now).await.unwrap());
+        let key = ApiKey {
+            id: self.id(),
+            name: own.clone(),
+            hint: "vs_abcdef".to_owned(),
+            scopes: Scopes::ALL,
+            user: Some(friend),
+            created_by: "operator".to_owned(),
+            created_at: now,
+            expires_at: Some(after(60)),
+            last_used_at: None,
+            revoked_at: None,
+        };
+        api_keys::insert(conn, &key, own.as_bytes()).await.unwrap();
+
+        let version = portfolios::raise_version(conn, friend, 0, now).await.unwrap().unwrap();
+        let portfolio = Portfolio::new(read_positions("AAPL 1 2", Lang::En).positions).unwrap();
+        let saved = SavedPortfolio { version, portfolio, restored_from: None, created_at: now };
+        portfolios::insert_version(conn, friend, &saved).await.unwrap();
+        let analysis = SavedAnalysis {
+            version,
+            question: None,
+            commentary: "All in one.".to_owned(),
+            author: Author::BuiltIn,
+            created_at: now,
+        };
+        portfolios::replace_analysis(conn, friend, &analysis).await.unwrap();
+        let (symbol, price, day) = (name::<Symbol>("AAPL"), name::<Amount>("180.5"), name::<NaiveDate>("2026-11-20"));
+        let quote = Quote { symbol: symbol.clone(), price, currency: None, name: None, quoted_on: day };
+        assert!(quotes::upsert(conn, &quote, now).await.unwrap());
+        quotes::upsert_daily(conn, &DailyClose { symbol, day, close: price }).await.unwrap();
         tx.commit().await.unwrap();
 
         for table in self.tables().await {
@@ -348,10 +430,10 @@ on_both! {
         let mut reader = store.reader().await;
         let conn = &mut reader.conn();
         assert_eq!(settings::read(conn).await.unwrap().trial_duration_days, 30);
-        let tiers = matrix::tiers(conn).await.unwrap();
+        let tiers = catalogue::tiers(conn).await.unwrap();
         let basic = tiers.iter().find(|tier| tier.id.as_str() == "basic").unwrap();
         assert_eq!((basic.name.as_str(), basic.price_monthly_cents, basic.active), ("Ours", Some(1), false));
-        let features = matrix::features(conn).await.unwrap();
+        let features = catalogue::features(conn).await.unwrap();
         let photos = features.iter().find(|feature| feature.id.as_str() == "photos").unwrap();
         assert_eq!((photos.name_de.as_str(), photos.kind, photos.active), ("Bilder", LimitKind::Quota, false));
         let (cell, (by, _)) = matrix::find_cell(conn, &basic.id, &photos.id).await.unwrap().unwrap();
@@ -409,7 +491,7 @@ on_both! {
         ];
         let mut reader = store.reader().await;
         let conn = &mut reader.conn();
-        let features = matrix::features(conn).await.unwrap();
+        let features = catalogue::features(conn).await.unwrap();
         let cells = matrix::cells(conn).await.unwrap();
         assert_eq!((features.len(), cells.len()), (11, 44));
         for (feature, expected) in features.iter().zip(expected) {

@@ -5,18 +5,26 @@
 //! who won.
 
 mod activity;
+mod api_keys;
+mod catalogue;
 mod credit;
 mod db;
+mod doctor;
 mod fixture;
+mod idempotency;
 mod jobs;
 mod login;
 mod mails;
 mod matrix;
 mod migrations;
+mod portfolios;
+mod quotes;
 mod rate_limits;
 mod referrals;
+mod restrictions;
 mod sessions;
 mod settings;
+mod usage;
 mod users;
 
 use std::{collections::BTreeMap, fs, path::Path};

@@ -9,7 +9,7 @@ use vouchsafe::{
         ids::{TierId, UserId},
         lang::Lang,
         referral::ReferralCode,
-        user::{Role, User},
+        user::{Role, User, UserRef},
     },
     store::users::{self, NewUser},
 };
@@ -41,7 +41,8 @@ on_both! {
         let now = beginning() + TimeDelta::microseconds(123_456);
         let new = NewUser {
             id,
-            email: &address,
+            email: Some(&address),
+            external_id: Some("crm-17"),
             role: Role::Admin,
             lang: Lang::De,
             tier: &premium,
@@ -54,7 +55,8 @@ on_both! {
 
         let expected = User {
             id,
-            email: "Jörg@Bücher.example".to_owned(),
+            email: Some("Jörg@Bücher.example".to_owned()),
+            external_id: Some("crm-17".to_owned()),
             role: Role::Admin,
             lang: Lang::De,
             tier: premium.clone(),
@@ -84,7 +86,7 @@ on_both! {
         assert!(users::insert(conn, &new_user(store.id(), &email("bob@example.com")), after(1)).await.unwrap());
         tx.commit().await.unwrap();
         let found = users::find_by_email(&mut store.reader().await.conn(), &key("ann@example.com")).await.unwrap();
-        assert_eq!(found.map(|user| (user.id, user.email)), Some((ann, "ann@example.com".to_owned())));
+        assert_eq!(found.map(|user| (user.id, user.email)), Some((ann, Some("ann@example.com".to_owned()))));
     }
 
     async fn of_many_who_bring_one_address_at_once_one_becomes_a_member(store: Store) {
@@ -273,5 +275,187 @@ on_both! {
         let ann = store.member("ann@example.com").await;
         assert_eq!(ann.to_string().parse(), Ok(ann));
         assert_eq!(store.user(ann).await.id, ann);
+    }
+
+    async fn a_member_without_an_address_is_found_by_the_external_id(store: Store) {
+        let id: UserId = store.id();
+        let free: TierId = name("free");
+        let new = NewUser { email: None, external_id: Some("crm-1"), tier: &free, ..new_user(id, &email("x@example.com")) };
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        assert!(users::insert(conn, &new, beginning()).await.unwrap());
+        // The same id is one's already, with an address or without.
+        let address = email("ann@example.com");
+        for again in [new.clone(), NewUser { email: Some(&address), ..new.clone() }] {
+            assert!(!users::insert(conn, &NewUser { id: store.id(), ..again }, beginning()).await.unwrap());
+        }
+        let other = NewUser { id: store.id(), external_id: Some("crm-2"), ..new };
+        assert!(users::insert(conn, &other, beginning()).await.unwrap());
+        tx.commit().await.unwrap();
+        let user = store.user(id).await;
+        assert_eq!((user.email, user.external_id.as_deref()), (None, Some("crm-1")));
+        let mut reader = store.reader().await;
+        let conn = &mut reader.conn();
+        let found = users::find_by_external_id(conn, "crm-1").await.unwrap();
+        assert_eq!(found.map(|user| user.id), Some(id));
+        assert_eq!(users::find_by_external_id(conn, "CRM-1").await.unwrap(), None);
+        assert_eq!(users::find_by_external_id(conn, "").await.unwrap(), None);
+    }
+
+    async fn a_name_from_outside_means_the_id_before_the_external_id_before_the_address(store: Store) {
+        let ann = store.member("ann@example.com").await;
+        let (bob, cem): (UserId, UserId) = (store.id(), store.id());
+        let (bobs, cems) = (email("bob@example.com"), email("cem@example.com"));
+        let anns_id = ann.to_string();
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        // Bob's external id is Ann's id, Cem's is Ann's address.
+        let new = NewUser { external_id: Some(&anns_id), ..new_user(bob, &bobs) };
+        assert!(users::insert(conn, &new, beginning()).await.unwrap());
+        let new = NewUser { external_id: Some("ann@example.com"), ..new_user(cem, &cems) };
+        assert!(users::insert(conn, &new, beginning()).await.unwrap());
+        for (text, expected) in [
+            (anns_id.as_str(), Some(ann)),
+            ("ann@example.com", Some(cem)),
+            // Another spelling is an address and no external id.
+            ("ANN@example.com", Some(ann)),
+            ("  bob@example.com ", Some(bob)),
+            ("nobody", None),
+            ("nobody@example.com", None),
+            ("external:crm-1", None),
+        ] {
+            let named = UserRef::parse(text).unwrap();
+            let found = users::find_by_ref(conn, &named).await.unwrap();
+            assert_eq!(found.map(|user| user.id), expected, "{text}");
+        }
+    }
+
+    async fn several_members_are_found_at_once(store: Store) {
+        let (ann, bob) = (store.member("ann@example.com").await, store.member("bob@example.com").await);
+        store.member("cem@example.com").await;
+        let mut reader = store.reader().await;
+        let conn = &mut reader.conn();
+        let found = users::find_all(conn, &[bob, store.id(), ann]).await.unwrap();
+        let found: BTreeSet<UserId> = found.into_iter().map(|user| user.id).collect();
+        assert_eq!(found, BTreeSet::from([ann, bob]));
+        assert_eq!(users::find_all(conn, &[]).await.unwrap(), []);
+    }
+
+    async fn members_are_searched_by_a_part_of_their_names(store: Store) {
+        let mut ids = Vec::new();
+        let mut tx = store.begin().await;
+        for (address, external_id) in [
+            ("ann@example.com", Some("CRM-1")),
+            ("100%_real@example.com", None),
+            ("anton@example.com", Some("crm-2")),
+            ("100percent@example.com", Some("a\\b")),
+        ] {
+            let (id, address) = (store.id(), email(address));
+            let new = NewUser { external_id, ..new_user(id, &address) };
+            assert!(users::insert(&mut tx.conn(), &new, beginning()).await.unwrap());
+            ids.push(id);
+        }
+        tx.commit().await.unwrap();
+        let mut reader = store.reader().await;
+        let conn = &mut reader.conn();
+        for (text, expected) in [
+            ("AN", &[0, 2][..]),
+            ("crm-", &[0, 2]),
+            ("CRM-2", &[2]),
+            // What means something to the database means nothing here.
+            ("%", &[1]),
+            ("_", &[1]),
+            ("100%_", &[1]),
+            ("\\", &[3]),
+            ("example.com", &[0, 1, 2, 3]),
+            ("", &[0, 1, 2, 3]),
+            ("nobody", &[]),
+        ] {
+            let found = users::search(conn, text, None, 10).await.unwrap();
+            let mut expected: Vec<UserId> = expected.iter().map(|at| ids[*at]).collect();
+            expected.sort();
+            assert_eq!(found.iter().map(|user| user.id).collect::<Vec<_>>(), expected, "{text}");
+        }
+        ids.sort();
+        let page = users::search(conn, "example", Some(ids[0]), 2).await.unwrap();
+        assert_eq!(page.iter().map(|user| user.id).collect::<Vec<_>>(), ids[1..3]);
+    }
+
+    async fn who_changed_is_told_from_the_earliest(store: Store) {
+        let (ann, bob) = (store.member("ann@example.com").await, store.member("bob@example.com").await);
+        let cem = store.member("cem@example.com").await;
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        users::touch(conn, bob, after(2)).await.unwrap();
+        users::touch(conn, ann, after(3)).await.unwrap();
+        users::touch(conn, store.id(), after(4)).await.unwrap();
+        assert_eq!(users::changed_since(conn, after(0), 10).await.unwrap(), [(bob, after(2)), (ann, after(3))]);
+        assert_eq!(users::changed_since(conn, after(0), 1).await.unwrap(), [(bob, after(2))]);
+        assert_eq!(users::changed_since(conn, after(2), 10).await.unwrap(), [(ann, after(3))]);
+        assert_eq!(users::changed_since(conn, after(-1), 10).await.unwrap()[0], (cem, after(0)));
+
+        let mut changes = users::changed_at(conn, &[cem, ann, store.id()]).await.unwrap();
+        changes.sort_by_key(|(_, at)| *at);
+        assert_eq!(changes, [(cem, after(0)), (ann, after(3))]);
+        assert!(users::changed_at(conn, &[]).await.unwrap().is_empty());
+    }
+
+    async fn an_own_tier_is_set_and_told(store: Store) {
+        let ann = store.member("ann@example.com").await;
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        assert!(users::set_tier(conn, ann, &name("premium"), after(1)).await.unwrap());
+        assert!(!users::set_tier(conn, store.id(), &name("premium"), after(1)).await.unwrap());
+        tx.commit().await.unwrap();
+        assert_eq!(store.user(ann).await.tier, name("premium"));
+        let mut tx = store.begin().await;
+        assert!(!users::set_tier(&mut tx.conn(), ann, &name("gone"), after(2)).await.unwrap_err().is_temporary());
+    }
+
+    async fn names_change_unless_they_are_somebody_elses(store: Store) {
+        let ann = store.member("ann@example.com").await;
+        let bob: UserId = store.id();
+        let free: TierId = name("free");
+        let nameless = NewUser { email: None, external_id: Some("b"), tier: &free, ..new_user(bob, &email("x@example.com")) };
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        assert!(users::insert(conn, &nameless, beginning()).await.unwrap());
+        assert!(users::set_names(conn, ann, None, Some("a"), after(1)).await.unwrap());
+        // Taken, and the transaction stays usable.
+        assert!(!users::set_names(conn, ann, None, Some("b"), after(2)).await.unwrap());
+        assert!(!users::set_names(conn, bob, Some(&email("ANN@example.com")), None, after(2)).await.unwrap());
+        assert!(!users::set_names(conn, bob, Some(&email("bob@example.com")), Some("a"), after(2)).await.unwrap());
+        assert!(!users::set_names(conn, store.id(), None, Some("c"), after(2)).await.unwrap());
+        // An id that is given up is free for a newcomer without an address.
+        assert!(users::set_names(conn, bob, None, Some("c"), after(3)).await.unwrap());
+        assert!(users::insert(conn, &NewUser { id: store.id(), ..nameless }, after(4)).await.unwrap());
+        assert!(users::set_names(conn, bob, Some(&email("bob@example.com")), None, after(5)).await.unwrap());
+        // The address stays when only the id changes.
+        assert!(users::set_names(conn, bob, None, Some("d"), after(6)).await.unwrap());
+        tx.commit().await.unwrap();
+        let (ann, bob) = (store.user(ann).await, store.user(bob).await);
+        assert_eq!((ann.email.as_deref(), ann.external_id.as_deref()), (Some("ann@example.com"), Some("a")));
+        assert_eq!((bob.email.as_deref(), bob.external_id.as_deref()), (Some("bob@example.com"), Some("d")));
+        let found = users::find_by_email(&mut store.reader().await.conn(), &key("bob@example.com")).await.unwrap();
+        assert_eq!(found.map(|user| user.id), Some(bob.id));
+    }
+
+    async fn of_many_who_want_one_name_at_once_one_gets_it(store: Store) {
+        let mut ids = Vec::new();
+        for number in 0..12 {
+            ids.push(store.member(&format!("member{number}@example.com")).await);
+        }
+        for round in 0..ROUNDS {
+            let ids = ids.clone();
+            let results = store.race(12, move |number, mut tx| {
+                let id = ids[number];
+                async move {
+                    let wanted = format!("crm-{round}");
+                    let set = users::set_names(&mut tx.conn(), id, None, Some(&wanted), after(1)).await.unwrap();
+                    (tx, set)
+                }
+            });
+            assert_eq!(won(&results.await), 1);
+        }
     }
 }

@@ -58,6 +58,17 @@ impl Browser {
         self.send(request).await
     }
 
+    /// Sends a form of a page as it is filled in, with some fields replaced.
+    pub async fn submit(&mut self, page: &Page, form: &str, replaced: &[(&str, &str)]) -> Page {
+        let (action, mut fields) = page.form(form);
+        for (name, value) in replaced {
+            fields.retain(|(other, _)| other != name);
+            fields.push(((*name).to_owned(), (*value).to_owned()));
+        }
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.post(&action, &fields).await
+    }
+
     /// Calls a server function, as an island would.
     pub async fn call(&mut self, path: &str, body: serde_json::Value) -> Page {
         let mut request = self
@@ -125,6 +136,29 @@ impl Page {
             element.text().collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
         };
         document.select(&selector).map(text).collect()
+    }
+
+    /// Returns where the first form that a CSS selector finds is sent, and what it sends.
+    fn form(&self, form: &str) -> (String, Vec<(String, String)>) {
+        let document = scraper::Html::parse_document(&self.body);
+        let selector = |text: &str| scraper::Selector::parse(text).unwrap();
+        let form = document.select(&selector(form)).next().unwrap_or_else(|| panic!("no {form} in {}", self.body));
+        let mut fields = Vec::new();
+        for field in form.select(&selector("input[name], select[name]")) {
+            let name = field.value().attr("name").unwrap().to_owned();
+            let is_ticked = field.value().attr("checked").is_some();
+            let value = match field.value().attr("type") {
+                Some("checkbox" | "radio") if !is_ticked => continue,
+                _ if field.value().name() == "select" => {
+                    let chosen = field.select(&selector("option[selected]")).next();
+                    let chosen = chosen.or_else(|| field.select(&selector("option")).next());
+                    chosen.and_then(|option| option.value().attr("value")).unwrap_or_default()
+                }
+                _ => field.value().attr("value").unwrap_or_default(),
+            };
+            fields.push((name, value.to_owned()));
+        }
+        (form.value().attr("action").unwrap().to_owned(), fields)
     }
 
     /// Returns an attribute of the first element that a CSS selector finds.

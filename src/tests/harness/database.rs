@@ -20,6 +20,8 @@ pub enum Backend {
 /// A database that nobody else has.
 pub struct TestDb {
     pub db: Db,
+    /// Where other programs find it.
+    pub url: String,
     _folder: Option<TempDir>,
 }
 
@@ -59,7 +61,7 @@ impl TestDb {
             Backend::Sqlite => {
                 let folder = TempDir::new().unwrap();
                 let url = format!("sqlite:{}", folder.path().join("test.db").display());
-                Some(Self { db: Db::open(&url, 4).await.unwrap(), _folder: Some(folder) })
+                Some(Self { db: Db::open(&url, 4).await.unwrap(), url, _folder: Some(folder) })
             }
             Backend::Postgres => {
                 let _one_at_a_time = TEMPLATE.lock().await;
@@ -71,8 +73,9 @@ impl TestDb {
     async fn on_server(server: &str, template: &str) -> Self {
         let name = format!("vouchsafe_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         create_database(server, &name, template).await;
+        let url = url(server, &name);
         // Every test has a pool, and the server a hundred connections.
-        Self { db: Db::open(&url(server, &name), 8).await.unwrap(), _folder: None }
+        Self { db: Db::open(&url, 8).await.unwrap(), url, _folder: None }
     }
 }
 

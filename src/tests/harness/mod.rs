@@ -2,13 +2,11 @@
 //! chance that repeats.
 
 mod browser;
+mod client;
 mod database;
-
-use std::sync::Arc;
 
 use axum::Router;
 use chrono::{DateTime, Utc};
-use tokio::sync::Notify;
 use vouchsafe::{
     config::Config,
     domain::{email::EmailAddress, user::Role},
@@ -19,6 +17,7 @@ use vouchsafe::{
 };
 
 pub use browser::{Browser, Page};
+pub use client::Client;
 pub use database::{Backend, TestDb};
 
 /// Writes a test for each database: `on_both! { async fn a_sentence(app: TestApp) { … } }`.
@@ -74,17 +73,22 @@ impl TestApp {
         let variables = [("VOUCHSAFE_ADMIN_TOKEN", ADMIN_TOKEN)].iter().chain(variables);
         let variables = variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let config = Config::load(Some(std::path::Path::new("/dev/null")), variables).unwrap();
-        let env = Env {
-            db: db.db.clone(),
-            clock: Clock::manual(beginning()),
-            random: Random::seeded(7),
-            keys: Keys::from_secret("the secret of tests, which nobody else has"),
-            config: Arc::new(config),
-            work: Arc::new(Notify::new()),
-        };
+        let env = Env::new(
+            db.db.clone(),
+            Clock::manual(beginning()),
+            Random::seeded(7),
+            Keys::from_secret("the secret of tests, which nobody else has"),
+            config,
+        );
         let router = server::router(env.clone()).unwrap();
         let runner = Runner::new(env.clone()).unwrap();
         Some(Self { env, router, runner, _db: db })
+    }
+
+    /// Starts another node on the same database, with the same clock.
+    pub fn another_node(&self) -> Env {
+        let Env { db, clock, keys, config, .. } = self.env.clone();
+        Env::new(db, clock, Random::seeded(8), keys, (*config).clone())
     }
 
     /// Opens a browser that has never been here.

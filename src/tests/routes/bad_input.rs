@@ -41,19 +41,49 @@ const FORMS: &[(&str, &[&str])] = &[
     ("/verify/resend", &[]),
     ("/admin/claim", &["token", "email"]),
     ("/settings/sessions/revoke", &["session"]),
+    ("/portfolio", &["base", "symbol", "quantity", "do"]),
+    ("/portfolio/restore", &["version", "base", "undo"]),
+    ("/portfolio/analyze", &["question"]),
     ("/language", &["lang", "back"]),
     ("/admin/matrix/review", &["feature", "limit.free", "version.free", "changes", "conflicts", "choice.0"]),
     ("/admin/matrix/commit", &["changes", "reason"]),
     ("/admin/matrix/undo", &["change"]),
+    ("/admin/features", FEATURE_FIELDS),
+    ("/admin/features/photos", FEATURE_FIELDS),
+    ("/admin/tiers", TIER_FIELDS),
+    ("/admin/tiers/free", TIER_FIELDS),
+    ("/admin/keys", &["name", "scope", "until"]),
 ];
+
+const FEATURE_FIELDS: &[&str] = &[
+    "id",
+    "name_en",
+    "name_de",
+    "description_en",
+    "description_de",
+    "category",
+    "kind",
+    "period",
+    "default_limit",
+    "order",
+    "active",
+];
+const TIER_FIELDS: &[&str] =
+    &["id", "name", "description_en", "description_de", "price_monthly", "price_yearly", "strength", "active", "paid"];
 
 /// Every link that carries something.
 const LINKS: &[(&str, &[&str])] = &[
-    ("/login", &["ref", "next", "said"]),
+    ("/login", &["ref", "next", "said", "fresh"]),
     ("/verify", &["said"]),
     ("/admin/claim", &["token"]),
     ("/settings", &["said"]),
+    ("/portfolio", &["said"]),
     ("/admin/matrix", &["edit", "tier", "saved"]),
+    ("/admin/users", &["q", "after"]),
+    ("/admin/features", &["said"]),
+    ("/admin/tiers", &["said"]),
+    ("/admin/keys", &["before", "said"]),
+    ("/pricing", &["tier", "ref"]),
 ];
 
 async fn visitors(app: &TestApp) -> Vec<Browser> {

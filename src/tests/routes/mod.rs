@@ -1,5 +1,6 @@
 //! Every route: who may use it, and what it does with bad input.
 
+mod api;
 mod authorisation;
 mod bad_input;
 mod headers;

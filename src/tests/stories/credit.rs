@@ -8,7 +8,12 @@ use tokio::sync::Barrier;
 use vouchsafe::{
     api::require_paid,
     domain::{email::EmailAddress, email::EmailKey},
-    platform::{assets, assets::Assets, caller::{Rooms, Site}, cookies::Cookies},
+    platform::{
+        assets,
+        assets::Assets,
+        caller::{Rooms, Site},
+        cookies::Cookies,
+    },
     services::credits::{self, CreditError, Grant},
     store::credit as ledger,
 };

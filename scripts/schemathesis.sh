@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# schemathesis.sh [ARGUMENTS OF SCHEMATHESIS...]: asks a server on a fresh database two thousand questions, good and
+# bad, made from the API's own description, and fails on an answer that is none of those described.
+# VOUCHSAFE_PROGRAM names another program than the release build.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+program=${VOUCHSAFE_PROGRAM:-target/release/vouchsafe}
+tool=target/tools/schemathesis/bin/schemathesis
+[[ -x $program ]] || fail "$program is missing; make build makes it."
+[[ -x $tool ]] || fail "$tool is missing; make setup installs it."
+
+dir=$(mktemp -d)
+server=
+stop() {
+  [[ -z $server ]] || kill "$server" 2>/dev/null || true
+  rm -rf "$dir"
+}
+# Bash runs this when it is ended by a signal, too.
+trap stop EXIT
+
+token=$(head -c 24 /dev/urandom | base64 | tr -d '+/=')
+
+# Starts a server on a port that may be taken, and says whether it answers.
+start() {
+  local port=$((20000 + RANDOM % 12000))
+  url=http://127.0.0.1:$port
+  DATABASE_URL=sqlite:$dir/vouchsafe.db VOUCHSAFE_LISTEN=127.0.0.1:$port VOUCHSAFE_ADMIN_TOKEN=$token \
+    VOUCHSAFE_LOG=warn "$program" serve --config /dev/null >"$dir/server.log" 2>&1 &
+  server=$!
+  local _
+  for _ in {1..100}; do
+    kill -0 "$server" 2>/dev/null || return 1
+    ! curl --silent --fail --output /dev/null "$url/readyz" || return 0
+    sleep 0.1
+  done
+  return 1
+}
+start || start || start || {
+  cat "$dir/server.log" >&2
+  fail "The server did not start."
+}
+
+# What the examples of the description name, so that questions get past the door.
+make() {
+  curl --silent --show-error --fail --output /dev/null --header "Authorization: Bearer $token" \
+    --header 'Content-Type: application/json' --data "$2" "$url/api/v1/$1"
+}
+make users '{"email": "ann@example.com", "external_id": "customer-4711", "tier": "basic"}'
+make users/customer-4711/credits '{"days": 45}'
+make consume '{"user": "customer-4711", "feature": "ai_calls"}'
+make keys '{"name": "backend", "scopes": ["check"]}'
+
+"$tool" --config-file scripts/schemathesis.toml run "$url/api/openapi.json" --header "Authorization: Bearer $token" \
+  --workers 2 --no-color "$@" </dev/null >"$dir/output" 2>&1 || {
+  cat "$dir/output" "$dir/server.log" >&2
+  fail "The API answered otherwise than it describes itself."
+}
+kill -0 "$server" 2>/dev/null || fail "The server has gone: $(tail -n 5 "$dir/server.log")"
+grep -E 'generated|passed' "$dir/output" | tail -n 2

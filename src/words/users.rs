@@ -1,0 +1,218 @@
+//! Words of the admins' pages about members.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+
+use crate::{
+    domain::{entitlement::DecidedBy, lang::Lang, limit::CellError, period::ResetPeriod, user::Role},
+    words::{cell_error, long_date, long_time, number, phrases},
+};
+
+phrases! {
+    members_intro: "Who is here, what they have and from where." | "Wer hier ist, was sie haben und woher.";
+    find_member: "Find a member" | "Mitglied suchen";
+    find_member_hint: "A part of an e-mail address or of an external id, or a whole id." | "Ein Teil einer E-Mail-Adresse oder externen ID, oder eine ganze ID.";
+    search: "Search" | "Suchen";
+    show_all: "Show all" | "Alle zeigen";
+    no_members_yet: "Nobody is here yet" | "Noch ist niemand hier";
+    no_members_yet_hint:
+        "Members appear when they first sign in, or when an app creates them through the API." |
+        "Mitglieder erscheinen, wenn sie sich zum ersten Mal anmelden oder eine App sie über die API anlegt.";
+    nobody_found: "Nobody was found" | "Niemand gefunden";
+    nobody_found_hint: "Check the spelling, or search for a shorter part." | "Prüfen Sie die Schreibweise, oder suchen Sie nach einem kürzeren Teil.";
+    next_page: "Next page" | "Nächste Seite";
+    first_page: "First page" | "Erste Seite";
+    pages: "Pages" | "Seiten";
+    member: "Member" | "Mitglied";
+    external_id: "External id" | "Externe ID";
+    id: "Id" | "ID";
+    role: "Role" | "Rolle";
+    member_since: "Member since" | "Mitglied seit";
+    sign_ins: "Sign-ins" | "Anmeldungen";
+    state: "State" | "Zustand";
+    account_open: "open" | "offen";
+    account_closed: "disabled" | "gesperrt";
+    none: "none" | "keine";
+    about_member: "Account" | "Konto";
+    access: "Access" | "Zugang";
+    effective_tier: "Effective tier" | "Geltende Stufe";
+    own_tier: "Own tier" | "Eigene Stufe";
+    own_tier_hint: "It counts as long as nothing stronger runs." | "Sie gilt, solange nichts Stärkeres läuft.";
+    disable_account: "Disable account" | "Konto sperren";
+    disable_account_ask:
+        "They are signed out everywhere and cannot sign in until you enable the account again. Apps are told no. Nothing is deleted." |
+        "Das Mitglied wird überall abgemeldet und kann sich nicht anmelden, bis Sie das Konto wieder öffnen. Apps bekommen ein Nein. Nichts wird gelöscht.";
+    enable_account: "Enable account" | "Konto wieder öffnen";
+    own_account: "This is you: another admin can disable this account." | "Das sind Sie: Ein anderer Admin kann dieses Konto sperren.";
+    entitlements: "Entitlements" | "Ansprüche";
+    entitlements_intro:
+        "What this member may use right now. Open a row to see every layer that was looked at." |
+        "Was dieses Mitglied jetzt nutzen darf. Öffnen Sie eine Zeile, um jede betrachtete Ebene zu sehen.";
+    limit_word: "Limit" | "Limit";
+    used: "Used" | "Verbraucht";
+    held: "held" | "vorgemerkt";
+    remaining: "Left" | "Übrig";
+    resets: "Starts again" | "Beginnt neu";
+    decided_by: "Decided by" | "Entschieden durch";
+    why: "Why" | "Warum";
+    decides: "decides" | "entscheidet";
+    may: "allowed" | "erlaubt";
+    may_not: "refused" | "verweigert";
+    restrictions: "Restrictions" | "Einschränkungen";
+    restrictions_intro:
+        "A limit for this member alone, more or less than the tier gives. It goes before the tier." |
+        "Ein Limit nur für dieses Mitglied, mehr oder weniger als die Stufe gibt. Es geht der Stufe vor.";
+    no_restrictions: "There are none." | "Es gibt keine.";
+    choose_feature: "Choose a feature" | "Funktion wählen";
+    restriction_limit_hint: "50, 5k, off, on or ∞." | "50, 5k, aus, an oder ∞.";
+    restriction_reason_hint: "It is kept in the log and shown here." | "Er bleibt im Protokoll und steht hier.";
+    last_day: "Last day" | "Letzter Tag";
+    last_day_hint: "Empty: without end." | "Leer: ohne Ende.";
+    set_restriction: "Set restriction" | "Einschränkung setzen";
+    remove: "Remove" | "Entfernen";
+    ended: "ended" | "beendet";
+    credit: "Credit" | "Guthaben";
+    no_credit: "No credit is left." | "Es ist kein Guthaben übrig.";
+    days: "Days" | "Tage";
+    days_hint: "1 to 3,650, added to what is left." | "1 bis 3.650, zusätzlich zum Rest.";
+    note: "Note" | "Notiz";
+    note_hint: "Optional; it stays in the ledger." | "Freiwillig; sie bleibt im Kontobuch.";
+    give_days: "Give days" | "Tage geben";
+    end_credit: "End credit" | "Guthaben beenden";
+    end_credit_ask: "What is left is lost now. The ledger keeps a line about it." | "Der Rest verfällt sofort. Im Kontobuch bleibt eine Zeile darüber.";
+    ledger: "Ledger" | "Kontobuch";
+    no_sessions: "They are not signed in anywhere." | "Das Mitglied ist nirgends angemeldet.";
+    end_session: "Sign out" | "Abmelden";
+    end_sessions_ask: "Every browser of this member is signed out at once." | "Jeder Browser dieses Mitglieds wird sofort abgemeldet.";
+    activity: "Activity" | "Protokoll";
+    no_activity: "Nothing has happened yet." | "Noch ist nichts geschehen.";
+    particulars: "Particulars" | "Einzelheiten";
+    tier_is_set: "The own tier is set." | "Die eigene Stufe ist gesetzt.";
+    account_is_disabled: "The account is disabled and signed out everywhere." | "Das Konto ist gesperrt und überall abgemeldet.";
+    account_is_enabled: "The account is open again." | "Das Konto ist wieder offen.";
+    restriction_is_set: "The restriction is set." | "Die Einschränkung ist gesetzt.";
+    restriction_is_removed: "The restriction is removed." | "Die Einschränkung ist entfernt.";
+    credit_is_given: "The days are on the account." | "Die Tage sind auf dem Konto.";
+    credit_was_given: "These days were given already; nothing was added twice." | "Diese Tage waren schon gegeben; nichts wurde doppelt gegeben.";
+    credit_is_ended: "The credit has ended." | "Das Guthaben ist beendet.";
+    session_is_ended: "That browser is signed out." | "Dieser Browser ist abgemeldet.";
+    sessions_are_ended: "Every browser of this member is signed out." | "Jeder Browser dieses Mitglieds ist abgemeldet.";
+    nothing_changed: "Nothing changed: it was so already." | "Nichts hat sich geändert: Es war schon so.";
+    error_choose_feature: "Choose a feature of the list." | "Wählen Sie eine Funktion der Liste.";
+    error_choose_tier: "Choose a tier of the list." | "Wählen Sie eine Stufe der Liste.";
+    error_limit_missing: "Type a number, off, on or ∞." | "Tippen Sie eine Zahl, aus, an oder ∞.";
+    error_reason: "Say why, in at most 500 characters." | "Sagen Sie, warum, in höchstens 500 Zeichen.";
+    error_day: "A day is written as 2026-12-31." | "Ein Tag wird so geschrieben: 2026-12-31.";
+    error_day_past: "The last day lies ahead." | "Der letzte Tag liegt in der Zukunft.";
+    error_days: "A number of days from 1 to 3,650." | "Eine Zahl von Tagen von 1 bis 3.650.";
+    error_note: "A note has at most 500 characters." | "Eine Notiz hat höchstens 500 Zeichen.";
+    error_own_account: "You cannot disable the account you are signed in with." | "Sie können das Konto nicht sperren, mit dem Sie angemeldet sind.";
+}
+
+/// What is wrong with a typed limit where there is no default to fall back on.
+pub fn own_limit_error(lang: Lang, error: CellError) -> &'static str {
+    match error {
+        CellError::Unreadable => error_limit_missing(lang),
+        CellError::OutOfRange | CellError::OnlyOnOrOff => cell_error(lang, error),
+    }
+}
+
+/// The name of a role.
+pub fn role_name(lang: Lang, role: Role) -> &'static str {
+    match (lang, role) {
+        (Lang::En, Role::Member) => "member",
+        (Lang::De, Role::Member) => "Mitglied",
+        (_, Role::Admin) => "Admin",
+    }
+}
+
+/// “Disabled since 1 December 2026”.
+pub fn disabled_since(lang: Lang, since: DateTime<Utc>) -> String {
+    let date = long_date(lang, since.date_naive());
+    match lang {
+        Lang::En => format!("disabled since {date}"),
+        Lang::De => format!("gesperrt seit {date}"),
+    }
+}
+
+/// “through 31 December 2026” where it ends with a day of the product's zone, else the instant.
+pub fn through(lang: Lang, until: DateTime<Utc>, zone: Tz) -> String {
+    let local = until.with_timezone(&zone).naive_local();
+    let is_midnight = local.time() == chrono::NaiveTime::MIN;
+    match (lang, local.date().pred_opt().filter(|_| is_midnight)) {
+        (Lang::En, Some(last)) => format!("through {}", long_date(lang, last)),
+        (Lang::De, Some(last)) => format!("bis einschließlich {}", long_date(lang, last)),
+        (Lang::En, None) => format!("until {}", long_time(lang, until)),
+        (Lang::De, None) => format!("bis {}", long_time(lang, until)),
+    }
+}
+
+/// When a counter starts again: a date of the product's zone, or a time where hours count.
+pub fn starts_again(lang: Lang, at: DateTime<Utc>, period: ResetPeriod, zone: Tz) -> String {
+    match period {
+        ResetPeriod::Hourly => long_time(lang, at),
+        _ => long_date(lang, at.with_timezone(&zone).date_naive()),
+    }
+}
+
+/// The word for the layer that decided.
+pub fn layer_name(lang: Lang, decided_by: DecidedBy) -> &'static str {
+    match (lang, decided_by) {
+        (Lang::En, DecidedBy::Restriction) => "restriction",
+        (Lang::De, DecidedBy::Restriction) => "Einschränkung",
+        (Lang::En, DecidedBy::Tier) => "tier",
+        (Lang::De, DecidedBy::Tier) => "Stufe",
+        (Lang::En, DecidedBy::Default) => "default",
+        (Lang::De, DecidedBy::Default) => "Standard",
+    }
+}
+
+/// “45 days are left, through 5 January 2027.”
+pub fn credit_left(lang: Lang, days: i64, until: DateTime<Utc>) -> String {
+    let until = long_time(lang, until);
+    match (lang, days) {
+        (Lang::En, 1) => format!("1 day is left, until {until}."),
+        (Lang::En, _) => format!("{} days are left, until {until}.", number(lang, days)),
+        (Lang::De, 1) => format!("1 Tag ist übrig, bis {until}."),
+        (Lang::De, _) => format!("{} Tage sind übrig, bis {until}.", number(lang, days)),
+    }
+}
+
+/// What an entry of the ledger of credit did: “+45 days”.
+pub fn credit_entry(lang: Lang, source: &str, days: i64) -> String {
+    match (lang, source, days) {
+        (Lang::En, "revoked", _) => "ended".to_owned(),
+        (Lang::De, "revoked", _) => "beendet".to_owned(),
+        (Lang::En, _, 1) => "+1 day".to_owned(),
+        (Lang::De, _, 1) => "+1 Tag".to_owned(),
+        (Lang::En, _, _) => format!("{}{} days", if days < 0 { "" } else { "+" }, number(lang, days)),
+        (Lang::De, _, _) => format!("{}{} Tage", if days < 0 { "" } else { "+" }, number(lang, days)),
+    }
+}
+
+/// What a line of the log says happened; an action that we do not know stands for itself.
+pub fn action(lang: Lang, action: &str) -> String {
+    let (en, de) = match action {
+        "login" => ("Signed in", "Angemeldet"),
+        "logout" => ("Signed out", "Abgemeldet"),
+        "signed_out_everywhere" => ("Signed out everywhere", "Überall abgemeldet"),
+        "session_revoked" => ("Signed out another browser", "Anderen Browser abgemeldet"),
+        "session_replaced" => ("Signed in anew", "Neu angemeldet"),
+        "sessions_ended" => ("Signed out by an admin", "Von einem Admin abgemeldet"),
+        "admin_claimed" => ("Became the first admin", "Wurde erster Admin"),
+        "role_changed" => ("Role changed", "Rolle geändert"),
+        "account_disabled" => ("Account disabled", "Konto gesperrt"),
+        "account_enabled" => ("Account enabled", "Konto wieder geöffnet"),
+        "user_created" => ("Created", "Angelegt"),
+        "user_changed" => ("Changed", "Geändert"),
+        "credit_granted" => ("Credit given", "Guthaben gegeben"),
+        "credit_revoked" => ("Credit ended", "Guthaben beendet"),
+        "restriction_set" => ("Restriction set", "Einschränkung gesetzt"),
+        "restriction_removed" => ("Restriction removed", "Einschränkung entfernt"),
+        other => return other.replace('_', " "),
+    };
+    match lang {
+        Lang::En => en.to_owned(),
+        Lang::De => de.to_owned(),
+    }
+}
