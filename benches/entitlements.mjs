@@ -6,6 +6,7 @@ import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import {
+  SETTINGS,
   business,
   circumstances,
   command,
@@ -74,7 +75,7 @@ const busyBefore = await business();
 const FEATURE = "ai_calls";
 const inside = join(root, "target/release/vouchsafe-entitlements");
 /** Runs something of the inside, see benches/entitlements. @param {string[]} words @param {string} database */
-const inner = (words, database) => say(inside, words, { DATABASE_URL: database });
+const inner = (words, database) => say(inside, words, { ...SETTINGS, DATABASE_URL: database });
 /** @param {string} token */
 const bearer = (token) => ({ authorization: `Bearer ${token}` });
 /** What is asked or counted for member number so and so. @param {number} number */

@@ -100,7 +100,7 @@ export async function freePort() {
 export const sqlite = (name = "vouchsafe") => `sqlite:${join(directory, `${name}.db`)}`;
 
 /** What the program needs beside a database, also one on a server. */
-const SETTINGS = { VOUCHSAFE_LOG: "warn", VOUCHSAFE_SECRET: "a secret for measuring, which guards nothing at all" };
+export const SETTINGS = { VOUCHSAFE_LOG: "warn", VOUCHSAFE_SECRET: "a secret for measuring, which guards nothing at all" };
 
 /** Starts the program. @param {number} port @param {string} [database] */
 export function serve(port, database = sqlite()) {

@@ -5,7 +5,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 [[ -x target/release/vouchsafe ]] || fail "target/release/vouchsafe is missing; make build makes it."
 have "$CHROMIUM" || fail "Chromium is missing at $CHROMIUM; make setup installs it."
-have "$NGINX" || fail "nginx is missing at $NGINX; make setup installs it."
+have "$NGINX_BIN" || fail "nginx is missing at $NGINX_BIN; make setup installs it."
 cd end2end
 tsc --noEmit
 playwright test "$@"

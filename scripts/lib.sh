@@ -14,7 +14,7 @@ export PATH="$root/target/tools/bin:$root/end2end/node_modules/.bin:$PATH:$cargo
 export CHROMIUM="${CHROMIUM:-/usr/bin/chromium}"
 export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1
 # So is the proxy. Debian keeps it off the PATH of those who are not root.
-export NGINX="${NGINX:-/usr/sbin/nginx}"
+export NGINX_BIN="${NGINX_BIN:-/usr/sbin/nginx}"
 
 # Ends the script with a message.
 fail() {

@@ -116,12 +116,12 @@ install_chromium() {
 }
 
 install_nginx() {
-  if have "$NGINX"; then
-    step "nginx is there: $NGINX"
+  if have "$NGINX_BIN"; then
+    step "nginx is there: $NGINX_BIN"
     return
   fi
   step "Installing nginx, for the tests of the gate"
-  ensure_apt_package "$NGINX" nginx
+  ensure_apt_package "$NGINX_BIN" nginx
 }
 
 # It asks the API what its description allows, and what not. The stamp is the list it was installed from.

@@ -10,7 +10,7 @@ import { Program, freePort } from "../support/program.ts";
 import { type Site, startSite } from "../support/sites.ts";
 import { expect, test } from "../support/test.ts";
 
-const NGINX = process.env.NGINX ?? "/usr/sbin/nginx";
+const NGINX = process.env.NGINX_BIN ?? "/usr/sbin/nginx";
 
 /** Returns the block of nginx in the documentation, with other addresses. */
 async function documented(changes: [string, string][]): Promise<string> {

@@ -14,6 +14,8 @@ const ADMIN_TOKEN = "only-for-this-test";
 const UNLIMITED = Number.MAX_SAFE_INTEGER;
 
 const people = test.extend<{ product: Site; program: Program }>({
+  // A page of another site may send only what it is allowed to, and no browser sends a proxy's header.
+  extraHTTPHeaders: async ({}, use) => use({}),
   product: async ({}, use) => {
     const provider = "@openfeature/ofrep-web-provider";
     const product = await startPage(

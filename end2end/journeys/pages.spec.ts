@@ -213,6 +213,7 @@ const STATES: State[] = [
     },
   },
   { name: "settings-used-up", before: asUser, open: (visitor) => goTo(visitor, "/settings") },
+  { name: "api-docs", open: (visitor) => goTo(visitor, "/api/docs#consume") },
   { name: "pricing", open: (visitor) => goTo(visitor, "/pricing?ref=K7MQ2XWA") },
   { name: "pricing-member", before: asAdmin, open: (visitor) => goTo(visitor, "/pricing?tier=basic") },
   { name: "login-again", before: asAdmin, open: (visitor) => goTo(visitor, "/login?fresh=1&next=/admin/keys") },

@@ -24,8 +24,9 @@ pub struct Problem {
     /// Members of this kind of error alone.
     #[serde(flatten)]
     more: Map<String, Value>,
+    /// Behind a pointer, because most problems have none and every result carries the room for it.
     #[serde(skip)]
-    headers: HeaderMap,
+    headers: Option<Box<HeaderMap>>,
 }
 
 /// An error (RFC 9457).
@@ -60,7 +61,7 @@ pub struct RefusalShape {
 impl Problem {
     /// Makes an error.
     pub fn new(status: StatusCode, code: &'static str, title: impl Into<String>) -> Self {
-        Self { status: status.as_u16(), code, title: title.into(), more: Map::new(), headers: HeaderMap::new() }
+        Self { status: status.as_u16(), code, title: title.into(), more: Map::new(), headers: None }
     }
 
     /// The body was read, and says something that cannot be.
@@ -112,7 +113,7 @@ impl Problem {
     /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+        self.headers.get_or_insert_default().insert(name, value);
         self
     }
 
@@ -155,7 +156,7 @@ impl IntoResponse for Problem {
         let mut response = (status, body).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
-        response.headers_mut().extend(self.headers);
+        response.headers_mut().extend(self.headers.map(|headers| *headers).unwrap_or_default());
         response
     }
 }

@@ -123,7 +123,8 @@ impl<'a> Reader<'a> {
         Member {
             name: text(&parameter["name"]).to_owned(),
             place: Some(text(&parameter["in"]).to_owned()),
-            kind: self.kind(&parameter["schema"]),
+            // What is left out is not sent as null.
+            kind: self.kind(&parameter["schema"]).trim_end_matches(" or null").to_owned(),
             required: parameter["required"] == true,
             description: text(&parameter["description"]).to_owned(),
         }
@@ -151,7 +152,7 @@ impl<'a> Reader<'a> {
                 place: None,
                 kind: self.kind(member),
                 required: required.contains(name),
-                description: text(&member["description"]).to_owned(),
+                description: described(member).to_owned(),
             })
             .collect()
     }
@@ -250,16 +251,20 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Makes the example of a body: what has to be there, and what has an example of its own.
-    fn body_example(&self, schema: &'a Value) -> Value {
+    /// Writes the example of a body: what has to be there, and what has an example of its own.
+    fn body_example(&self, schema: &'a Value) -> String {
         let schema = self.resolved(schema);
         let required: Vec<&str> = list(&schema["required"]).filter_map(Value::as_str).collect();
         let all = in_order(schema);
         let shown = |name: &str, member: &Value| {
             required.contains(&name) || member.get("example").is_some() || required.is_empty()
         };
-        let members = all.into_iter().filter(|(name, member)| shown(name, member));
-        Value::Object(members.map(|(name, member)| (name.to_owned(), self.example(member, 1))).collect())
+        let lines: Vec<String> = all
+            .into_iter()
+            .filter(|(name, member)| shown(name, member))
+            .map(|(name, member)| format!("  \"{name}\": {}", pretty(&self.example(member, 1)).replace('\n', "\n  ")))
+            .collect();
+        if lines.is_empty() { "{}".to_owned() } else { format!("{{\n{}\n}}", lines.join(",\n")) }
     }
 
     fn answer(&self, status: &str, answer: &'a Value) -> Answer {
@@ -288,7 +293,7 @@ impl<'a> Reader<'a> {
         let verb = if method == "get" { String::new() } else { format!("-X {} ", method.to_uppercase()) };
         let mut command = format!("curl {verb}'{origin}{address}' \\\n  -H \"Authorization: Bearer $VOUCHSAFE_KEY\"");
         if body.is_object() {
-            let body = pretty(&self.body_example(body)).replace('\'', "’");
+            let body = self.body_example(body).replace('\'', "’");
             command.push_str(&format!(" \\\n  -H 'Content-Type: application/json' \\\n  -d '{body}'"));
         }
         command
@@ -303,6 +308,12 @@ fn in_order(schema: &Value) -> Vec<(&str, &Value)> {
     let mut all: Vec<(&str, &Value)> = members(&schema["properties"]).collect();
     all.sort_by_key(|(name, _)| place(name));
     all
+}
+
+/// Returns what is said of a member, which stands beside the reference where it may be `null`.
+fn described(member: &Value) -> &str {
+    let beside = list(&member["oneOf"]).map(|choice| text(&choice["description"]));
+    [text(&member["description"])].into_iter().chain(beside).find(|said| !said.is_empty()).unwrap_or_default()
 }
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> + Clone {
@@ -360,7 +371,7 @@ fn reference_page(reference: &Reference) -> impl IntoView + use<> {
                     ". A key has scopes: "<code>"check"</code>", "<code>"consume"</code>", "<code>"manage"</code>" and "
                     <code>"admin"</code>", each with all before it."
                 </p>
-                <pre class="command" tabindex="0">{key}</pre>
+                <pre class="command">{key}</pre>
                 <dl class="rules">
                     <div><dt>"Errors"</dt><dd>{rich("`application/problem+json` with `status`, `code` and `title`. Tell them apart by `code`: it never changes.")}</dd></div>
                     <div><dt>"Lists"</dt><dd>{rich("`{items, next_cursor}`. Send `next_cursor` as `cursor` to get the next page; on the last it is `null`.")}</dd></div>
@@ -396,7 +407,7 @@ fn operation_view(operation: &Operation) -> impl IntoView + use<> {
     let answers = operation.answers.iter().map(answer_view).collect_view();
     let members = |title: &'static str, members: &[Member]| {
         let rows = members.iter().map(member_view).collect_view();
-        (!members.is_empty()).then(|| view! { <div><h4>{title}</h4><dl class="members">{rows}</dl></div> })
+        (!members.is_empty()).then(|| view! { <div><h3>{title}</h3><dl class="members">{rows}</dl></div> })
     };
     let parameters = members("Parameters", &operation.parameters);
     let body = members("Body", &operation.body);
@@ -413,8 +424,8 @@ fn operation_view(operation: &Operation) -> impl IntoView + use<> {
                 {scope}
                 {parameters}
                 {body}
-                <div><h4>"Request"</h4><pre class="command" tabindex="0">{operation.command.clone()}</pre></div>
-                <div><h4>"Answers"</h4><dl class="answers">{answers}</dl></div>
+                <div><h3>"Request"</h3><pre class="command">{operation.command.clone()}</pre></div>
+                <div><h3>"Answers"</h3><dl class="answers">{answers}</dl></div>
             </div>
         </details>
     }
@@ -432,7 +443,7 @@ fn member_view(member: &Member) -> impl IntoView + use<> {
 }
 
 fn answer_view(answer: &Answer) -> impl IntoView + use<> {
-    let example = answer.example.clone().map(|example| view! { <pre tabindex="0">{example}</pre> });
+    let example = answer.example.clone().map(|example| view! { <pre>{example}</pre> });
     let kind = if answer.status.starts_with(['2', '3']) { "good" } else { "bad" };
     view! {
         <div>
@@ -484,7 +495,7 @@ mod tests {
                 "Call": { "type": "object", "required": ["user", "amount"], "properties": {
                     "amount": { "type": "integer", "minimum": 5 },
                     "at": { "type": ["string", "null"], "format": "date-time" },
-                    "how": { "oneOf": [{ "type": "null" }, { "$ref": "#/components/schemas/How" }] },
+                    "how": { "oneOf": [{ "type": "null" }, { "$ref": "#/components/schemas/How", "description": "What to do." }] },
                     "user": { "type": "string", "example": "it's ann" },
                 } },
                 "How": { "type": "string", "enum": ["reject", "cap"] },
@@ -501,7 +512,8 @@ mod tests {
         assert_eq!((operation.method.as_str(), operation.scope.as_deref()), ("POST", Some("consume")));
         assert_eq!(operation.description, ["One.", "Two."]);
         let kinds: Vec<_> = operation.parameters.iter().map(|member| member.kind.as_str()).collect();
-        assert_eq!(kinds, ["string", "string", "whole number, 1 to 1,000 or null"]);
+        assert_eq!(kinds, ["string", "string", "whole number, 1 to 1,000"]);
+        assert_eq!(operation.body[3].description, "What to do.");
         let body: Vec<_> =
             operation.body.iter().map(|member| (member.name.as_str(), member.kind.as_str(), member.required)).collect();
         assert_eq!(
@@ -527,6 +539,10 @@ mod tests {
         let (_, body) = command.split_once("-d '").expect("it has a body");
         let body: Value = serde_json::from_str(body.trim_end_matches('\'')).expect("the body is JSON");
         assert_eq!(body, json!({ "user": "it’s ann", "amount": 5 }), "a quote would end the argument");
+        assert!(
+            command.find("\"user\"") < command.find("\"amount\""),
+            "in the order in which it was written: {command}"
+        );
     }
 
     #[test]

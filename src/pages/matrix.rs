@@ -265,21 +265,13 @@ fn cell(
         <td
             role="gridcell" class=class.join(" ") tabindex=if is_tab_stop { "0" } else { "-1" }
             data-tier=tier.id.to_string() data-feature=feature.id.to_string()
-            data-kind=kind_word(feature.kind) data-input=cell.to_input(feature.kind)
+            data-kind=feature.kind.as_str() data-input=cell.to_input(feature.kind)
             data-default=Cell::Own(feature.default_limit).to_input(LimitKind::Quota)
             data-version=version.to_string()
             data-label=format!("{}, {}", feature.name(lang), tier.name)
         >
             {words::cell(lang, cell, feature.kind, feature.default_limit)}
         </td>
-    }
-}
-
-fn kind_word(kind: LimitKind) -> &'static str {
-    match kind {
-        LimitKind::Count => "count",
-        LimitKind::Boolean => "boolean",
-        LimitKind::Quota => "quota",
     }
 }
 
@@ -357,25 +349,5 @@ mod tests {
         assert_eq!(super::pages(&matrix(20, 250)).len(), 1);
         assert_eq!(super::pages(&matrix(MOST_CELLS + 1, 2)).len(), 2, "a row is never cut");
         assert!(super::pages(&matrix(0, 0)).is_empty());
-    }
-
-    #[test]
-    fn a_page_shows_its_rows_and_the_way_to_the_others() {
-        let show = |page, edited| {
-            let matrix = matrix(50, 1_000);
-            let view = MatrixView { matrix, picked: None, page, edited, note: None, undo: None, alert: None };
-            Owner::new().with(|| matrix_page(Lang::En, &view).to_html())
-        };
-        let row = |html: &str, number: usize| html.contains(&format!("id=\"feature_{number}\""));
-        let html = show(2, None);
-        assert!(row(&html, 300) && !row(&html, 0), "the hundred rows that come next");
-        assert_eq!(html.matches("aria-current=\"page\"").count(), 1);
-        assert!(html.contains("/admin/matrix?page=10") && html.contains("group 0: Feature 300 – Feature 597"));
-        assert!(html.contains("/admin/matrix?tier=tier_3&amp;page=2"), "another tier of the same page");
-        assert!(row(&show(99, None), 998), "beyond the end is the end");
-        let feature = "feature_998".parse().expect("a name");
-        let edited = EditedRow { feature, typed: BTreeMap::new(), errors: BTreeMap::new() };
-        let html = show(1, Some(edited));
-        assert!(row(&html, 998) && html.contains("name=\"limit.tier_49\""), "the page of the row that is edited");
     }
 }

@@ -152,6 +152,12 @@ impl Db {
             // NORMAL may lose acknowledged commits when the power fails.
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            // A statement that writes many rows keeps a journal of its own: in a file, it costs as much as the rows.
+            .pragma("temp_store", "memory")
+            // In pages; by default a busy writer would copy the same few pages into the file all the time.
+            .pragma("wal_autocheckpoint", "4000")
+            // A thread of the driver reads the rows: it shall not stop in between to hand them over.
+            .row_buffer_size(1_024)
             .busy_timeout(WAIT_FOR_CONNECTION);
         if let Some(folder) = options.get_filename().parent() {
             std::fs::create_dir_all(folder)?;

@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 use tokio::sync::Barrier;
 use vouchsafe::{
     domain::{
+        catalogue::{Feature, Tier},
         limit::{Cell, Limit},
         matrix::{CellChange, Matrix},
     },
     services::matrix::{self, CommitError},
-    store::{activity, settings},
+    store::{activity, catalogue, matrix as cells, settings},
 };
 
 use crate::harness::{Browser, Page, TestApp, on_both};
@@ -57,7 +58,45 @@ async fn submit(browser: &mut Browser, page: &Page, form: &str, replaced: &[(&st
     browser.post(&action, &fields).await
 }
 
+/// Adds tiers and features until the matrix no longer fits one page.
+async fn make_large(app: &TestApp) {
+    let mut tx = app.env.db.begin().await.unwrap();
+    let conn = &mut tx.conn();
+    cells::raise_version(conn).await.unwrap();
+    let tiers = catalogue::tiers(conn).await.unwrap();
+    let features = catalogue::features(conn).await.unwrap();
+    for number in 0..46 {
+        let id = format!("tier_{number}").parse().unwrap();
+        let tier = Tier { id, name: format!("Tier {number}"), sort_order: 10 + number, ..tiers[0].clone() };
+        catalogue::put_tier(conn, &tier, app.env.clock.now()).await.unwrap();
+    }
+    for number in 0..239 {
+        let id = format!("feature_{number}").parse().unwrap();
+        let feature = Feature { id, sort_order: 100 + number, category: "zoo".to_owned(), ..features[0].clone() };
+        catalogue::put_feature(conn, &feature, app.env.clock.now()).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    app.env.configuration_changed();
+}
+
 on_both! {
+    async fn a_large_matrix_is_turned_like_a_book(app: TestApp) {
+        let mut admin = app.signed_in_admin("root@example.com").await;
+        assert!(admin.get("/admin/matrix").await.texts("nav a[href*='page=']").is_empty(), "a small one has one page");
+        make_large(&app).await;
+        // 50 tiers and 250 features: a hundred rows make a page.
+        let mut rows = Vec::new();
+        for page in 1..=3 {
+            let page = admin.get(&format!("/admin/matrix?page={page}")).await;
+            rows.extend(page.texts("tbody th small"));
+        }
+        assert_eq!(rows.len(), 250, "every row is on one of the pages");
+        let again = admin.get("/admin/matrix?page=99").await;
+        assert_eq!(again.texts("tbody th small"), rows[200..], "beyond the end is the end");
+        let edited = admin.get("/admin/matrix?edit=feature_238").await;
+        assert!(edited.attribute("input[name='limit.tier_45']", "name").is_some(), "the page of the row that is edited");
+    }
+
     async fn an_admin_edits_a_row_without_script_and_takes_it_back(app: TestApp) {
         let mut admin = app.signed_in_admin("root@example.com").await;
         app.signed_in("ann@example.com").await;
@@ -69,7 +108,7 @@ on_both! {
         assert_eq!(review.status, 200, "{}", review.body);
         assert_eq!(review.texts(".changes .num"), ["5 → 8", "∞ → 1,000"]);
         // Both are on trial, so nobody is on free and two are on premium.
-        assert_eq!(review.texts(".changes .effect"), ["▲ 0 members gain", "▼ 2 members lose"]);
+        assert_eq!(review.texts(".changes .effect"), ["▲ nobody is on this tier", "▼ 2 members lose"]);
         assert_eq!(review.text(".consequence"), "2 changes · Nobody gains, 2 members lose.");
 
         let saved = submit(&mut admin, &review, "form[action='/admin/matrix/commit']", &[("reason", "spring")]).await;

@@ -5,6 +5,7 @@ mod admin_keys;
 mod admin_users;
 mod analyze;
 mod api_configuration;
+mod api_docs;
 mod api_usage;
 mod api_users;
 mod command_line;
