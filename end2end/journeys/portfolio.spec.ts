@@ -1,8 +1,5 @@
 // A member's portfolio: typed, imported, saved in versions, restored; and its analysis.
 
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
-
 import { expect, test } from "../support/test.ts";
 import type { Visitor } from "../support/visitor.ts";
 
@@ -45,15 +42,14 @@ test("what cannot be saved comes back with what is wrong", async ({ visitor, pag
   await expect(field(visitor, "Quantity", 1)).toHaveAccessibleDescription("Quantity: that is not a number.");
 });
 
-test("a file and pasted lines are read in, checked and saved", async ({ visitor, page, address, faults, program }) => {
+test("a file and pasted lines are read in, checked and saved", async ({ visitor, page, address, faults }) => {
   faults.expect(422, "/portfolio/import");
   await visitor.signIn(address("ann"));
   await page.goto("/portfolio");
   await type(visitor, 1, { Symbol: "GOLD", Quantity: "1", Price: "1200" });
-  const file = join(program.directory, "positions.csv");
-  await writeFile(file, "symbol,shares,price\nVTI,4,250\nA B,1,1\n");
+  const lines = Buffer.from("symbol,shares,price\nVTI,4,250\nA B,1,1\n");
   await page.getByText("Paste or import").click();
-  await page.getByLabel("CSV file").setInputFiles(file);
+  await page.getByLabel("CSV file").setInputFiles({ name: "positions.csv", mimeType: "text/csv", buffer: lines });
   await page.getByLabel("Lines").fill("AAPL 10 1500 180");
   await page.getByRole("button", { name: "Read in" }).click();
   await expect(page.getByRole("alert")).toContainText("2 positions read in, 1 line not. Nothing is saved yet");
