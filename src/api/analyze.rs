@@ -6,7 +6,6 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -14,7 +13,7 @@ use crate::{
     api::{
         Paid, Problem,
         body::{Answer, JsonBody},
-        problem::ProblemShape,
+        problem::{ProblemShape, sentence},
     },
     domain::{
         analysis::{Author, Figures, LONGEST_QUESTION, read_question},
@@ -39,7 +38,6 @@ pub struct AnalyzeRequest {
     #[schema(max_length = 500)]
     question: Option<String>,
     /// The language of the words; the member's own without it.
-    #[schema(value_type = Option<LangShape>)]
     lang: Option<Lang>,
 }
 
@@ -74,16 +72,6 @@ enum AmountShape {
 #[schema(pattern = r"^[0-9]{1,10}(\.[0-9]+)?$", example = "1234.5")]
 #[expect(dead_code, reason = "it only describes the shape")]
 struct AmountText(String);
-
-/// A language.
-#[derive(ToSchema)]
-#[schema(as = Lang)]
-#[serde(rename_all = "lowercase")]
-#[expect(dead_code, reason = "it only describes the shape")]
-enum LangShape {
-    En,
-    De,
-}
 
 /// Figures and words.
 #[derive(Debug, Serialize, ToSchema)]
@@ -165,9 +153,8 @@ async fn analyze(
     Asked(asked): Asked,
     JsonBody(body): JsonBody<AnalyzeRequest, FORM_LIMIT>,
 ) -> Result<Answer<AnalyzeResponse>, Problem> {
-    let portfolio = Portfolio::new(body.positions).map_err(|error| {
-        Problem::unprocessable("invalid_positions", format!("{}.", capitalised(&error.to_string())))
-    })?;
+    let portfolio = Portfolio::new(body.positions)
+        .map_err(|error| Problem::unprocessable("invalid_positions", sentence(&error)))?;
     let question = read_question(body.question.as_deref().unwrap_or_default()).map_err(|_| {
         let title = format!("A question has at most {LONGEST_QUESTION} characters.");
         Problem::unprocessable("question_too_long", title)
@@ -218,14 +205,5 @@ fn no_calls_left(site: &Site, decision: &Decision) -> Problem {
         Reason::UserDisabled => ("user_disabled", "This account is closed."),
         _ => ("feature_off", "Analyses are not part of your tier."),
     };
-    let problem = Problem::new(StatusCode::PAYMENT_REQUIRED, code, title).with("decision", json!(decision));
-    match decision.resets_at.filter(|_| decision.reason == Reason::LimitReached) {
-        Some(at) => problem.retry_after((at - site.env.clock.now()).num_seconds()),
-        None => problem,
-    }
-}
-
-fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+    Problem::new(StatusCode::PAYMENT_REQUIRED, code, title).about(decision, site.env.clock.now())
 }

@@ -13,7 +13,6 @@ use axum::{
     routing::any,
 };
 use serde::Deserialize;
-use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -372,10 +371,7 @@ impl Shut {
                 };
                 let mut problem = Problem::new(status, reason, title);
                 if let Some(decision) = &decision {
-                    problem = problem.with("decision", json!(decision));
-                    if let Some(at) = decision.resets_at.filter(|_| decision.reason == Reason::LimitReached) {
-                        problem = problem.retry_after((at - site.env.clock.now()).num_seconds());
-                    }
+                    problem = problem.about(decision, site.env.clock.now());
                 }
                 problem.into_response()
             }

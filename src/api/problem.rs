@@ -6,11 +6,16 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use crate::{domain::entitlement::Decision, platform::caller::log_failure, store::StoreError};
+use crate::{
+    domain::entitlement::{Decision, Reason},
+    platform::caller::log_failure,
+    store::StoreError,
+};
 
 /// An error, as `application/problem+json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -108,6 +113,16 @@ impl Problem {
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.more.insert(name.to_owned(), value.into());
         self
+    }
+
+    /// Adds the decision that is the reason, and when it will be another one by itself.
+    #[must_use]
+    pub fn about(self, decision: &Decision, now: DateTime<Utc>) -> Self {
+        let problem = self.with("decision", json!(decision));
+        match decision.resets_at.filter(|_| decision.reason == Reason::LimitReached) {
+            Some(at) => problem.retry_after((at - now).num_seconds()),
+            None => problem,
+        }
     }
 
     /// Adds a header.

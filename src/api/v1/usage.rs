@@ -220,13 +220,7 @@ fn payment_required(site: &Site, decision: &Decision) -> Problem {
         Reason::UserDisabled => ("user_disabled", "This account is closed."),
         _ => ("limit_reached", "The limit is reached."),
     };
-    let problem = Problem::new(StatusCode::PAYMENT_REQUIRED, code, title).with("decision", json!(decision));
-    match decision.resets_at {
-        Some(at) if decision.reason == Reason::LimitReached => {
-            problem.retry_after((at - site.env.clock.now()).num_seconds())
-        }
-        _ => problem,
-    }
+    Problem::new(StatusCode::PAYMENT_REQUIRED, code, title).about(decision, site.env.clock.now())
 }
 
 fn no_such_reservation() -> Problem {
