@@ -203,6 +203,19 @@ impl Catalogue {
         Period::of(feature.reset_period, anchor, &self.settings.timezone, now)
     }
 
+    /// Returns the periods that `now` lies in, one for each way in which counted features reset.
+    pub fn periods(&self, since: DateTime<Utc>, now: DateTime<Utc>) -> Vec<Period> {
+        let mut resets = Vec::new();
+        let mut periods = Vec::new();
+        for feature in self.features.iter().filter(|feature| feature.is_counted()) {
+            if !resets.contains(&feature.reset_period) {
+                resets.push(feature.reset_period);
+                periods.push(self.period(feature, since, now));
+            }
+        }
+        periods
+    }
+
     /// Returns what somebody with that own tier, trial and credit may use at `now`.
     pub fn accesses(
         &self,

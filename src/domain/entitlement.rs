@@ -360,6 +360,12 @@ impl<'a> Question<'a> {
         }
     }
 
+    /// Answers that an amount was allowed, given what is used and held after it.
+    pub fn granted(&self, amount: i64, used: i64, held: i64) -> Decision {
+        let after = self.answer(1, used, held);
+        Decision { allowed: true, reason: Reason::Ok, requested: amount, upgrade: None, ..after }
+    }
+
     /// Finds the weakest stronger tier on offer that would allow it. Where a restriction decides,
     /// no tier helps.
     fn upgrade(&self, amount: i64, taken: i64, reason: Reason) -> Option<Upgrade> {

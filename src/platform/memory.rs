@@ -131,15 +131,10 @@ impl Default for Memory {
 }
 
 impl Memory {
-    /// Returns the configuration, unless it is time to ask for its version again. Then the old one
-    /// comes as the second value.
-    pub fn catalogue(&self, now: DateTime<Utc>) -> (Option<Arc<Catalogue>>, Option<Arc<Catalogue>>) {
-        let remembered = self.catalogue.read().unwrap_or_else(PoisonError::into_inner).clone();
-        match remembered {
-            Some(known) if known.1.is_fresh(now) => (Some(known.0.clone()), None),
-            Some(known) => (None, Some(known.0.clone())),
-            None => (None, None),
-        }
+    /// Returns the configuration, unless it is time to ask for its version again.
+    pub fn catalogue(&self, now: DateTime<Utc>) -> Option<Arc<Catalogue>> {
+        let remembered = self.catalogue.read().unwrap_or_else(PoisonError::into_inner);
+        remembered.as_ref().filter(|known| known.1.is_fresh(now)).map(|known| known.0.clone())
     }
 
     /// Returns the configuration, however old.
@@ -170,11 +165,6 @@ impl Memory {
         drop(remembered);
         // Without a listener there is nobody to tell.
         let _ = self.changes.send(Change::Configuration);
-    }
-
-    /// Tells listeners that another process changed the configuration.
-    pub fn announce(&self, change: Change) {
-        let _ = self.changes.send(change);
     }
 
     /// Hears of changes from now on.

@@ -89,13 +89,8 @@ pub(super) async fn read_standing(
     now: DateTime<Utc>,
 ) -> Result<Standing, StoreError> {
     let restrictions = restrictions::list(conn, &[user.id]).await?;
-    let mut periods: Vec<_> = Vec::new();
-    for feature in catalogue.features() {
-        if feature.is_counted() && !periods.iter().any(|(reset, _)| *reset == feature.reset_period) {
-            periods.push((feature.reset_period, catalogue.period(feature, user.created_at, now).start));
-        }
-    }
-    let mut starts: Vec<_> = periods.into_iter().map(|(_, start)| start).collect();
+    let periods = catalogue.periods(user.created_at, now);
+    let mut starts: Vec<_> = periods.into_iter().map(|period| period.start).collect();
     starts.sort();
     starts.dedup();
     let used = usage::used(conn, user.id, &starts).await?;

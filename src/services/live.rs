@@ -207,20 +207,9 @@ pub async fn fresh(env: &Env, user: UserId) -> Result<Option<Arc<Known>>, StoreE
 /// Returns the first instant after `now` at which the answers about a member change by themselves:
 /// an access or a restriction ends, or usage starts again.
 pub fn next_change(known: &Known, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let ends = periods(known, now).into_iter().filter_map(|period| period.end);
+    let periods = known.catalogue.periods(known.standing.user.created_at, now);
+    let ends = periods.into_iter().filter_map(|period| period.end);
     ends.chain(known.standing.next_change(now)).min()
-}
-
-fn periods(known: &Known, now: DateTime<Utc>) -> Vec<crate::domain::period::Period> {
-    let mut resets = Vec::new();
-    let mut periods = Vec::new();
-    for feature in known.catalogue.features() {
-        if feature.is_counted() && !resets.contains(&feature.reset_period) {
-            resets.push(feature.reset_period);
-            periods.push(known.catalogue.period(feature, known.standing.user.created_at, now));
-        }
-    }
-    periods
 }
 
 /// Returns a short text that is another one when the answers about a member may be others for a
@@ -234,7 +223,8 @@ pub fn mark(known: &Known, now: DateTime<Utc>) -> String {
         .filter(|restriction| restriction.is_in_force(now))
         .map(|restriction| (&restriction.feature, restriction.limit.to_stored()))
         .collect();
-    let starts: Vec<_> = periods(known, now).into_iter().map(|period| period.start).collect();
+    let periods = known.catalogue.periods(standing.user.created_at, now);
+    let starts: Vec<_> = periods.into_iter().map(|period| period.start).collect();
     let all = (&access.tier.id, access.source, standing.user.disabled_at, restrictions, starts);
     let hash = Sha256::digest(serde_json::to_vec(&all).expect("plain values are JSON"));
     let (short, _) = hash.split_at(8);

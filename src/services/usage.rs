@@ -18,6 +18,7 @@ use crate::{
         entitlement::{Decision, Question, Reason, Restriction},
         ids::{FeatureId, ReservationId, UserId},
         limit::Limit,
+        period::Period,
         usage::{
             ANSWERS_KEPT_FOR, Act, Counter, HELD_FOR, IdempotencyKey, LONGEST_HOLD, MOST_UNITS, OnExceed, Outcome,
             Reservation, ReservationState, UsageCall, UsageKind,
@@ -205,7 +206,7 @@ struct Batch<'a> {
     repeated: HashSet<usize>,
     written: HashSet<CounterKey>,
     events: Vec<UsageEvent>,
-    held: Vec<(Reservation, String)>,
+    made: Vec<(Reservation, String)>,
     settled: Vec<ReservationId>,
     changed: HashSet<UserId>,
 }
@@ -261,7 +262,7 @@ impl<'a> Batch<'a> {
             repeated,
             written: HashSet::new(),
             events: Vec::new(),
-            held: Vec::new(),
+            made: Vec::new(),
             settled: Vec::new(),
             changed: HashSet::new(),
         };
@@ -354,8 +355,7 @@ impl<'a> Batch<'a> {
                 None => return Outcome::Refused { decision: before },
             }
         };
-        let after = question.answer(1, counter.used, counter.held);
-        let decision = Decision { allowed: true, reason: Reason::Ok, requested: amount, upgrade: None, ..after };
+        let decision = question.granted(amount, counter.used, counter.held);
         if counted != 0 {
             self.record(env, call, key, counter, kind, counted, limit, None);
         }
@@ -396,23 +396,24 @@ impl<'a> Batch<'a> {
             period_start: question.period.start,
             period_end: question.period.end,
         };
-        let after = question.answer(1, counter.used, counter.held);
-        let decision = Decision { allowed: true, reason: Reason::Ok, requested: amount, upgrade: None, ..after };
+        let decision = question.granted(amount, counter.used, counter.held);
         self.counters.insert(key, counter);
         self.changed.insert(user);
-        self.held.push((reservation.clone(), call.actor.clone()));
+        self.made.push((reservation.clone(), call.actor.clone()));
         Outcome::Reserved { reservation, decision }
     }
 
+    /// Returns a reservation, and the question in the period in which it was held: there it counts.
+    fn held(&self, id: ReservationId) -> Option<(Reservation, Question<'_>)> {
+        let reservation = self.reservations.get(&id)?.clone();
+        let mut question = self.question(reservation.user, &reservation.feature).ok()?;
+        question.period = Period { start: reservation.period_start, end: reservation.period_end };
+        Some((reservation, question))
+    }
+
     fn confirm(&mut self, env: &Env, call: &UsageCall, id: ReservationId, amount: Option<i64>) -> Outcome {
-        let Some(mut reservation) = self.reservations.get(&id).cloned() else { return Outcome::NoSuchReservation };
+        let Some((mut reservation, question)) = self.held(id) else { return Outcome::NoSuchReservation };
         let amount = amount.unwrap_or(reservation.amount);
-        let Ok(mut question) = self.question(reservation.user, &reservation.feature) else {
-            return Outcome::NoSuchReservation;
-        };
-        // It counts in the period in which it was held.
-        question.period.start = reservation.period_start;
-        question.period.end = reservation.period_end;
         let (key, _) = key_of(&question);
         let limit = question.resolved.limit;
         let mut counter = self.counters.get(&key).copied().unwrap_or_default();
@@ -444,12 +445,7 @@ impl<'a> Batch<'a> {
     }
 
     fn release(&mut self, id: ReservationId) -> Outcome {
-        let Some(mut reservation) = self.reservations.get(&id).cloned() else { return Outcome::NoSuchReservation };
-        let Ok(mut question) = self.question(reservation.user, &reservation.feature) else {
-            return Outcome::NoSuchReservation;
-        };
-        question.period.start = reservation.period_start;
-        question.period.end = reservation.period_end;
+        let Some((mut reservation, question)) = self.held(id) else { return Outcome::NoSuchReservation };
         let (key, _) = key_of(&question);
         let mut counter = self.counters.get(&key).copied().unwrap_or_default();
         let state = reservation.state_at(self.locked_at);
@@ -509,7 +505,7 @@ impl<'a> Batch<'a> {
             .collect();
         usage::write(conn, &counters, self.now).await?;
         usage::append(conn, &self.events, self.now).await?;
-        usage::insert_reservations(conn, &self.held).await?;
+        usage::insert_reservations(conn, &self.made).await?;
         for id in &self.settled {
             let reservation = &self.reservations[id];
             let (state, amount) = (reservation.state, reservation.confirmed_amount);
