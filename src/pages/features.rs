@@ -160,19 +160,9 @@ pub async fn edit(State(site): State<Site>, admin: Admin, Path(id): Path<String>
 
 /// `POST /admin/features`
 pub async fn create(State(site): State<Site>, admin: Admin, Form(typed): Form<FeatureForm>) -> Response {
-    let lang = admin.visit.origin.lang;
-    let catalogue = match catalogue::current(&site.env).await {
-        Ok(catalogue) => catalogue,
-        Err(error) => return failed(&error),
-    };
-    let mut errors = Errors::default();
     let id = typed.id.trim().parse::<FeatureId>().ok();
-    match &id {
-        None => errors.id = Some(words::error_id(lang).to_owned()),
-        Some(id) if catalogue.feature(id).is_some() => errors.id = Some(words::error_id_taken(lang).to_owned()),
-        Some(_) => {}
-    }
-    put(&site, &admin, id, None, typed, errors).await
+    let no_id = id.is_none().then(|| words::error_id(admin.visit.origin.lang).to_owned());
+    put(&site, &admin, id, None, typed, Errors { id: no_id, ..Errors::default() }).await
 }
 
 /// `POST /admin/features/{id}`
@@ -242,8 +232,13 @@ async fn put(
             active: typed.active.is_some(),
             sort_order,
         };
-        match catalogue::put_feature(&site.env, &admin.identity.user.label(), &feature).await {
-            Ok(_) => {
+        let actor = admin.identity.user.label();
+        let done = match &edited {
+            Some(_) => catalogue::put_feature(&site.env, &actor, &feature).await.map(drop),
+            None => catalogue::create_feature(&site.env, &actor, &feature).await,
+        };
+        match done {
+            Ok(()) => {
                 let said = if edited.is_some() { "saved" } else { "made" };
                 return Redirect::to(&format!("/admin/features?said={said}")).into_response();
             }
@@ -259,6 +254,7 @@ fn complain(lang: Lang, errors: &mut Errors, error: &CatalogueError) {
     let name = || Some(words::error_name(lang).to_owned());
     let description = || Some(words::error_description(lang).to_owned());
     match error {
+        CatalogueError::IdTaken => errors.id = Some(words::error_id_taken(lang).to_owned()),
         CatalogueError::Text { field: "name_en", .. } => errors.name_en = name(),
         CatalogueError::Text { field: "name_de", .. } => errors.name_de = name(),
         CatalogueError::Text { field: "description_en", .. } => errors.description_en = description(),

@@ -137,19 +137,9 @@ pub async fn edit(State(site): State<Site>, admin: Admin, Path(id): Path<String>
 
 /// `POST /admin/tiers`
 pub async fn create(State(site): State<Site>, admin: Admin, Form(typed): Form<TierForm>) -> Response {
-    let lang = admin.visit.origin.lang;
-    let catalogue = match catalogue::current(&site.env).await {
-        Ok(catalogue) => catalogue,
-        Err(error) => return failed(&error),
-    };
-    let mut errors = Errors::default();
     let id = typed.id.trim().parse::<TierId>().ok();
-    match &id {
-        None => errors.id = Some(words::error_id(lang).to_owned()),
-        Some(id) if catalogue.tier(id).is_some() => errors.id = Some(words::error_id_taken(lang).to_owned()),
-        Some(_) => {}
-    }
-    put(&site, &admin, id, None, typed, errors).await
+    let no_id = id.is_none().then(|| words::error_id(admin.visit.origin.lang).to_owned());
+    put(&site, &admin, id, None, typed, Errors { id: no_id, ..Errors::default() }).await
 }
 
 /// `POST /admin/tiers/{id}`
@@ -228,8 +218,13 @@ async fn put(
             paid: typed.paid.is_some(),
             sort_order,
         };
-        match catalogue::put_tier(&site.env, &admin.identity.user.label(), &tier).await {
-            Ok(_) => {
+        let actor = admin.identity.user.label();
+        let done = match &edited {
+            Some(_) => catalogue::put_tier(&site.env, &actor, &tier).await.map(drop),
+            None => catalogue::create_tier(&site.env, &actor, &tier).await,
+        };
+        match done {
+            Ok(()) => {
                 let said = if edited.is_some() { "saved" } else { "made" };
                 return Redirect::to(&format!("/admin/tiers?said={said}")).into_response();
             }
@@ -245,6 +240,7 @@ fn complain(lang: Lang, errors: &mut Errors, error: &CatalogueError) {
     let description = || Some(words::error_description(lang).to_owned());
     let price = || Some(words::error_price(lang).to_owned());
     match error {
+        CatalogueError::IdTaken => errors.id = Some(words::error_id_taken(lang).to_owned()),
         CatalogueError::Text { field: "description_en", .. } => errors.description_en = description(),
         CatalogueError::Text { field: "description_de", .. } => errors.description_de = description(),
         CatalogueError::Text { .. } => errors.name = Some(words::error_name(lang).to_owned()),

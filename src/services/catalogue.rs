@@ -34,11 +34,8 @@ pub async fn read(conn: &mut Conn<'_>) -> Result<Catalogue, StoreError> {
 /// Returns the configuration, as this node remembers it.
 pub async fn current(env: &Env) -> Result<Arc<Catalogue>, StoreError> {
     match env.memory.catalogue(env.clock.now()) {
-        (Some(fresh), _) => Ok(fresh),
-        (None, _) => {
-            let mut reader = env.db.reader().await?;
-            latest(env, &mut reader.conn()).await
-        }
+        Some(fresh) => Ok(fresh),
+        None => newest(env).await,
     }
 }
 
@@ -87,6 +84,9 @@ pub enum CatalogueError {
     /// Some cell of the matrix is none that this kind of feature can have.
     #[error("tiers have limits that a feature of this kind cannot have: change them to on, off or default first")]
     CellsInTheWay,
+    /// It was to be a new one.
+    #[error("there is one with this id already")]
+    IdTaken,
     /// A setting cannot be that.
     #[error(transparent)]
     Setting(#[from] BadSetting),
@@ -125,6 +125,15 @@ fn check_number(field: &'static str, number: Option<i64>) -> Result<(), Catalogu
 
 /// Writes a tier, new or over the one with its id. Returns whether it is new.
 pub async fn put_tier(env: &Env, actor: &str, tier: &Tier) -> Result<bool, CatalogueError> {
+    write_tier(env, actor, tier, false).await
+}
+
+/// Makes a tier. Of two at once with the same id, one is refused.
+pub async fn create_tier(env: &Env, actor: &str, tier: &Tier) -> Result<(), CatalogueError> {
+    write_tier(env, actor, tier, true).await.map(drop)
+}
+
+async fn write_tier(env: &Env, actor: &str, tier: &Tier, only_new: bool) -> Result<bool, CatalogueError> {
     check_text("name", tier.name.trim(), 1, LONGEST_NAME)?;
     check_text("description_en", &tier.description_en, 0, LONGEST_DESCRIPTION)?;
     check_text("description_de", &tier.description_de, 0, LONGEST_DESCRIPTION)?;
@@ -136,6 +145,9 @@ pub async fn put_tier(env: &Env, actor: &str, tier: &Tier) -> Result<bool, Catal
     let conn = &mut tx.conn();
     matrix::raise_version(conn).await?;
     let before = catalogue::tiers(conn).await?.into_iter().find(|known| known.id == tier.id);
+    if only_new && before.is_some() {
+        return Err(CatalogueError::IdTaken);
+    }
     if before.as_ref() == Some(tier) {
         return Ok(false);
     }
@@ -149,6 +161,15 @@ pub async fn put_tier(env: &Env, actor: &str, tier: &Tier) -> Result<bool, Catal
 
 /// Writes a feature, new or over the one with its id. Returns whether it is new.
 pub async fn put_feature(env: &Env, actor: &str, feature: &Feature) -> Result<bool, CatalogueError> {
+    write_feature(env, actor, feature, false).await
+}
+
+/// Makes a feature. Of two at once with the same id, one is refused.
+pub async fn create_feature(env: &Env, actor: &str, feature: &Feature) -> Result<(), CatalogueError> {
+    write_feature(env, actor, feature, true).await.map(drop)
+}
+
+async fn write_feature(env: &Env, actor: &str, feature: &Feature, only_new: bool) -> Result<bool, CatalogueError> {
     check_text("name_en", feature.name_en.trim(), 1, LONGEST_NAME)?;
     check_text("name_de", feature.name_de.trim(), 1, LONGEST_NAME)?;
     check_text("description_en", &feature.description_en, 0, LONGEST_DESCRIPTION)?;
@@ -161,12 +182,15 @@ pub async fn put_feature(env: &Env, actor: &str, feature: &Feature) -> Result<bo
     let conn = &mut tx.conn();
     matrix::raise_version(conn).await?;
     let before = catalogue::features(conn).await?.into_iter().find(|known| known.id == feature.id);
+    if only_new && before.is_some() {
+        return Err(CatalogueError::IdTaken);
+    }
     if before.as_ref() == Some(feature) {
         return Ok(false);
     }
     let cells = matrix::cells(conn).await?;
-    let cannot_stay = |cell: &&crate::domain::matrix::MatrixCell| Cell::Own(cell.limit).check(feature.kind).is_err();
-    if cells.iter().filter(|cell| cell.feature == feature.id).any(|cell| cannot_stay(&cell)) {
+    let mut own = cells.iter().filter(|cell| cell.feature == feature.id);
+    if own.any(|cell| Cell::Own(cell.limit).check(feature.kind).is_err()) {
         return Err(CatalogueError::CellsInTheWay);
     }
     catalogue::put_feature(conn, feature, now).await?;

@@ -98,6 +98,7 @@ pub(super) fn not_put(error: CatalogueError) -> Problem {
         }
         CatalogueError::Number { .. } => Problem::unprocessable("invalid_number", format!("{error}.")),
         CatalogueError::Default(_) => Problem::unprocessable("invalid_limit", sentence(&error)),
+        CatalogueError::IdTaken => Problem::conflict("id_taken", sentence(&error)),
         CatalogueError::CellsInTheWay => Problem::conflict("limits_in_the_way", sentence(&error)),
         CatalogueError::Setting(_) => Problem::unprocessable("invalid_setting", sentence(&error)),
         CatalogueError::NoSuchSetting(_) => Problem::not_found("setting_unknown", sentence(&error)),

@@ -1,11 +1,15 @@
 //! The admins' pages about features and tiers.
 
+use std::sync::Arc;
+
+use tokio::{sync::Barrier, task::JoinSet};
 use vouchsafe::{
     domain::{
+        catalogue::Tier,
         limit::{Limit, LimitKind},
         period::ResetPeriod,
     },
-    services::catalogue,
+    services::catalogue::{self, CatalogueError},
 };
 
 use crate::harness::on_both;
@@ -91,6 +95,25 @@ on_both! {
         assert_eq!(admin.get("/admin/features/nothing").await.status, 404);
         let known = catalogue::current(&app.env).await.unwrap();
         assert_eq!(known.features().len(), 11);
+    }
+
+    async fn of_many_who_make_the_same_tier_one_does(app: TestApp) {
+        let model = catalogue::current(&app.env).await.unwrap().tiers()[0].clone();
+        let barrier = Arc::new(Barrier::new(8));
+        let mut racing = JoinSet::new();
+        for number in 0..8 {
+            let (env, barrier) = (app.env.clone(), barrier.clone());
+            let tier = Tier { id: "team".parse().unwrap(), name: format!("Team {number}"), ..model.clone() };
+            racing.spawn(async move {
+                barrier.wait().await;
+                (tier.name.clone(), catalogue::create_tier(&env, "operator", &tier).await)
+            });
+        }
+        let (made, refused): (Vec<_>, Vec<_>) = racing.join_all().await.into_iter().partition(|(_, done)| done.is_ok());
+        assert_eq!(made.len(), 1);
+        assert!(refused.iter().all(|(_, done)| matches!(done, Err(CatalogueError::IdTaken))), "{refused:?}");
+        let known = catalogue::current(&app.env).await.unwrap();
+        assert_eq!(known.tier(&"team".parse().unwrap()).unwrap().name, made[0].0, "nobody wrote over it");
     }
 
     async fn a_tier_is_made_and_changed(app: TestApp) {
