@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::{
-    cli::{CliError, OPERATOR, address, say, say_json},
+    cli::{CliError, OPERATOR, member, say, say_json},
     domain::{access::PaidStatus, credit::MOST_DAYS, lang::Lang, user::Role},
     platform::env::Env,
     services::{
@@ -38,15 +38,9 @@ fn short_text(text: &str) -> Result<String, String> {
 
 impl GrantCredit {
     pub(super) async fn run(self, env: &Env) -> Result<(), CliError> {
-        let email = address(&self.email)?;
-        let grant = Grant {
-            email: &email,
-            days: self.days,
-            key: self.key.as_deref(),
-            note: self.note.as_deref(),
-            actor: OPERATOR,
-        };
-        let granted = credits::grant(env, &grant).await?;
+        let user = member(env, &self.email).await?;
+        let grant = Grant { days: self.days, key: self.key.as_deref(), note: self.note.as_deref(), actor: OPERATOR };
+        let granted = credits::grant(env, user.id, &grant).await?;
         let until = granted.until.format("%Y-%m-%d %H:%M UTC");
         if granted.is_new {
             say(&format!("{}: {} day(s) of credit given, lasting until {until}", self.email, self.days))
@@ -64,7 +58,7 @@ pub(super) struct RevokeCredit {
 
 impl RevokeCredit {
     pub(super) async fn run(self, env: &Env) -> Result<(), CliError> {
-        match credits::revoke(env, &address(&self.email)?, OPERATOR).await? {
+        match credits::revoke(env, member(env, &self.email).await?.id, OPERATOR).await? {
             Some(until) => {
                 let until = until.format("%Y-%m-%d %H:%M UTC");
                 say(&format!("{}: credit ended; it would have lasted until {until}", self.email))
@@ -85,7 +79,7 @@ pub(super) struct ShowStatus {
 
 impl ShowStatus {
     pub(super) async fn run(self, env: &Env) -> Result<(), CliError> {
-        let status = members::status(env, &address(&self.email)?).await?;
+        let status = members::status(env, member(env, &self.email).await?).await?;
         if self.json {
             say_json(&status)?;
         } else {

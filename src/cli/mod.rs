@@ -18,9 +18,13 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     config::{self, Config, ConfigError},
-    domain::email::{EmailAddress, EmailError, EmailKey},
+    domain::{
+        email::{EmailAddress, EmailError},
+        user::User,
+    },
     jobs,
     platform::{
+        env::Env,
         server::{self, StartError},
         telemetry::{self, TelemetryError},
     },
@@ -30,7 +34,7 @@ use crate::{
         credits::CreditError,
         entitlements::EntitlementError,
         matrix::CommitError,
-        members::{MemberError, PutError},
+        members::{self, MemberError, PutError},
         usage::UsageError,
     },
     store::{Db, StoreError, db::OpenError},
@@ -224,10 +228,10 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
 /// Who acts, in the audit log, when an operator does.
 const OPERATOR: &str = "operator";
 
-fn address(text: &str) -> Result<EmailKey, CliError> {
-    EmailAddress::parse(text)
-        .map(|address| address.key().clone())
-        .map_err(|error| CliError::Address(text.to_owned(), error))
+/// Returns the member with an address.
+async fn member(env: &Env, email: &str) -> Result<User, CliError> {
+    let address = EmailAddress::parse(email).map_err(|error| CliError::Address(email.to_owned(), error))?;
+    Ok(members::with_email(env, address.key()).await?)
 }
 
 /// Prints a line of the answer. A reader that has gone away is not worth a panic.

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
-    cli::{CliError, OPERATOR, address, say},
+    cli::{CliError, OPERATOR, member, say},
     domain::{email::EmailAddress, ids::TierId, user::Role},
     platform::env::Env,
     services::members::{self, MemberDetails},
@@ -62,19 +62,19 @@ impl User {
             Self::List => return list(env).await,
             Self::Add(add) => return add.run(env).await,
             Self::Promote(Who { email }) => {
-                let changed = members::set_role(env, &address(&email)?, Role::Admin, OPERATOR).await?;
+                let changed = members::set_role(env, member(env, &email).await?.id, Role::Admin, OPERATOR).await?;
                 (email, changed, "is an admin now", "is an admin already")
             }
             Self::Demote(Who { email }) => {
-                let changed = members::set_role(env, &address(&email)?, Role::Member, OPERATOR).await?;
+                let changed = members::set_role(env, member(env, &email).await?.id, Role::Member, OPERATOR).await?;
                 (email, changed, "is a member now", "is no admin")
             }
             Self::Disable(Who { email }) => {
-                let changed = members::disable(env, &address(&email)?, OPERATOR).await?;
+                let changed = members::set_disabled(env, member(env, &email).await?.id, true, OPERATOR).await?;
                 (email, changed, "is disabled and signed out everywhere", "is disabled already")
             }
             Self::Enable(Who { email }) => {
-                let changed = members::enable(env, &address(&email)?, OPERATOR).await?;
+                let changed = members::set_disabled(env, member(env, &email).await?.id, false, OPERATOR).await?;
                 (email, changed, "may sign in again", "is not disabled")
             }
         };
@@ -89,17 +89,19 @@ async fn list(env: &Env) -> Result<(), CliError> {
     let progress = ProgressBar::new(u64::try_from(count).unwrap_or(0)).with_style(style);
     let mut after = None;
     loop {
-        let page = members::list(env, after, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.id);
-        for user in &page {
+        let page = members::page(env, "", after, PAGE).await?;
+        for (user, _) in &page.members {
             let state = if user.disabled_at.is_some() { "disabled" } else { "active" };
             let since = user.created_at.format("%Y-%m-%d");
             let line =
                 format!("{}\t{}\t{}\t{}\t{state}\t{since}", user.id, user.label(), user.role.as_str(), user.tier);
             progress.suspend(|| say(&line))?;
         }
-        progress.inc(page.len() as u64);
+        progress.inc(page.members.len() as u64);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
     }
     progress.finish_and_clear();
     Ok(())

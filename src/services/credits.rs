@@ -8,7 +8,6 @@ pub use crate::store::credit::CreditEntry;
 use crate::{
     domain::{
         credit::{MOST_DAYS, extend},
-        email::EmailKey,
         ids::{CreditEntryId, UserId},
     },
     platform::env::Env,
@@ -22,8 +21,8 @@ use crate::{
 /// Why credit does not change.
 #[derive(Debug, thiserror::Error)]
 pub enum CreditError {
-    /// Nobody has that address.
-    #[error("there is no member with that address")]
+    /// Nobody is that.
+    #[error("there is no such member")]
     NoSuchMember,
     /// Not between 1 and [`MOST_DAYS`].
     #[error("the number of days is between 1 and {MOST_DAYS}")]
@@ -31,21 +30,6 @@ pub enum CreditError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// Credit to be given.
-#[derive(Debug, Clone)]
-pub struct Grant<'a> {
-    /// To whom.
-    pub email: &'a EmailKey,
-    /// How many days, from 1 to [`MOST_DAYS`].
-    pub days: i64,
-    /// What makes a rerun the same grant; without it every run gives again.
-    pub key: Option<&'a str>,
-    /// What to remember about it.
-    pub note: Option<&'a str>,
-    /// Who gives.
-    pub actor: &'a str,
 }
 
 /// What came of a grant.
@@ -59,9 +43,9 @@ pub struct Granted {
     pub is_new: bool,
 }
 
-/// Days of credit, for whomever.
+/// Credit to be given.
 #[derive(Debug, Clone)]
-pub struct Gift<'a> {
+pub struct Grant<'a> {
     /// How many days, from 1 to [`MOST_DAYS`].
     pub days: i64,
     /// What makes a rerun the same grant; without it every run gives again.
@@ -72,14 +56,8 @@ pub struct Gift<'a> {
     pub actor: &'a str,
 }
 
-/// Gives credit to the member with an address, counted from now or from the end of what is there.
-pub async fn grant(env: &Env, grant: &Grant<'_>) -> Result<Granted, CreditError> {
-    let Grant { email, days, key, note, actor } = *grant;
-    give(env, member_with(env, email).await?, &Gift { days, key, note, actor }).await
-}
-
-/// Gives credit to a member, who may have no address.
-pub async fn give(env: &Env, user: UserId, grant: &Gift<'_>) -> Result<Granted, CreditError> {
+/// Gives credit, counted from now or from the end of what is there.
+pub async fn grant(env: &Env, user: UserId, grant: &Grant<'_>) -> Result<Granted, CreditError> {
     if !(1..=MOST_DAYS).contains(&grant.days) {
         return Err(CreditError::BadDays);
     }
@@ -123,21 +101,9 @@ pub async fn give(env: &Env, user: UserId, grant: &Gift<'_>) -> Result<Granted, 
     Ok(Granted { entry, until, is_new: true })
 }
 
-/// Ends the credit of the member with an address, now. Returns until when it would have lasted;
-/// nothing if there was none left.
-pub async fn revoke(env: &Env, email: &EmailKey, actor: &str) -> Result<Option<DateTime<Utc>>, CreditError> {
-    end(env, member_with(env, email).await?, actor).await
-}
-
-async fn member_with(env: &Env, email: &EmailKey) -> Result<UserId, CreditError> {
-    let mut reader = env.db.reader().await?;
-    let user = users::find_by_email(&mut reader.conn(), email).await?.ok_or(CreditError::NoSuchMember)?;
-    Ok(user.id)
-}
-
 /// Ends a member's credit now. Returns until when it would have lasted; nothing if there was none
 /// left.
-pub async fn end(env: &Env, user: UserId, actor: &str) -> Result<Option<DateTime<Utc>>, CreditError> {
+pub async fn revoke(env: &Env, user: UserId, actor: &str) -> Result<Option<DateTime<Utc>>, CreditError> {
     let now = env.clock.now();
     let mut tx = env.db.begin().await?;
     let conn = &mut tx.conn();

@@ -42,6 +42,9 @@ pub enum MemberError {
     /// Nobody has that address.
     #[error("there is no member with that address")]
     NoSuchMember,
+    /// The account is an admin's, and admins are spared.
+    #[error("an admin's account is not closed or opened here")]
+    IsAdmin,
     /// Every code drawn was somebody's.
     #[error("no free referral code was found")]
     NoFreeCode,
@@ -143,16 +146,8 @@ pub struct MemberStatus {
     pub disabled_at: Option<DateTime<Utc>>,
 }
 
-/// Returns a member's standing.
-pub async fn status(env: &Env, email: &EmailKey) -> Result<MemberStatus, MemberError> {
-    let mut reader = env.db.reader().await?;
-    let user = users::find_by_email(&mut reader.conn(), email).await?.ok_or(MemberError::NoSuchMember)?;
-    drop(reader);
-    Ok(status_of(env, user).await?)
-}
-
 /// Returns the standing of a member that was just read.
-pub async fn status_of(env: &Env, user: User) -> Result<MemberStatus, StoreError> {
+pub async fn status(env: &Env, user: User) -> Result<MemberStatus, StoreError> {
     let paid = access::paid_status(env, &user).await?;
     let since = env.clock.now() - TimeDelta::days(REWARD_DAYS);
     let mut reader = env.db.reader().await?;
@@ -341,8 +336,8 @@ pub async fn set_lang(env: &Env, user: UserId, lang: Lang) -> Result<(), StoreEr
 }
 
 /// Makes someone an admin, or a member again. Their sessions end: an admin's live shorter.
-pub async fn set_role(env: &Env, email: &EmailKey, role: Role, actor: &str) -> Result<bool, MemberError> {
-    change(env, id_of(env, email).await?, actor, async |conn, user, now| {
+pub async fn set_role(env: &Env, user: UserId, role: Role, actor: &str) -> Result<bool, MemberError> {
+    change(env, user, actor, async |conn, user, now| {
         if user.role == role {
             return Ok(None);
         }
@@ -353,20 +348,33 @@ pub async fn set_role(env: &Env, email: &EmailKey, role: Role, actor: &str) -> R
     .await
 }
 
-/// Closes an account for signing in and ends its sessions.
-pub async fn disable(env: &Env, email: &EmailKey, actor: &str) -> Result<bool, MemberError> {
-    set_disabled(env, id_of(env, email).await?, true, actor).await
-}
-
-/// Opens an account again.
-pub async fn enable(env: &Env, email: &EmailKey, actor: &str) -> Result<bool, MemberError> {
-    set_disabled(env, id_of(env, email).await?, false, actor).await
-}
-
 /// Closes an account for signing in and ends its sessions, or opens it again. Returns whether
 /// anything changed.
 pub async fn set_disabled(env: &Env, user: UserId, disabled: bool, actor: &str) -> Result<bool, MemberError> {
+    close_or_open(env, user, disabled, false, actor).await
+}
+
+/// The same for those who may not touch an admin's account.
+pub async fn set_disabled_unless_admin(
+    env: &Env,
+    user: UserId,
+    disabled: bool,
+    actor: &str,
+) -> Result<bool, MemberError> {
+    close_or_open(env, user, disabled, true, actor).await
+}
+
+async fn close_or_open(
+    env: &Env,
+    user: UserId,
+    disabled: bool,
+    spare_admins: bool,
+    actor: &str,
+) -> Result<bool, MemberError> {
     change(env, user, actor, async |conn, user, now| {
+        if spare_admins && user.role == Role::Admin {
+            return Err(MemberError::IsAdmin);
+        }
         if !disabled {
             return Ok(users::enable(conn, user.id, now).await?.then(|| ("account_enabled", json!({}))));
         }
@@ -379,12 +387,6 @@ pub async fn set_disabled(env: &Env, user: UserId, disabled: bool, actor: &str) 
     .await
 }
 
-async fn id_of(env: &Env, email: &EmailKey) -> Result<UserId, MemberError> {
-    let mut reader = env.db.reader().await?;
-    let user = users::find_by_email(&mut reader.conn(), email).await?.ok_or(MemberError::NoSuchMember)?;
-    Ok(user.id)
-}
-
 /// Changes an account and writes the audit line, in one transaction. Returns whether anything
 /// changed.
 async fn change(
@@ -395,29 +397,17 @@ async fn change(
         &mut Conn<'_>,
         &User,
         DateTime<Utc>,
-    ) -> Result<Option<(&'static str, serde_json::Value)>, StoreError>,
+    ) -> Result<Option<(&'static str, serde_json::Value)>, MemberError>,
 ) -> Result<bool, MemberError> {
     let now = env.clock.now();
     let mut tx = env.db.begin().await?;
     let conn = &mut tx.conn();
-    let user = users::find(conn, user).await?.ok_or(MemberError::NoSuchMember)?;
+    let user = users::lock(conn, user).await?.ok_or(MemberError::NoSuchMember)?;
     let Some((action, details)) = how(conn, &user, now).await? else { return Ok(false) };
     log(env, conn, user.id, actor, action, details).await?;
     tx.commit().await?;
     env.access_changed(user.id);
     Ok(true)
-}
-
-/// Returns a page of members in the order in which they came, from after `after`.
-pub async fn list(env: &Env, after: Option<UserId>, count: i64) -> Result<Vec<User>, StoreError> {
-    let mut reader = env.db.reader().await?;
-    users::list(&mut reader.conn(), after, count).await
-}
-
-/// Returns a page of members whose address or external id holds a text, from after `after`.
-pub async fn search(env: &Env, text: &str, after: Option<UserId>, count: i64) -> Result<Vec<User>, StoreError> {
-    let mut reader = env.db.reader().await?;
-    users::search(&mut reader.conn(), text, after, count).await
 }
 
 /// A page of members, each with what gives their tier now.
@@ -502,6 +492,12 @@ pub async fn admin_view(env: &Env, user: UserId) -> Result<Option<AdminView>, St
         now,
         entitlements,
     }))
+}
+
+/// Returns the member with an address.
+pub async fn with_email(env: &Env, email: &EmailKey) -> Result<User, MemberError> {
+    let mut reader = env.db.reader().await?;
+    users::find_by_email(&mut reader.conn(), email).await?.ok_or(MemberError::NoSuchMember)
 }
 
 /// Returns the member whom somebody outside names: by id, external id or address.

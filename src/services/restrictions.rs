@@ -8,7 +8,7 @@ use crate::{
         entitlement::Restriction,
         ids::{FeatureId, UserId},
         limit::{Cell, CellError, Limit},
-        matrix::check_reason,
+        matrix::{LONGEST_REASON, check_reason},
     },
     platform::env::Env,
     services::catalogue,
@@ -18,8 +18,6 @@ use crate::{
         restrictions, users,
     },
 };
-
-pub use crate::domain::matrix::LONGEST_REASON;
 
 /// A restriction to be set.
 #[derive(Debug, Clone)]

@@ -19,7 +19,7 @@ use crate::{
     },
     domain::{credit::MOST_DAYS, ids::CreditEntryId},
     platform::caller::Site,
-    services::credits::{self, CreditEntry, CreditError, Gift},
+    services::credits::{self, CreditEntry, CreditError, Grant},
 };
 
 /// Days to be given.
@@ -122,9 +122,9 @@ pub(super) async fn give(
     let key = usage::idempotency_key(&headers)?.map(|key| grant_key(&caller, key)).transpose()?;
     let note = note("note", request.note.as_deref())?;
     let user = user(&site, &name).await?;
-    let gift = Gift { days: request.days, key: key.as_deref(), note, actor: &caller.actor() };
-    let given = credits::give(&site.env, user.id, &gift).await.map_err(failed)?;
-    if !given.is_new && (given.entry.days != gift.days || given.entry.note.as_deref() != note) {
+    let grant = Grant { days: request.days, key: key.as_deref(), note, actor: &caller.actor() };
+    let given = credits::grant(&site.env, user.id, &grant).await.map_err(failed)?;
+    if !given.is_new && (given.entry.days != grant.days || given.entry.note.as_deref() != note) {
         return Err(usage::key_reused());
     }
     let mut response = json(&CreditResponse::from(given.entry));
@@ -170,7 +170,7 @@ pub(super) async fn end(
     InPath(name): InPath<String>,
 ) -> Result<Response, Problem> {
     let user = user(&site, &name).await?;
-    match credits::end(&site.env, user.id, &caller.actor()).await.map_err(failed)? {
+    match credits::revoke(&site.env, user.id, &caller.actor()).await.map_err(failed)? {
         Some(_) => Ok(StatusCode::NO_CONTENT.into_response()),
         None => Err(Problem::not_found("no_credit", "This user has no credit to end.")),
     }

@@ -254,7 +254,7 @@ pub(super) async fn status(
     InPath(name): InPath<String>,
 ) -> Result<Answer<MemberStatus>, Problem> {
     let user = user(&site, &name).await?;
-    Ok(Answer(members::status_of(&site.env, user).await?))
+    Ok(Answer(members::status(&site.env, user).await?))
 }
 
 /// Close an account
@@ -302,15 +302,19 @@ async fn set_disabled(
     name: &str,
     disabled: bool,
 ) -> Result<Answer<UserResponse>, Problem> {
-    let before = user(site, name).await?;
-    if before.role == Role::Admin && !caller.may(Scope::Admin) {
-        return Err(scope_missing(Scope::Admin));
-    }
-    members::set_disabled(&site.env, before.id, disabled, &caller.actor()).await.map_err(|error| match error {
+    let id = user(site, name).await?.id;
+    let actor = caller.actor();
+    let changed = if caller.may(Scope::Admin) {
+        members::set_disabled(&site.env, id, disabled, &actor).await
+    } else {
+        members::set_disabled_unless_admin(&site.env, id, disabled, &actor).await
+    };
+    changed.map_err(|error| match error {
         MemberError::Store(error) => error.into(),
-        _ => Problem::user_unknown(),
+        MemberError::IsAdmin => scope_missing(Scope::Admin),
+        MemberError::NoSuchMember | MemberError::NoFreeCode => Problem::user_unknown(),
     })?;
-    Ok(Answer(user(site, &before.id.to_string()).await?.into()))
+    Ok(Answer(user(site, &id.to_string()).await?.into()))
 }
 
 /// Everything that a user may use.

@@ -14,6 +14,7 @@ use crate::{
         credit::MOST_DAYS,
         ids::{CreditEntryId, FeatureId, SessionId, TierId, UserId},
         limit::Cell,
+        matrix::check_reason,
         user::User,
     },
     pages::{
@@ -24,9 +25,9 @@ use crate::{
     platform::caller::{Admin, Site, encode_query, failed},
     services::{
         catalogue,
-        credits::{self, CreditError, Gift},
+        credits::{self, CreditError, Grant},
         members::{self, MemberDetails, MemberError, PutError},
-        restrictions::{self, LONGEST_REASON, NewRestriction, RestrictionError},
+        restrictions::{self, NewRestriction, RestrictionError},
         sessions,
     },
     words,
@@ -288,8 +289,7 @@ pub async fn restrict(
         }
         None => None,
     };
-    let reason = form.reason.trim();
-    if !(1..=LONGEST_REASON).contains(&reason.chars().count()) || reason.chars().any(char::is_control) {
+    if check_reason(&form.reason, true).is_err() {
         complaints.reason_error = Some(words::error_reason(lang).to_owned());
     }
     let expires_at = match end_of_day(&form.until, catalogue.settings.timezone) {
@@ -306,7 +306,7 @@ pub async fn restrict(
     let (Some(feature), Some(limit), false) = (feature, limit, complaints.any()) else {
         return complain(&site, &admin, &user, complaints).await;
     };
-    let new = NewRestriction { feature: feature.id.clone(), limit, reason: reason.to_owned(), expires_at };
+    let new = NewRestriction { feature: feature.id.clone(), limit, reason: form.reason, expires_at };
     match restrictions::put(&site.env, user.id, new, &admin.identity.user.label()).await {
         Ok(_) => return done(&user, "restricted"),
         Err(RestrictionError::Store(error)) => return failed(&error),
@@ -394,8 +394,8 @@ pub async fn give_credit(
         return complain(&site, &admin, &user, complaints).await;
     }
     let (key, note) = (format!("form:{key}"), Some(note).filter(|note| !note.is_empty()));
-    let gift = Gift { days, key: Some(&key), note, actor: &admin.identity.user.label() };
-    match credits::give(&site.env, user.id, &gift).await {
+    let grant = Grant { days, key: Some(&key), note, actor: &admin.identity.user.label() };
+    match credits::grant(&site.env, user.id, &grant).await {
         Ok(given) => done(&user, if given.is_new { "credit" } else { "credit-twice" }),
         Err(CreditError::Store(error)) => failed(&error),
         Err(CreditError::BadDays) => StatusCode::UNPROCESSABLE_ENTITY.into_response(),
@@ -409,7 +409,7 @@ pub async fn end_credit(State(site): State<Site>, admin: Admin, Path(id): Path<S
         Ok(user) => user,
         Err(response) => return response,
     };
-    match credits::end(&site.env, user.id, &admin.identity.user.label()).await {
+    match credits::revoke(&site.env, user.id, &admin.identity.user.label()).await {
         Ok(Some(_)) => done(&user, "credit-ended"),
         Ok(None) => done(&user, "nothing"),
         Err(CreditError::Store(error)) => failed(&error),

@@ -9,7 +9,10 @@ use axum::Router;
 use chrono::{DateTime, Utc};
 use vouchsafe::{
     config::Config,
-    domain::{email::EmailAddress, user::Role},
+    domain::{
+        email::EmailAddress,
+        user::{Role, User},
+    },
     jobs::Runner,
     platform::{clock::Clock, env::Env, keys::Keys, random::Random, server},
     services::{letters, members},
@@ -131,11 +134,15 @@ impl TestApp {
         assert_eq!(entered.status, 303, "{}", entered.body);
     }
 
+    /// Returns the member with an address.
+    pub async fn member(&self, email: &str) -> User {
+        members::with_email(&self.env, EmailAddress::parse(email).unwrap().key()).await.unwrap()
+    }
+
     /// Signs an address in as an admin.
     pub async fn signed_in_admin(&self, email: &str) -> Browser {
         self.signed_in(email).await;
-        let key = EmailAddress::parse(email).unwrap().key().clone();
-        members::set_role(&self.env, &key, Role::Admin, "operator").await.unwrap();
+        members::set_role(&self.env, self.member(email).await.id, Role::Admin, "operator").await.unwrap();
         // The allowance of codes for one address is small; a day later it is fresh.
         self.env.clock.advance(chrono::TimeDelta::days(1));
         self.signed_in(email).await

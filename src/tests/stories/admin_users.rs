@@ -217,7 +217,7 @@ on_both! {
         assert_eq!(ended.location(), format!("/admin/users/{member}?said=credit-ended"));
         let page = admin.get(ended.location()).await;
         assert!(page.text("section:has(#credit) p").starts_with("No credit is left."));
-        assert_eq!(credits::end(&app.env, member, "operator").await.unwrap(), None);
+        assert_eq!(credits::revoke(&app.env, member, "operator").await.unwrap(), None);
     }
 
     async fn an_account_is_disabled_and_opened_again_but_not_ones_own(app: TestApp) {

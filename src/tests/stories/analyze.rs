@@ -21,14 +21,13 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use vouchsafe::{
     domain::{
-        email::EmailAddress,
         entitlement::Decision,
         ids::UserId,
         limit::{Cell, Limit},
         matrix::CellChange,
         quotes::{Quote, QuoteRow},
     },
-    services::{analysis, matrix, members, quotes},
+    services::{analysis, matrix, quotes},
 };
 
 use crate::harness::{ADMIN_TOKEN, Backend, Browser, Page, TestApp, on_both};
@@ -54,7 +53,7 @@ fn answer(page: &Page) -> (u16, Value) {
 }
 
 async fn id_of(app: &TestApp, email: &str) -> UserId {
-    members::status(&app.env, EmailAddress::parse(email).unwrap().key()).await.unwrap().id
+    app.member(email).await.id
 }
 
 async fn calls(app: &TestApp, email: &str) -> Decision {
@@ -153,9 +152,8 @@ on_both! {
         assert_eq!(calls(&app, "ann@example.com").await.used, 0);
 
         // Credit opens the gate.
-        let key = EmailAddress::parse("ann@example.com").unwrap().key().clone();
-        let grant = vouchsafe::services::credits::Grant { email: &key, days: 1, key: None, note: None, actor: "operator" };
-        vouchsafe::services::credits::grant(&app.env, &grant).await.unwrap();
+        let grant = vouchsafe::services::credits::Grant { days: 1, key: None, note: None, actor: "operator" };
+        vouchsafe::services::credits::grant(&app.env, id_of(&app, "ann@example.com").await, &grant).await.unwrap();
         assert_eq!(ask(&mut ann, &holdings()).await.0, 200);
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
-use vouchsafe::{domain::email::EmailAddress, services::members};
+use vouchsafe::services::members;
 
 use crate::harness::{TestApp, on_both};
 
@@ -116,8 +116,8 @@ on_both! {
         app.signed_in("ann@example.com").await;
         manager.post("/api/v1/users/ann@example.com/credits", json!({ "days": 45 })).await.ok();
         let status = manager.get("/api/v1/users/ann@example.com/status").await.ok();
-        let key = EmailAddress::parse("ann@example.com").unwrap().key().clone();
-        let told = serde_json::to_value(members::status(&app.env, &key).await.unwrap()).unwrap();
+        let ann = app.member("ann@example.com").await;
+        let told = serde_json::to_value(members::status(&app.env, ann).await.unwrap()).unwrap();
         assert_eq!(status, told);
         assert_eq!(status["paid"]["source"], "credit");
         assert_eq!(status["paid"]["days_remaining"], 45);

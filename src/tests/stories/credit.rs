@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::{Router, http::StatusCode, middleware, routing::get};
 use chrono::TimeDelta;
 use tokio::sync::Barrier;
+use uuid::Uuid;
 use vouchsafe::{
     api::require_paid,
-    domain::{email::EmailAddress, email::EmailKey},
     platform::{
         assets,
         assets::Assets,
@@ -20,12 +20,8 @@ use vouchsafe::{
 
 use crate::harness::{ADMIN_TOKEN, Browser, TestApp, on_both};
 
-fn key(email: &str) -> EmailKey {
-    EmailAddress::parse(email).unwrap().key().clone()
-}
-
-fn days<'a>(email: &'a EmailKey, days: i64, key: Option<&'a str>) -> Grant<'a> {
-    Grant { email, days, key, note: None, actor: "operator" }
+fn days(days: i64, key: Option<&str>) -> Grant<'_> {
+    Grant { days, key, note: None, actor: "operator" }
 }
 
 /// A route for paying members alone, with this app's world.
@@ -52,8 +48,8 @@ on_both! {
         assert_eq!(settings.text(".badge"), "Free");
         assert!(settings.text("#access ~ p").starts_with("You are on the free tier."), "{}", settings.body);
 
-        let ann = key("ann@example.com");
-        credits::grant(&app.env, &days(&ann, 45, None)).await.unwrap();
+        let ann = app.member("ann@example.com").await.id;
+        credits::grant(&app.env, ann, &days(45, None)).await.unwrap();
         let settings = browser.get("/settings").await;
         assert_eq!(settings.texts(".lines li"), ["free · credit · 45 day(s) remaining (expires 2027-01-19)"]);
         assert_eq!(settings.text("#access ~ p"), "+45 days on your account");
@@ -62,7 +58,7 @@ on_both! {
 
     async fn every_running_source_has_its_line_the_winner_first(app: TestApp) {
         let mut browser = app.signed_in("ann@example.com").await;
-        credits::grant(&app.env, &days(&key("ann@example.com"), 30, None)).await.unwrap();
+        credits::grant(&app.env, app.member("ann@example.com").await.id, &days(30, None)).await.unwrap();
         assert_eq!(browser.get("/settings").await.texts(".lines li"), [
             "free · credit · 30 day(s) remaining (expires 2026-12-21)",
             "free · trial · 14 day(s) remaining (expires 2026-12-05)",
@@ -71,33 +67,33 @@ on_both! {
 
     async fn credit_extends_and_a_key_makes_a_rerun_harmless(app: TestApp) {
         app.signed_in("ann@example.com").await;
-        let ann = key("ann@example.com");
+        let ann = app.member("ann@example.com").await.id;
         let now = app.env.clock.now();
-        let first = credits::grant(&app.env, &days(&ann, 10, Some("spring"))).await.unwrap();
+        let first = credits::grant(&app.env, ann, &days(10, Some("spring"))).await.unwrap();
         assert!(first.is_new && first.until == now + TimeDelta::days(10));
-        let again = credits::grant(&app.env, &days(&ann, 10, Some("spring"))).await.unwrap();
+        let again = credits::grant(&app.env, ann, &days(10, Some("spring"))).await.unwrap();
         assert!(!again.is_new && again.until == first.until);
-        let plain = credits::grant(&app.env, &days(&ann, 10, None)).await.unwrap();
+        let plain = credits::grant(&app.env, ann, &days(10, None)).await.unwrap();
         assert!(plain.is_new && plain.until == now + TimeDelta::days(20));
         for bad in [0, -1, 3651, i64::MAX, i64::MIN] {
-            let refused = credits::grant(&app.env, &days(&ann, bad, None)).await;
+            let refused = credits::grant(&app.env, ann, &days(bad, None)).await;
             assert!(matches!(refused, Err(CreditError::BadDays)), "{bad}");
         }
-        let nobody = credits::grant(&app.env, &days(&key("nobody@example.com"), 1, None)).await;
+        let nobody = credits::grant(&app.env, Uuid::nil().into(), &days(1, None)).await;
         assert!(matches!(nobody, Err(CreditError::NoSuchMember)));
     }
 
     async fn racing_grants_add_up_and_racing_keys_count_once(app: TestApp) {
         app.signed_in("ann@example.com").await;
+        let ann = app.member("ann@example.com").await.id;
         let barrier = Arc::new(Barrier::new(32));
         let mut racing = tokio::task::JoinSet::new();
         for nth in 0..32 {
             let (env, barrier) = (app.env.clone(), barrier.clone());
             racing.spawn(async move {
-                let ann = key("ann@example.com");
                 let same = (nth % 2 == 0).then_some("the same");
                 barrier.wait().await;
-                credits::grant(&env, &days(&ann, 1, same)).await.unwrap().is_new
+                credits::grant(&env, ann, &days(1, same)).await.unwrap().is_new
             });
         }
         let given = racing.join_all().await.into_iter().filter(|is_new| *is_new).count();
@@ -108,15 +104,14 @@ on_both! {
 
     async fn revoking_ends_credit_now_and_leaves_a_trace(app: TestApp) {
         let mut browser = app.signed_in("ann@example.com").await;
-        let ann = key("ann@example.com");
-        assert_eq!(credits::revoke(&app.env, &ann, "operator").await.unwrap(), None);
-        let granted = credits::grant(&app.env, &days(&ann, 45, None)).await.unwrap();
-        assert_eq!(credits::revoke(&app.env, &ann, "operator").await.unwrap(), Some(granted.until));
+        let ann = app.member("ann@example.com").await.id;
+        assert_eq!(credits::revoke(&app.env, ann, "operator").await.unwrap(), None);
+        let granted = credits::grant(&app.env, ann, &days(45, None)).await.unwrap();
+        assert_eq!(credits::revoke(&app.env, ann, "operator").await.unwrap(), Some(granted.until));
         assert!(!browser.get("/settings").await.body.contains("credit ·"));
+        let user = app.member("ann@example.com").await;
         let mut reader = app.env.db.reader().await.unwrap();
-        let conn = &mut reader.conn();
-        let user = vouchsafe::store::users::find_by_email(conn, &ann).await.unwrap().unwrap();
-        let entries = ledger::list(conn, user.id).await.unwrap();
+        let entries = ledger::list(&mut reader.conn(), user.id).await.unwrap();
         let mut sources: Vec<&str> = entries.iter().map(|entry| entry.source.as_str()).collect();
         sources.sort_unstable();
         assert_eq!(sources, ["admin", "revoked"]);
@@ -143,7 +138,7 @@ on_both! {
         assert_eq!(problem["code"], "payment_required");
         assert_eq!(problem["paid"]["active"], false);
 
-        credits::grant(&app.env, &days(&key("ann@example.com"), 1, None)).await.unwrap();
+        credits::grant(&app.env, app.member("ann@example.com").await.id, &days(1, None)).await.unwrap();
         assert_eq!(at_the_gate.get("/paid").await.status, StatusCode::OK);
 
         let mut operator = visitor.clone().with_header("authorization", &format!("Bearer {ADMIN_TOKEN}"));

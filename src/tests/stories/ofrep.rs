@@ -22,7 +22,7 @@ use vouchsafe::{
     platform::{clock::Clock, env::Env, keys::Keys, random::Random, server},
     services::{
         api_keys::{self, NewApiKey},
-        credits::{self, Gift},
+        credits::{self, Grant},
         matrix,
         members::{self, MemberDetails},
         restrictions::{self, NewRestriction},
@@ -242,8 +242,8 @@ on_both! {
     async fn what_ends_by_itself_ends_in_answers_that_were_kept(app: TestApp) {
         let user = basic(&app, "crm-1").await;
         let key = key(&app, Scope::Check, None).await;
-        let gift = |days| Gift { days, key: None, note: None, actor: "operator" };
-        credits::give(&app.env, user, &gift(1)).await.unwrap();
+        let grant = |days| Grant { days, key: None, note: None, actor: "operator" };
+        credits::grant(&app.env, user, &grant(1)).await.unwrap();
         assert_eq!(ask(&app, &key, ALL, &context("crm-1")).await.flag("ai_pipeline")["value"], true);
         // Within the second for which it is remembered.
         app.env.clock.advance(TimeDelta::days(1) - TimeDelta::milliseconds(100));

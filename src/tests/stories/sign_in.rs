@@ -329,7 +329,7 @@ on_both! {
 
     async fn a_disabled_account_cannot_come_in_and_is_signed_out(app: TestApp) {
         let mut ann = app.signed_in("ann@example.com").await;
-        assert!(members::disable(&app.env, email("ann@example.com").key(), "operator").await.unwrap());
+        assert!(members::set_disabled(&app.env, app.member("ann@example.com").await.id, true, "operator").await.unwrap());
         assert_eq!(ann.get("/settings").await.location(), "/login?next=%2Fsettings");
 
         let mut again = app.browser();
@@ -339,7 +339,7 @@ on_both! {
         assert_eq!(page.status, 422);
         assert!(page.text(".alert").contains("disabled"), "{}", page.body);
 
-        assert!(members::enable(&app.env, email("ann@example.com").key(), "operator").await.unwrap());
+        assert!(members::set_disabled(&app.env, app.member("ann@example.com").await.id, false, "operator").await.unwrap());
         app.signed_in("ann@example.com").await;
     }
 
