@@ -11,6 +11,7 @@ mod layers;
 mod log;
 mod mail;
 mod ofrep;
+mod payments;
 mod product;
 mod secret;
 mod security;
@@ -27,6 +28,7 @@ pub use layers::{ConfigError, Origin};
 pub use log::{LogConfig, LogFormat};
 pub use mail::{MailConfig, MailTransport};
 pub use ofrep::OfrepConfig;
+pub use payments::{PaymentsConfig, ProviderConfig};
 pub use product::ProductConfig;
 pub use secret::Secret;
 pub use security::{MINIMUM_SECRET_LENGTH, SecurityConfig};
@@ -51,6 +53,8 @@ pub struct Config {
     pub mail: MailConfig,
     /// How the product presents itself.
     pub product: ProductConfig,
+    /// The providers that take the money.
+    pub payments: PaymentsConfig,
     /// Who writes about portfolios.
     pub analyze: AnalyzeConfig,
     /// OpenFeature clients in browsers.
@@ -76,6 +80,7 @@ impl Config {
             security: SecurityConfig::read(&layers, is_development)?,
             mail: MailConfig::read(&layers, is_development)?,
             product: ProductConfig::read(&layers)?,
+            payments: PaymentsConfig::read(&layers, server.request_timeout)?,
             analyze: AnalyzeConfig::read(&layers, server.request_timeout)?,
             ofrep: OfrepConfig::read(&layers, server.danger_insecure_http, server.max_connections)?,
             gate: GateConfig::read(&layers, server.danger_insecure_http)?,

@@ -165,6 +165,12 @@ fn a_value_that_cannot_be_used_is_refused_with_its_key_and_origin() {
         ("VOUCHSAFE_MAIL_FROM", "a@example.com\r\nBcc: b@example.com", "mail.mail_from"),
         ("VOUCHSAFE_PRODUCT_NAME", " ", "product.product_name"),
         ("VOUCHSAFE_PRODUCT_NAME", "two\nlines", "product.product_name"),
+        ("VOUCHSAFE_STRIPE_WEBHOOK_SECRET", "whsec_new,whsec old", "payments.stripe_webhook_secret"),
+        ("VOUCHSAFE_PADDLE_API_KEY", "two words", "payments.paddle_api_key"),
+        ("VOUCHSAFE_STRIPE_API_BASE", "", "payments.stripe_api_base"),
+        ("VOUCHSAFE_PADDLE_API_BASE", "api.paddle.com", "payments.paddle_api_base"),
+        ("VOUCHSAFE_POLAR_API_BASE", "ftp://localhost", "payments.polar_api_base"),
+        ("VOUCHSAFE_PAYMENTS_TIMEOUT_SECONDS", "0", "payments.payments_timeout_seconds"),
         ("VOUCHSAFE_ANALYZE_KEY", "k", "analyze.analyze_key"),
         ("VOUCHSAFE_ANALYZE_MODEL", "m", "analyze.analyze_model"),
         ("VOUCHSAFE_ANALYZE_URL", "https://api.example.com/v1", "analyze.analyze_model"),
@@ -275,6 +281,73 @@ fn a_language_model_is_reached_by_its_root_or_its_whole_address() {
 }
 
 #[test]
+fn a_provider_has_several_secrets_one_key_and_an_address() {
+    let payments = load("", &[]).expect("the defaults").payments;
+    for (provider, base) in [
+        (&payments.stripe, "https://api.stripe.com/"),
+        (&payments.paddle, "https://api.paddle.com/"),
+        (&payments.polar, "https://api.polar.sh/"),
+    ] {
+        let nothing = (vec![], None, base);
+        assert_eq!((provider.webhook_secrets.clone(), provider.api_key.clone(), provider.api_base.as_str()), nothing);
+    }
+    assert_eq!(payments.timeout.as_secs(), 10);
+
+    let file = "[payments]\npolar_webhook_secret = [\"one\", \" \", \" two \"]";
+    let payments = load(
+        file,
+        &[
+            ("VOUCHSAFE_STRIPE_WEBHOOK_SECRET", " whsec_new, ,whsec_old,"),
+            ("VOUCHSAFE_PADDLE_WEBHOOK_SECRET", " , "),
+            ("VOUCHSAFE_STRIPE_API_KEY", " sk_test_1 "),
+            ("VOUCHSAFE_PADDLE_API_KEY", " "),
+            ("VOUCHSAFE_STRIPE_API_BASE", "http://127.0.0.1:8420/"),
+            ("VOUCHSAFE_POLAR_API_BASE", "https://sandbox-api.polar.sh/behind/a/proxy/"),
+        ],
+    )
+    .expect("a configuration")
+    .payments;
+    let secrets = |texts: [&str; 2]| texts.map(Secret::new).to_vec();
+    assert_eq!(payments.stripe.webhook_secrets, secrets(["whsec_new", "whsec_old"]));
+    assert_eq!(payments.paddle.webhook_secrets, []);
+    assert_eq!(payments.polar.webhook_secrets, secrets(["one", "two"]));
+    assert_eq!((payments.stripe.api_key, payments.paddle.api_key), (Some(Secret::new("sk_test_1")), None));
+    assert_eq!(payments.stripe.api_base.as_str(), "http://127.0.0.1:8420/");
+    assert_eq!(payments.polar.api_base.as_str(), "https://sandbox-api.polar.sh/behind/a/proxy");
+}
+
+#[test]
+fn the_key_of_a_provider_travels_encrypted_or_stays_on_this_machine() {
+    for fine in ["http://localhost:8420", "http://[::1]:8420", "http://stripe.localhost", "HTTPS://Api.Example.com"] {
+        assert!(load("", &[("VOUCHSAFE_STRIPE_API_BASE", fine)]).is_ok(), "{fine}");
+    }
+    for bad in [
+        "http://api.stripe.com",
+        "http://10.0.0.7:8420",
+        "http://localhost.example.com",
+        "https://ann:hunter2@api.stripe.com",
+        "https://api.stripe.com?key=hunter2",
+        "https://api.stripe.com#hunter2",
+        "unix:/run/hunter2",
+    ] {
+        let error = refusal("", &[("VOUCHSAFE_STRIPE_API_BASE", bad)]);
+        assert!(error.starts_with("payments.stripe_api_base") && !error.contains("hunter2"), "{bad}: {error}");
+    }
+}
+
+#[test]
+fn a_provider_answers_before_the_page_gives_up() {
+    let with = |more: &[(&'static str, &'static str)]| {
+        load("", &[&[("VOUCHSAFE_REQUEST_TIMEOUT_SECONDS", "10")][..], more].concat())
+    };
+    assert!(with(&[]).is_ok(), "nothing is asked of a provider");
+    let key = ("VOUCHSAFE_POLAR_API_KEY", "polar_oat_1");
+    let error = with(&[key]).expect_err("too long").to_string();
+    assert!(error.starts_with("payments.payments_timeout_seconds") && error.contains("which is 10"), "{error}");
+    assert!(with(&[key, ("VOUCHSAFE_PAYMENTS_TIMEOUT_SECONDS", "9")]).is_ok());
+}
+
+#[test]
 fn public_addresses_are_kept_as_browsers_write_them() {
     let origin = |text: &str| text.parse::<PublicUrl>().map(|url| url.to_string());
     assert_eq!(origin("HTTPS://Members.Example.com:443"), Ok("https://members.example.com".into()));
@@ -301,6 +374,8 @@ fn secrets_never_show() {
         ("VOUCHSAFE_ADMIN_TOKEN", "adminhunter2"),
         ("DATABASE_URL", "postgres://ann:hunter2@db/vouchsafe"),
         ("VOUCHSAFE_SECRET", "hunter2hunter2hunter2hunter2hunter2"),
+        ("VOUCHSAFE_STRIPE_WEBHOOK_SECRET", "whsec_hunter2,whsec_hunter2_old"),
+        ("VOUCHSAFE_PADDLE_API_KEY", "pdl_hunter2"),
     ];
     let config = load("", &[&ONLINE[..], &secrets].concat()).expect("a configuration");
     let shown = format!("{config:?}");
@@ -310,6 +385,8 @@ fn secrets_never_show() {
         ("VOUCHSAFE_SECRET", "hunter2"),
         ("VOUCHSAFE_ADMIN_TOKEN", "hunter2 hunter2"),
         ("VOUCHSAFE_SMTP_URL", "imap://ann:hunter2@mail"),
+        ("VOUCHSAFE_STRIPE_WEBHOOK_SECRET", "hunter2 hunter2"),
+        ("VOUCHSAFE_PADDLE_API_KEY", "hunter2 hunter2"),
     ] {
         let error = load("", &[(name, value)]).expect_err("it must be refused");
         assert!(!error.to_string().contains("hunter2"), "{error}");
