@@ -76,6 +76,10 @@ row_id! {
     UsageEventId;
     /// A key by which an app asks.
     ApiKeyId;
+    /// What a provider of payments sent.
+    PaymentEventId;
+    /// What somebody pays for again and again.
+    SubscriptionId;
 }
 
 /// A name that is not usable as the id of a tier or a feature.

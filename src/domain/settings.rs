@@ -1,6 +1,6 @@
 //! The product's own settings: the rows of `app_settings`, with defaults for what is not there.
 
-use std::str::FromStr;
+use std::{ops::RangeInclusive, str::FromStr};
 
 use chrono_tz::Tz;
 
@@ -14,6 +14,16 @@ pub enum UsagePeriods {
     Calendar,
     /// From the day on which the member came.
     Anniversary,
+}
+
+/// What becomes of credit that ran beside a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CreditDuringSubscription {
+    /// It comes back when the subscription ends.
+    #[default]
+    Returned,
+    /// It is gone.
+    Burns,
 }
 
 /// All settings, read.
@@ -35,6 +45,24 @@ pub struct AppSettings {
     pub timezone: Tz,
     /// How usage is laid over time (`usage_periods`, calendar).
     pub usage_periods: UsagePeriods,
+    /// Days of credit for both sides of an invitation (`referral_credit_days`, 45).
+    pub referral_credit_days: i64,
+    /// Days for which that reward is held (`referral_hold_days`, 0).
+    pub referral_hold_days: i64,
+    /// Days after a payment within which its loss takes the reward back
+    /// (`referral_clawback_days`, 30).
+    pub referral_clawback_days: i64,
+    /// Whether a reward that looks like fraud waits for an admin (`referral_hold_flagged`, false).
+    pub referral_hold_flagged: bool,
+    /// Conversions of one member a day above which they look like fraud
+    /// (`referral_daily_conversions`, 10).
+    pub referral_daily_conversions: i64,
+    /// Days for which a subscription gives access after a payment failed
+    /// (`past_due_grace_days`, 7).
+    pub past_due_grace_days: i64,
+    /// What becomes of credit that ran beside a subscription (`credit_during_subscription`,
+    /// returned).
+    pub credit_during_subscription: CreditDuringSubscription,
 }
 
 /// A row of `app_settings` that cannot be understood.
@@ -58,13 +86,20 @@ impl Default for AppSettings {
             matrix_reason_required: false,
             timezone: Tz::UTC,
             usage_periods: UsagePeriods::Calendar,
+            referral_credit_days: 45,
+            referral_hold_days: 0,
+            referral_clawback_days: 30,
+            referral_hold_flagged: false,
+            referral_daily_conversions: 10,
+            past_due_grace_days: 7,
+            credit_during_subscription: CreditDuringSubscription::Returned,
         }
     }
 }
 
 impl AppSettings {
     /// The keys of all settings, in the order in which they are shown.
-    pub const KEYS: [&str; 8] = [
+    pub const KEYS: [&str; 15] = [
         "trial_duration_days",
         "trial_tier",
         "post_trial_tier",
@@ -73,6 +108,13 @@ impl AppSettings {
         "matrix_reason_required",
         "timezone",
         "usage_periods",
+        "referral_credit_days",
+        "referral_hold_days",
+        "referral_clawback_days",
+        "referral_hold_flagged",
+        "referral_daily_conversions",
+        "past_due_grace_days",
+        "credit_during_subscription",
     ];
 
     /// Returns the value of a setting as it is stored; nothing if there is no such setting.
@@ -89,6 +131,16 @@ impl AppSettings {
                 UsagePeriods::Calendar => "calendar".to_owned(),
                 UsagePeriods::Anniversary => "anniversary".to_owned(),
             },
+            "referral_credit_days" => self.referral_credit_days.to_string(),
+            "referral_hold_days" => self.referral_hold_days.to_string(),
+            "referral_clawback_days" => self.referral_clawback_days.to_string(),
+            "referral_hold_flagged" => self.referral_hold_flagged.to_string(),
+            "referral_daily_conversions" => self.referral_daily_conversions.to_string(),
+            "past_due_grace_days" => self.past_due_grace_days.to_string(),
+            "credit_during_subscription" => match self.credit_during_subscription {
+                CreditDuringSubscription::Returned => "returned".to_owned(),
+                CreditDuringSubscription::Burns => "burns".to_owned(),
+            },
             _ => return None,
         })
     }
@@ -99,11 +151,7 @@ impl AppSettings {
         for (key, value) in rows {
             match key {
                 "trial_duration_days" => {
-                    settings.trial_duration_days = value
-                        .parse()
-                        .ok()
-                        .filter(|days| (0..=3650).contains(days))
-                        .ok_or_else(|| bad(key, value, "a number of days from 0 to 3650"))?;
+                    settings.trial_duration_days = number(key, value, 0..=3650, "a number of days from 0 to 3650")?;
                 }
                 "trial_tier" => settings.trial_tier = tier(key, value)?,
                 "post_trial_tier" => settings.post_trial_tier = tier(key, value)?,
@@ -121,6 +169,29 @@ impl AppSettings {
                         _ => return Err(bad(key, value, "calendar or anniversary")),
                     }
                 }
+                "referral_credit_days" => {
+                    settings.referral_credit_days = number(key, value, 1..=3650, "a number of days from 1 to 3650")?;
+                }
+                "referral_hold_days" => {
+                    settings.referral_hold_days = number(key, value, 0..=365, "a number of days from 0 to 365")?;
+                }
+                "referral_clawback_days" => {
+                    settings.referral_clawback_days = number(key, value, 0..=3650, "a number of days from 0 to 3650")?;
+                }
+                "referral_hold_flagged" => settings.referral_hold_flagged = flag(key, value)?,
+                "referral_daily_conversions" => {
+                    settings.referral_daily_conversions = number(key, value, 1..=100_000, "a number from 1 to 100000")?;
+                }
+                "past_due_grace_days" => {
+                    settings.past_due_grace_days = number(key, value, 0..=365, "a number of days from 0 to 365")?;
+                }
+                "credit_during_subscription" => {
+                    settings.credit_during_subscription = match value {
+                        "returned" => CreditDuringSubscription::Returned,
+                        "burns" => CreditDuringSubscription::Burns,
+                        _ => return Err(bad(key, value, "returned or burns")),
+                    }
+                }
                 _ => {}
             }
         }
@@ -134,6 +205,10 @@ fn bad(key: &str, value: &str, expected: &'static str) -> BadSetting {
 
 fn tier(key: &str, value: &str) -> Result<TierId, BadSetting> {
     value.parse().map_err(|_| bad(key, value, "the id of a tier"))
+}
+
+fn number(key: &str, value: &str, allowed: RangeInclusive<i64>, expected: &'static str) -> Result<i64, BadSetting> {
+    value.parse().ok().filter(|number| allowed.contains(number)).ok_or_else(|| bad(key, value, expected))
 }
 
 fn flag(key: &str, value: &str) -> Result<bool, BadSetting> {

@@ -1,6 +1,6 @@
 //! The cells of the matrix, `tier_limits`, and the version of the configuration, `config_version`.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::FromRow;
 
 use crate::{
@@ -8,6 +8,7 @@ use crate::{
         ids::{FeatureId, TierId},
         limit::Limit,
         matrix::MatrixCell,
+        subscription::NEWS_MAY_BE_LATE,
     },
     store::{
         Conn, Result,
@@ -24,25 +25,48 @@ pub struct MemberGroup {
     pub on_trial: bool,
     /// Whether they have credit.
     pub with_credit: bool,
+    /// The strongest tier that a subscription gives them.
+    pub subscription_tier: Option<TierId>,
     /// How many.
     pub members: i64,
 }
 
-/// Returns the members who may sign in, by what gives them a tier at `now`.
-pub async fn member_groups(conn: &mut Conn<'_>, now: DateTime<Utc>) -> Result<Vec<MemberGroup>> {
+/// Returns the members who may sign in, by what gives them a tier at `now`. `grace` is how long a
+/// subscription does so after a payment failed; see `Subscription::lasts` for the rule.
+pub async fn member_groups(conn: &mut Conn<'_>, now: DateTime<Utc>, grace: TimeDelta) -> Result<Vec<MemberGroup>> {
     Ok(run!(conn, |c| sqlx::query_as(
-        "SELECT tier_id, on_trial, with_credit, COUNT(*) AS members
+        "SELECT tier_id, on_trial, with_credit, subscription_tier, COUNT(*) AS members
         FROM (
             SELECT
-                tier_id,
-                COALESCE(trial_ends_at > $1, FALSE) AS on_trial,
-                COALESCE(credit_until > $1, FALSE) AS with_credit
+                users.tier_id,
+                COALESCE(users.trial_ends_at > $1, FALSE) AS on_trial,
+                COALESCE(users.credit_until > $1, FALSE) AS with_credit,
+                subscribed.tier_id AS subscription_tier
             FROM users
-            WHERE disabled_at IS NULL
+            LEFT JOIN (
+                SELECT
+                    subscriptions.user_id, subscriptions.tier_id,
+                    ROW_NUMBER() OVER (
+                        PARTITION BY subscriptions.user_id ORDER BY tiers.sort_order DESC, tiers.id
+                    ) AS place
+                FROM subscriptions JOIN tiers ON tiers.id = subscriptions.tier_id
+                WHERE (subscriptions.scheduled_action IS NULL OR subscriptions.scheduled_action = 'change'
+                        OR subscriptions.scheduled_at > $1)
+                    AND (
+                        subscriptions.status = 'past_due'
+                            AND COALESCE(subscriptions.past_due_since, subscriptions.version_at) > $2
+                        OR subscriptions.status IN ('trialing', 'active')
+                            AND (subscriptions.scheduled_action IN ('end', 'pause')
+                                OR subscriptions.period_end IS NULL OR subscriptions.period_end > $3)
+                    )
+            ) AS subscribed ON subscribed.user_id = users.id AND subscribed.place = 1
+            WHERE users.disabled_at IS NULL
         ) AS claims
-        GROUP BY tier_id, on_trial, with_credit"
+        GROUP BY tier_id, on_trial, with_credit, subscription_tier"
     )
     .bind(now)
+    .bind(now - grace)
+    .bind(now - NEWS_MAY_BE_LATE)
     .fetch_all(c))?)
 }
 

@@ -16,13 +16,16 @@ pub mod login;
 pub mod mails;
 pub mod matrix;
 pub mod migrations;
+pub mod payments;
 pub mod portfolios;
+pub mod prices;
 pub mod quotes;
 pub mod rate_limits;
 pub mod referrals;
 pub mod restrictions;
 pub mod sessions;
 pub mod settings;
+pub mod subscriptions;
 pub mod usage;
 pub mod users;
 
