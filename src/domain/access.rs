@@ -43,11 +43,39 @@ pub struct Access {
     pub tier: TierStanding,
     /// Where it comes from.
     pub source: Source,
-    /// When it ends by itself; `None` for an own tier.
+    /// When it ends by itself, as people are told; `None` for an own tier.
     pub expires_at: Option<DateTime<Utc>>,
+    /// When it really ends without further news: a subscription outlives the end of its period
+    /// for a while, because news of its renewal may be late.
+    pub ends_at: Option<DateTime<Utc>>,
+}
+
+/// Something that gives a tier for a time, before the tier is looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holding {
+    /// The tier it gives.
+    pub tier: TierId,
+    /// Where it comes from.
+    pub source: Source,
+    /// When it ends by itself, as people are told.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When it really ends without further news.
+    pub ends_at: Option<DateTime<Utc>>,
+}
+
+impl Holding {
+    /// Makes one that ends at a known moment.
+    pub fn until(tier: TierId, source: Source, end: DateTime<Utc>) -> Self {
+        Self { tier, source, expires_at: Some(end), ends_at: Some(end) }
+    }
 }
 
 impl Access {
+    /// Returns whether it has not ended at `now`.
+    pub fn is_running(&self, now: DateTime<Utc>) -> bool {
+        self.ends_at.is_none_or(|end| end > now)
+    }
+
     /// Returns the days left at `now`, rounded up; `None` when it does not end.
     pub fn days_remaining(&self, now: DateTime<Utc>) -> Option<i64> {
         self.expires_at.map(|until| days_between(now, until))
@@ -77,19 +105,15 @@ pub struct Accesses(Vec<Access>);
 impl Accesses {
     /// Puts an own tier and whatever else is there into order and leaves out what has ended.
     pub fn new(own: TierStanding, others: impl IntoIterator<Item = Access>, now: DateTime<Utc>) -> Self {
-        let own = Access { tier: own, source: Source::OwnTier, expires_at: None };
-        let mut all: Vec<Access> = others
-            .into_iter()
-            .filter(|access| access.expires_at.is_none_or(|until| until > now))
-            .chain([own])
-            .collect();
+        let own = Access { tier: own, source: Source::OwnTier, expires_at: None, ends_at: None };
+        let mut all: Vec<Access> = others.into_iter().filter(|access| access.is_running(now)).chain([own]).collect();
         all.sort_by_key(|access| (-access.tier.sort_order, access.source));
         Self(all)
     }
 
     /// Returns the one that decides at `now`, which is not before the instant they were put together.
     pub fn effective_at(&self, now: DateTime<Utc>) -> &Access {
-        let running = self.0.iter().find(|access| access.expires_at.is_none_or(|until| until > now));
+        let running = self.0.iter().find(|access| access.is_running(now));
         running.expect("an own tier does not end")
     }
 
@@ -144,6 +168,7 @@ mod tests {
             tier: tier(3),
             source: Source::Credit,
             expires_at: Some(now + TimeDelta::seconds(seconds)),
+            ends_at: Some(now + TimeDelta::seconds(seconds)),
         };
         let cases = [
             (tier(1), vec![], (false, Source::OwnTier, None)),
@@ -176,7 +201,10 @@ mod tests {
             let now = at(1_000_000);
             let mut others: Vec<Access> = others
                 .into_iter()
-                .map(|(order, source, left)| Access { tier: tier(order), source, expires_at: Some(now + TimeDelta::seconds(left)) })
+                .map(|(order, source, left)| {
+                    let end = Some(now + TimeDelta::seconds(left));
+                    Access { tier: tier(order), source, expires_at: end, ends_at: end }
+                })
                 .collect();
             let found = Accesses::new(tier(own), others.clone(), now);
             let strongest = others

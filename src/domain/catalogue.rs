@@ -3,17 +3,19 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    access::{Access, Accesses, Source, TierStanding},
+    access::{Access, Accesses, Holding, Source, TierStanding},
     ids::{FeatureId, TierId},
     lang::Lang,
     limit::{Limit, LimitKind},
     matrix::MatrixCell,
     period::{Anchor, Period, ResetPeriod},
     settings::{AppSettings, UsagePeriods},
+    subscription::{Lasts, Subscription},
+    user::User,
 };
 
 /// A tier.
@@ -216,23 +218,31 @@ impl Catalogue {
         periods
     }
 
-    /// Returns what somebody with that own tier, trial and credit may use at `now`.
+    /// Returns what gives a member a tier beside their own, what has ended among it.
+    pub fn holdings(&self, user: &User, subscriptions: &[Subscription]) -> Vec<Holding> {
+        let trial = user.trial_ends_at.map(|end| Holding::until(self.settings.trial_tier.clone(), Source::Trial, end));
+        let credit =
+            user.credit_until.map(|end| Holding::until(self.settings.credit_tier.clone(), Source::Credit, end));
+        let grace = TimeDelta::days(self.settings.past_due_grace_days);
+        let subscriptions = subscriptions.iter().filter_map(|subscription| {
+            let Lasts { expires_at, ends_at } = subscription.lasts(grace)?;
+            Some(Holding { tier: subscription.tier.clone(), source: Source::Subscription, expires_at, ends_at })
+        });
+        subscriptions.chain(credit).chain(trial).collect()
+    }
+
+    /// Returns what somebody with that own tier and those holdings may use at `now`.
     pub fn accesses(
         &self,
         own: &TierId,
-        trial_ends_at: Option<DateTime<Utc>>,
-        credit_until: Option<DateTime<Utc>>,
+        holdings: impl IntoIterator<Item = Holding>,
         now: DateTime<Utc>,
     ) -> Result<Accesses, NoSuchTier> {
         let standing = |tier: &TierId| self.tier(tier).map(Tier::standing).ok_or_else(|| NoSuchTier(tier.clone()));
-        let timed = [
-            (trial_ends_at, &self.settings.trial_tier, Source::Trial),
-            (credit_until, &self.settings.credit_tier, Source::Credit),
-        ];
         let mut others = Vec::new();
-        for (until, tier, source) in timed {
-            if let Some(until) = until.filter(|until| *until > now) {
-                others.push(Access { tier: standing(tier)?, source, expires_at: Some(until) });
+        for Holding { tier, source, expires_at, ends_at } in holdings {
+            if ends_at.is_none_or(|end| end > now) {
+                others.push(Access { tier: standing(&tier)?, source, expires_at, ends_at });
             }
         }
         Ok(Accesses::new(standing(own)?, others, now))

@@ -13,6 +13,7 @@ use crate::domain::{
     ids::{FeatureId, TierId, UserId},
     limit::Limit,
     period::Period,
+    subscription::Subscription,
     user::User,
 };
 
@@ -86,12 +87,13 @@ impl Standing {
     pub fn new(
         catalogue: &Catalogue,
         user: User,
+        subscriptions: &[Subscription],
         mut restrictions: Vec<Restriction>,
         mut used: Vec<Used>,
         held: Vec<Held>,
         now: DateTime<Utc>,
     ) -> Result<Self, NoSuchTier> {
-        let accesses = catalogue.accesses(&user.tier, user.trial_ends_at, user.credit_until, now)?;
+        let accesses = catalogue.accesses(&user.tier, catalogue.holdings(&user, subscriptions), now)?;
         restrictions.sort_by(|a, b| a.feature.cmp(&b.feature));
         used.sort_by(|a, b| (&a.feature, a.period_start).cmp(&(&b.feature, b.period_start)));
         Ok(Self { user, accesses, restrictions, used, held })
@@ -124,7 +126,7 @@ impl Standing {
     /// Returns the first instant after `now` at which something ends by itself that a decision
     /// may depend on: an access, a restriction, units held. Periods are not among them.
     pub fn next_change(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let accesses = self.accesses.all().iter().filter_map(|access| access.expires_at);
+        let accesses = self.accesses.all().iter().filter_map(|access| access.ends_at);
         let restrictions = self.restrictions.iter().filter_map(|restriction| restriction.expires_at);
         let held = self.held.iter().map(|held| held.expires_at);
         accesses.chain(restrictions).chain(held).filter(|at| *at > now).min()
@@ -698,7 +700,7 @@ mod tests {
                 amount: *amount,
                 expires_at: hours(*until),
             });
-            Standing::new(catalogue, user.clone(), restrictions.collect(), used.collect(), held.collect(), read_at)
+            Standing::new(catalogue, user.clone(), &[], restrictions.collect(), used.collect(), held.collect(), read_at)
                 .expect("every tier exists")
         }
     }

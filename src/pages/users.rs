@@ -275,7 +275,7 @@ fn or_none(lang: Lang, value: Option<String>) -> AnyView {
 fn access(lang: Lang, view: &MemberView) -> impl IntoView + use<> {
     let user = view.user();
     let (now, standing) = (view.shown.now, &view.shown.entitlements.standing);
-    let running = standing.accesses.all().iter().filter(|access| access.expires_at.is_none_or(|until| until > now));
+    let running = standing.accesses.all().iter().filter(|access| access.is_running(now));
     let lines = running
         .map(|access| {
             let name = tier_name(view.catalogue(), &access.tier.id);

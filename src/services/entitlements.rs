@@ -13,7 +13,7 @@ use crate::{
     },
     platform::env::Env,
     services::catalogue,
-    store::{Conn, StoreError, restrictions, usage, users},
+    store::{Conn, StoreError, restrictions, subscriptions, usage, users},
 };
 
 pub use crate::platform::memory::Known;
@@ -96,7 +96,9 @@ pub(super) async fn read_standing(
     let used = usage::used(conn, user.id, &starts).await?;
     let held = usage::held(conn, user.id, now).await?;
     let restrictions = restrictions.into_iter().map(|(_, restriction)| restriction).collect();
-    Standing::new(catalogue, user, restrictions, used, held, now).map_err(|_| StoreError::Missing("tiers"))
+    let subscriptions = subscriptions::running(conn, &[user.id]).await?;
+    Standing::new(catalogue, user, &subscriptions, restrictions, used, held, now)
+        .map_err(|_| StoreError::Missing("tiers"))
 }
 
 /// Decides whether a member may use so much of a feature.

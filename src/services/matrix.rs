@@ -3,10 +3,11 @@
 //! A set of changes is one transaction: all cells or none. Every cell carries the version that
 //! was seen; one that has moved on is a conflict, never overwritten.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     domain::{
+        access::{Holding, Source},
         catalogue::{Catalogue, Feature, Tier},
         ids::{ActivityId, FeatureId, TierId},
         limit::{Cell, Limit},
@@ -73,11 +74,17 @@ pub async fn cells(env: &Env) -> Result<Vec<MatrixCell>, StoreError> {
 
 async fn of_catalogue(conn: &mut Conn<'_>, catalogue: &Catalogue, now: DateTime<Utc>) -> Result<Matrix, StoreError> {
     let mut tiers: Vec<MatrixTier> = catalogue.tiers().iter().map(column).collect();
-    for group in matrix::member_groups(conn, now).await? {
+    let settings = &catalogue.settings;
+    for group in matrix::member_groups(conn, now, TimeDelta::days(settings.past_due_grace_days)).await? {
         // Any instant ahead stands for "running".
-        let running = |is_running: bool| is_running.then(|| now + chrono::TimeDelta::days(1));
+        let running = |tier: &TierId, source| Holding::until(tier.clone(), source, now + TimeDelta::days(1));
+        let holdings = [
+            group.subscription_tier.as_ref().map(|tier| running(tier, Source::Subscription)),
+            group.on_trial.then(|| running(&settings.trial_tier, Source::Trial)),
+            group.with_credit.then(|| running(&settings.credit_tier, Source::Credit)),
+        ];
         let accesses = catalogue
-            .accesses(&group.tier_id, running(group.on_trial), running(group.with_credit), now)
+            .accesses(&group.tier_id, holdings.into_iter().flatten(), now)
             .map_err(|_| StoreError::Missing("tiers"))?;
         let effective = &accesses.effective().tier.id;
         if let Some(tier) = tiers.iter_mut().find(|tier| tier.id == *effective) {

@@ -11,7 +11,7 @@ use crate::{
         email::{EmailAddress, EmailKey},
         ids::{TierId, UserId},
         lang::Lang,
-        referral::{REWARD_DAYS, ReferralCode, ReferralStats},
+        referral::{ReferralCode, ReferralStats},
         user::{BadExternalId, Role, User, UserRef, check_external_id},
     },
     platform::env::Env,
@@ -25,7 +25,7 @@ use crate::{
         activity::{self, NewActivity},
         catalogue, credit, referrals,
         sessions::Session,
-        settings,
+        settings, subscriptions,
         users::{self, NewUser},
     },
 };
@@ -87,7 +87,8 @@ pub async fn settings_view(env: &Env, user: &User) -> Result<SettingsView, Membe
     let tier = known.catalogue.tier(&effective.tier.id).ok_or(StoreError::Missing("tiers"))?;
     let tier_name = tier.name.clone();
     let mut reader = env.db.reader().await?;
-    let referrals = referrals::stats(&mut reader.conn(), user.id, now - TimeDelta::days(REWARD_DAYS)).await?;
+    let since = now - TimeDelta::days(known.catalogue.settings.referral_credit_days);
+    let referrals = referrals::stats(&mut reader.conn(), user.id, since).await?;
     drop(reader);
     Ok(SettingsView {
         user: user.clone(),
@@ -149,7 +150,8 @@ pub struct MemberStatus {
 /// Returns the standing of a member that was just read.
 pub async fn status(env: &Env, user: User) -> Result<MemberStatus, StoreError> {
     let paid = access::paid_status(env, &user).await?;
-    let since = env.clock.now() - TimeDelta::days(REWARD_DAYS);
+    let settings = &crate::services::catalogue::current(env).await?.settings;
+    let since = env.clock.now() - TimeDelta::days(settings.referral_credit_days);
     let mut reader = env.db.reader().await?;
     let referrals = referrals::stats(&mut reader.conn(), user.id, since).await?;
     Ok(MemberStatus {
@@ -434,14 +436,17 @@ pub async fn page(env: &Env, text: &str, after: Option<UserId>, count: i64) -> R
         },
         _ => users::search(conn, text, after, count + 1).await?,
     };
+    let ids: Vec<_> = found.iter().map(|user| user.id).collect();
+    let subscriptions = subscriptions::running(conn, &ids).await?;
     drop(reader);
     let most = usize::try_from(count).unwrap_or(0);
     let has_more = found.len() > most;
     found.truncate(most);
     let next = found.last().map(|user| user.id).filter(|_| has_more);
     let members = found.into_iter().map(|user| {
+        let theirs: Vec<_> = subscriptions.iter().filter(|one| one.user == Some(user.id)).cloned().collect();
         let accesses = catalogue
-            .accesses(&user.tier, user.trial_ends_at, user.credit_until, now)
+            .accesses(&user.tier, catalogue.holdings(&user, &theirs), now)
             .map_err(|_| StoreError::Missing("tiers"))?;
         let access = accesses.effective().clone();
         Ok((user, access))

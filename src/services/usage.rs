@@ -19,6 +19,7 @@ use crate::{
         ids::{FeatureId, ReservationId, UserId},
         limit::Limit,
         period::Period,
+        subscription::Subscription,
         usage::{
             ANSWERS_KEPT_FOR, Act, Counter, HELD_FOR, IdempotencyKey, LONGEST_HOLD, MOST_UNITS, OnExceed, Outcome,
             Reservation, ReservationState, UsageCall, UsageKind,
@@ -28,7 +29,7 @@ use crate::{
     platform::env::{Env, WaitingCall},
     services::catalogue,
     store::{
-        Conn, StoreError, api_keys, idempotency, restrictions,
+        Conn, StoreError, api_keys, idempotency, restrictions, subscriptions,
         usage::{self, CounterKey, UsageEvent},
         users,
     },
@@ -238,9 +239,16 @@ impl<'a> Batch<'a> {
         users.sort();
         users.dedup();
         let mut accounts = HashMap::new();
+        let mut subscribed: HashMap<UserId, Vec<Subscription>> = HashMap::new();
+        for subscription in subscriptions::running(conn, &users).await? {
+            if let Some(user) = subscription.user {
+                subscribed.entry(user).or_default().push(subscription);
+            }
+        }
         for user in users::find_all(conn, &users).await? {
+            let theirs = subscribed.get(&user.id).map(Vec::as_slice).unwrap_or_default();
             let accesses = catalogue
-                .accesses(&user.tier, user.trial_ends_at, user.credit_until, now)
+                .accesses(&user.tier, catalogue.holdings(&user, theirs), now)
                 .map_err(|_| StoreError::Missing("tiers"))?;
             accounts.insert(user.id, Account { user, accesses, restrictions: Vec::new() });
         }

@@ -456,7 +456,7 @@ pub(super) async fn list_accesses(
     let now = site.env.clock.now();
     let accesses = &known.standing.accesses;
     let winner = accesses.effective_at(now);
-    let running = accesses.all().iter().filter(|access| access.expires_at.is_none_or(|until| until > now));
+    let running = accesses.all().iter().filter(|access| access.is_running(now));
     let items = running.map(|access| AccessResponse {
         tier: access.tier.id.clone(),
         source: access.source,

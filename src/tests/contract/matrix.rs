@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::TimeDelta;
+
 use vouchsafe::{
     domain::{
         ids::{FeatureId, TierId},
@@ -51,11 +53,11 @@ on_both! {
                 users::disable(conn, id, beginning()).await.unwrap();
             }
         }
-        let groups: BTreeMap<(String, bool, bool), i64> = matrix::member_groups(conn, beginning())
+        let groups: BTreeMap<(String, bool, bool), i64> = matrix::member_groups(conn, beginning(), TimeDelta::days(7))
             .await
             .unwrap()
             .into_iter()
-            .map(|MemberGroup { tier_id, on_trial, with_credit, members }| {
+            .map(|MemberGroup { tier_id, on_trial, with_credit, members, .. }| {
                 ((tier_id.to_string(), on_trial, with_credit), members)
             })
             .collect();
