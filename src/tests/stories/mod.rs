@@ -16,6 +16,7 @@ mod gate;
 mod mail;
 mod matrix;
 mod ofrep;
+mod payment_providers;
 mod portfolio;
 mod pricing;
 mod quotes;
