@@ -1,5 +1,6 @@
 //! Letters: what a person is to be told by mail, before it is put into words.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::LoginAttemptId;
@@ -20,6 +21,48 @@ pub enum Letter {
     },
     /// There is no account for the address, and none can be opened.
     NoAccount,
+    /// A subscription has begun.
+    SubscriptionStarted {
+        /// The name of its tier.
+        tier: String,
+    },
+    /// A subscription could not be paid.
+    PaymentFailed {
+        /// The name of its tier.
+        tier: String,
+        /// Until when it gives access all the same.
+        until: DateTime<Utc>,
+    },
+    /// A subscription is over.
+    SubscriptionEnded {
+        /// The name of its tier.
+        tier: String,
+        /// Days of credit that ran beside it and came back; 0 for none.
+        returned_days: i64,
+    },
+    /// A friend who was invited has paid, so both sides got their days.
+    ReferralConverted {
+        /// The days of each side.
+        days: i64,
+        /// Until when the reader's credit lasts since.
+        until: DateTime<Utc>,
+        /// Whether the reader invited; else they were invited.
+        as_referrer: bool,
+    },
+    /// The friend's payment went back in full, and so did what was left of the days.
+    ReferralTakenBack {
+        /// Whether the reader invited; else they were invited.
+        as_referrer: bool,
+    },
+    /// To admins: what a provider told could not be applied, and nobody tries it again.
+    PaymentEventFailed {
+        /// The provider's name.
+        provider: String,
+        /// The provider's word for what happened.
+        event_type: String,
+        /// Why it failed the last time.
+        error: String,
+    },
 }
 
 #[cfg(test)]
@@ -29,13 +72,45 @@ mod tests {
 
     #[test]
     fn letters_that_wait_in_a_database_keep_their_shape() {
-        let attempt = uuid_v7(chrono::DateTime::UNIX_EPOCH, [7; 10]).into();
+        let attempt = uuid_v7(DateTime::UNIX_EPOCH, [7; 10]).into();
+        let tier = || "Premium".to_owned();
+        let until = DateTime::UNIX_EPOCH;
         let stored = [
             (
                 Letter::LoginCode { attempt, send: 2 },
                 format!(r#"{{"letter":"login_code","attempt":"{attempt}","send":2}}"#),
             ),
             (Letter::NoAccount, r#"{"letter":"no_account"}"#.to_owned()),
+            (
+                Letter::SubscriptionStarted { tier: tier() },
+                r#"{"letter":"subscription_started","tier":"Premium"}"#.to_owned(),
+            ),
+            (
+                Letter::PaymentFailed { tier: tier(), until },
+                r#"{"letter":"payment_failed","tier":"Premium","until":"1970-01-01T00:00:00Z"}"#.to_owned(),
+            ),
+            (
+                Letter::SubscriptionEnded { tier: tier(), returned_days: 3 },
+                r#"{"letter":"subscription_ended","tier":"Premium","returned_days":3}"#.to_owned(),
+            ),
+            (
+                Letter::ReferralConverted { days: 45, until, as_referrer: true },
+                r#"{"letter":"referral_converted","days":45,"until":"1970-01-01T00:00:00Z","as_referrer":true}"#
+                    .to_owned(),
+            ),
+            (
+                Letter::ReferralTakenBack { as_referrer: false },
+                r#"{"letter":"referral_taken_back","as_referrer":false}"#.to_owned(),
+            ),
+            (
+                Letter::PaymentEventFailed {
+                    provider: "Stripe".to_owned(),
+                    event_type: "invoice.paid".to_owned(),
+                    error: "no such price".to_owned(),
+                },
+                r#"{"letter":"payment_event_failed","provider":"Stripe","event_type":"invoice.paid","error":"no such price"}"#
+                    .to_owned(),
+            ),
         ];
         for (letter, json) in stored {
             assert_eq!(serde_json::to_string(&letter).expect("a letter is JSON"), json);

@@ -5,11 +5,15 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 
-use crate::domain::{
-    lang::Lang,
-    login::{CODE_LIFETIME, LoginCode, SHORT_CODE_LENGTH},
+use crate::{
+    domain::{
+        lang::Lang,
+        login::{CODE_LIFETIME, LoginCode, SHORT_CODE_LENGTH},
+    },
+    words::long_date,
 };
 
 /// The longest line of a text, in characters: what still fits when it is quoted in a terminal.
@@ -21,12 +25,24 @@ macro_rules! templates {
     };
 }
 
-const TEMPLATES: [(&str, &str); 13] = templates! {
+const TEMPLATES: [(&str, &str); 49] = templates! {
     "layout.html.j2"
     "login_code/de.html.j2" "login_code/de.subject.txt.j2" "login_code/de.txt.j2"
     "login_code/en.html.j2" "login_code/en.subject.txt.j2" "login_code/en.txt.j2"
     "no_account/de.html.j2" "no_account/de.subject.txt.j2" "no_account/de.txt.j2"
     "no_account/en.html.j2" "no_account/en.subject.txt.j2" "no_account/en.txt.j2"
+    "subscription_started/de.html.j2" "subscription_started/de.subject.txt.j2" "subscription_started/de.txt.j2"
+    "subscription_started/en.html.j2" "subscription_started/en.subject.txt.j2" "subscription_started/en.txt.j2"
+    "payment_failed/de.html.j2" "payment_failed/de.subject.txt.j2" "payment_failed/de.txt.j2"
+    "payment_failed/en.html.j2" "payment_failed/en.subject.txt.j2" "payment_failed/en.txt.j2"
+    "subscription_ended/de.html.j2" "subscription_ended/de.subject.txt.j2" "subscription_ended/de.txt.j2"
+    "subscription_ended/en.html.j2" "subscription_ended/en.subject.txt.j2" "subscription_ended/en.txt.j2"
+    "referral_converted/de.html.j2" "referral_converted/de.subject.txt.j2" "referral_converted/de.txt.j2"
+    "referral_converted/en.html.j2" "referral_converted/en.subject.txt.j2" "referral_converted/en.txt.j2"
+    "referral_taken_back/de.html.j2" "referral_taken_back/de.subject.txt.j2" "referral_taken_back/de.txt.j2"
+    "referral_taken_back/en.html.j2" "referral_taken_back/en.subject.txt.j2" "referral_taken_back/en.txt.j2"
+    "payment_event_failed/de.html.j2" "payment_event_failed/de.subject.txt.j2" "payment_event_failed/de.txt.j2"
+    "payment_event_failed/en.html.j2" "payment_event_failed/en.subject.txt.j2" "payment_event_failed/en.txt.j2"
 };
 
 /// A letter with everything that its words need.
@@ -38,6 +54,48 @@ pub enum Contents {
     LoginCode(LoginCode),
     /// There is no account for the address, and none can be opened.
     NoAccount,
+    /// A subscription has begun.
+    SubscriptionStarted {
+        /// The name of its tier.
+        tier: String,
+    },
+    /// A subscription could not be paid.
+    PaymentFailed {
+        /// The name of its tier.
+        tier: String,
+        /// Until when it gives access all the same.
+        until: DateTime<Utc>,
+    },
+    /// A subscription is over.
+    SubscriptionEnded {
+        /// The name of its tier.
+        tier: String,
+        /// Days of credit that came back; 0 for none.
+        returned_days: i64,
+    },
+    /// A friend who was invited has paid, so both sides got their days.
+    ReferralConverted {
+        /// The days of each side.
+        days: i64,
+        /// Until when the reader's credit lasts since.
+        until: DateTime<Utc>,
+        /// Whether the reader invited; else they were invited.
+        as_referrer: bool,
+    },
+    /// The friend's payment went back in full, and so did what was left of the days.
+    ReferralTakenBack {
+        /// Whether the reader invited; else they were invited.
+        as_referrer: bool,
+    },
+    /// To admins: what a provider told could not be applied, and nobody tries it again.
+    PaymentEventFailed {
+        /// The provider's name.
+        provider: String,
+        /// The provider's word for what happened.
+        event_type: String,
+        /// Why it failed the last time.
+        error: String,
+    },
 }
 
 /// A letter in words.
@@ -90,6 +148,22 @@ impl Letters {
                 },
             ),
             Contents::NoAccount => ("no_account", context! {}),
+            Contents::SubscriptionStarted { tier } => ("subscription_started", context! { tier => one_line(tier) }),
+            Contents::PaymentFailed { tier, until } => {
+                ("payment_failed", context! { tier => one_line(tier), until => long_date(lang, until.date_naive()) })
+            }
+            Contents::SubscriptionEnded { tier, returned_days } => {
+                ("subscription_ended", context! { tier => one_line(tier), days => returned_days })
+            }
+            Contents::ReferralConverted { days, until, as_referrer } => {
+                ("referral_converted", context! { days, until => long_date(lang, until.date_naive()), as_referrer })
+            }
+            Contents::ReferralTakenBack { as_referrer } => ("referral_taken_back", context! { as_referrer }),
+            Contents::PaymentEventFailed { provider, event_type, error } => (
+                "payment_event_failed",
+                // What others wrote stays on its line.
+                context! { provider => one_line(provider), event_type => one_line(event_type), error => one_line(error) },
+            ),
         };
         let values = context! { product => self.product, site => self.site, lang => lang.tag(), ..values };
         let subject = one_line(&self.fill(letter, lang, "subject.txt", &values));
@@ -148,6 +222,41 @@ mod tests {
         Contents::LoginCode(LoginCode::parse(text).expect("the test's code is one"))
     }
 
+    fn until() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_796_126_400, 0).expect("in range")
+    }
+
+    /// Every letter, in every shape that its words have.
+    fn all() -> Vec<Contents> {
+        let tier = || "Premium".to_owned();
+        let mut all = vec![
+            code("012345"),
+            code("ABCDEFGHJ2"),
+            Contents::NoAccount,
+            Contents::SubscriptionStarted { tier: tier() },
+            Contents::PaymentFailed { tier: tier(), until: until() },
+            Contents::PaymentEventFailed {
+                provider: "Stripe".to_owned(),
+                event_type: "invoice.paid".to_owned(),
+                error: "the price price_1 buys nothing here".to_owned(),
+            },
+        ];
+        for days in [0, 1, 45] {
+            all.push(Contents::SubscriptionEnded { tier: tier(), returned_days: days });
+        }
+        for as_referrer in [true, false] {
+            all.push(Contents::ReferralConverted { days: 1, until: until(), as_referrer });
+            all.push(Contents::ReferralConverted { days: 45, until: until(), as_referrer });
+            all.push(Contents::ReferralTakenBack { as_referrer });
+        }
+        all
+    }
+
+    /// A text without its line breaks, as it is read.
+    fn flat(rendered: &Rendered) -> String {
+        one_line(&rendered.text)
+    }
+
     fn letters() -> Letters {
         Letters::new("Vouchsafe", "https://members.example.com/")
     }
@@ -155,7 +264,7 @@ mod tests {
     #[test]
     fn every_letter_exists_in_every_language() {
         for lang in Lang::ALL {
-            for contents in [code("012345"), code("ABCDEFGHJ2"), Contents::NoAccount] {
+            for contents in all() {
                 let rendered = letters().render(&contents, lang);
                 assert!(rendered.html.contains(&format!(r#"<html lang="{}">"#, lang.tag())));
                 assert!(rendered.html.contains(r#"<meta name="color-scheme" content="light dark">"#));
@@ -207,9 +316,69 @@ mod tests {
     }
 
     #[test]
+    fn a_letter_about_a_subscription_says_until_when_and_where_to_change_it() {
+        let failed = Contents::PaymentFailed { tier: "Premium".to_owned(), until: until() };
+        let english = letters().render(&failed, Lang::En);
+        assert_eq!(english.subject, "Your payment for Vouchsafe failed");
+        assert!(flat(&english).contains("You keep your access until 1 December 2026."), "{}", english.text);
+        assert!(english.text.contains("\n    https://members.example.com/settings\n"), "{}", english.text);
+        let html = english.html.replace("&#x2f;", "/");
+        assert!(html.contains(r#"href="https://members.example.com/settings""#), "{html}");
+        let german = letters().render(&failed, Lang::De);
+        assert!(flat(&german).contains("behalten Sie bis zum 1. Dezember 2026."), "{}", german.text);
+    }
+
+    #[test]
+    fn only_days_that_came_back_are_spoken_of() {
+        let ended = |days, lang| {
+            flat(&letters().render(&Contents::SubscriptionEnded { tier: "Plus".to_owned(), returned_days: days }, lang))
+        };
+        assert!(!ended(0, Lang::En).contains("credit"), "{}", ended(0, Lang::En));
+        assert!(!ended(0, Lang::De).contains("Guthaben"), "{}", ended(0, Lang::De));
+        assert!(ended(1, Lang::En).contains("1 day of it came back to your account, and is yours now."));
+        assert!(ended(9, Lang::En).contains("9 days of it came back to your account, and are yours now."));
+        assert!(ended(1, Lang::De).contains("Davon ist 1 Tag auf Ihr Konto zurückgekommen"));
+        assert!(ended(9, Lang::De).contains("Davon sind 9 Tage auf Ihr Konto zurückgekommen"));
+    }
+
+    #[test]
+    fn each_side_of_an_invitation_reads_its_own_side() {
+        let converted = |as_referrer, lang| {
+            letters().render(&Contents::ReferralConverted { days: 45, until: until(), as_referrer }, lang)
+        };
+        assert_eq!(converted(true, Lang::En).subject, "45 days of paid access for you at Vouchsafe");
+        assert_eq!(converted(true, Lang::De).subject, "45 Tage bezahlter Zugang für Sie bei Vouchsafe");
+        let (inviting, invited) = (flat(&converted(true, Lang::En)), flat(&converted(false, Lang::En)));
+        assert!(inviting.contains("Somebody whom you invited") && !inviting.contains("You were invited"), "{inviting}");
+        assert!(invited.contains("You were invited") && !invited.contains("whom you invited"), "{invited}");
+        for text in [inviting, invited] {
+            assert!(text.contains("45 days of paid access for"), "{text}");
+            assert!(text.contains("Your credit now lasts until 1 December 2026."), "{text}");
+        }
+        let taken_back = |as_referrer| letters().render(&Contents::ReferralTakenBack { as_referrer }, Lang::En);
+        assert!(flat(&taken_back(true)).starts_with("Somebody whom you invited"));
+        assert!(flat(&taken_back(false)).starts_with("Your first payment"));
+    }
+
+    #[test]
+    fn an_admin_reads_what_failed_and_where_it_is_replayed() {
+        let contents = Contents::PaymentEventFailed {
+            provider: "Paddle".to_owned(),
+            event_type: "transaction.completed".to_owned(),
+            error: "the price\npri_1 <b>buys</b> nothing here".to_owned(),
+        };
+        let rendered = letters().render(&contents, Lang::En);
+        assert_eq!(rendered.subject, "Vouchsafe: an event from Paddle could not be applied");
+        let told = "\n    transaction.completed\n    the price pri_1 <b>buys</b> nothing here\n";
+        assert!(rendered.text.contains(told), "{}", rendered.text);
+        assert!(rendered.text.contains("\n    https://members.example.com/admin/payments\n"), "{}", rendered.text);
+        assert!(rendered.html.contains("pri_1 &lt;b&gt;buys"), "{}", rendered.html);
+    }
+
+    #[test]
     fn a_name_with_markup_stays_text() {
         let letters = Letters::new("<b>&'\"", "https://example.com/<i>");
-        for contents in [code("012345"), Contents::NoAccount] {
+        for contents in all() {
             let rendered = letters.render(&contents, Lang::En);
             assert!(rendered.text.contains("<b>&'\""), "plain text needs no escape: {}", rendered.text);
             assert!(rendered.html.contains("&lt;b&gt;&amp;&#x27;&quot;"), "{}", rendered.html);

@@ -19,6 +19,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("store", &["domain"]),
     ("mail", &["domain"]),
+    // Letters have their own words, but write a date as pages do.
+    ("mail::render", &["domain", "words::long_date"]),
     // Verbs get time, chance, keys and the configuration through `Env`, and know no request.
     ("services", &["domain", "store", "platform::env", "platform::keys", "platform::memory"]),
     // The words about a portfolio come from a language model, if there is one.
@@ -30,6 +32,9 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("calls", &["domain"]),
     // Answers are written from what is remembered, and what fails in the database is said in the API's own words.
     ("api", &["domain", "services", "platform::caller", "platform::guard", "platform::memory", "store::StoreError"]),
+    // Who knocks is proved, and what was told is handed over.
+    ("webhooks", &["domain", "services", "platform::guard"]),
+    ("webhooks::signature", &["domain"]),
     // A trail is told in sentences there as everywhere.
     ("api::v1::users", &["domain", "services", "platform::caller", "words::explain"]),
     (
@@ -101,7 +106,7 @@ const RESERVED: &[Reserved] = &[
     Reserved { names: &["env::var", "env::vars"], only_in: &["config/", "cli/"], why: "the environment is read once" },
     Reserved {
         names: &["axum::", "axum_core::", "hyper::", "tower::", "tower_http::", "leptos_axum::"],
-        only_in: &["api/", "cli/", "pages/", "platform/", "calls/"],
+        only_in: &["api/", "cli/", "pages/", "platform/", "calls/", "webhooks/"],
         why: "rules, statements and journeys know no requests",
     },
     Reserved {
@@ -610,6 +615,9 @@ fn every_room_has_its_walls() {
         ("calls/matrix.rs", "services"),
         ("api/paid.rs", "store"),
         ("api/paid.rs", "pages"),
+        ("webhooks/receive.rs", "store"),
+        ("webhooks/receive.rs", "config::Secret"),
+        ("webhooks/signature.rs", "services"),
         ("pages/login.rs", "store::users"),
         ("pages/login.rs", "store::login::LoginAttempt"),
         ("pages/login.rs", "platform::server"),
