@@ -25,4 +25,6 @@ pub mod platform;
 pub mod services;
 #[cfg(feature = "ssr")]
 pub mod store;
+#[cfg(feature = "ssr")]
+pub mod webhooks;
 pub mod words;

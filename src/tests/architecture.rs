@@ -32,11 +32,11 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("calls", &["domain"]),
     // Answers are written from what is remembered, and what fails in the database is said in the API's own words.
     ("api", &["domain", "services", "platform::caller", "platform::guard", "platform::memory", "store::StoreError"]),
+    // A trail is told in sentences there as everywhere.
+    ("api::v1::users", &["domain", "services", "platform::caller", "words::explain"]),
     // Who knocks is proved, and what was told is handed over.
     ("webhooks", &["domain", "services", "platform::guard"]),
     ("webhooks::signature", &["domain"]),
-    // A trail is told in sentences there as everywhere.
-    ("api::v1::users", &["domain", "services", "platform::caller", "words::explain"]),
     (
         "pages",
         &[
