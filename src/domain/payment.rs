@@ -247,11 +247,12 @@ impl Envelope {
 }
 
 impl PaymentEvent {
-    /// Returns our word for what happened, as the list of events shows it.
+    /// Returns our word for what happened, as the list of events shows it. What happened to a
+    /// subscription depends on how it stood before.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Customer(_) => "customer_known",
-            Self::Subscription { snapshot, .. } => snapshot.status.event_kind(),
+            Self::Subscription { .. } => "subscription",
             Self::InvoicePaid(_) => "invoice_paid",
             Self::PaymentOfInvoice { .. } => "payment_known",
             Self::Loss(loss) => match loss.kind {

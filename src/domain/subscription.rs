@@ -43,18 +43,6 @@ impl SubscriptionStatus {
             Self::Ended => "ended",
         }
     }
-
-    /// Returns our word for an event that found it so.
-    pub fn event_kind(self) -> &'static str {
-        match self {
-            Self::Incomplete => "subscription_incomplete",
-            Self::Trialing => "subscription_trialing",
-            Self::Active => "subscription_active",
-            Self::PastDue => "subscription_past_due",
-            Self::Paused => "subscription_paused",
-            Self::Ended => "subscription_ended",
-        }
-    }
 }
 
 /// Not the name of a status.
@@ -220,4 +208,83 @@ impl Subscription {
             }),
         }
     }
+}
+
+/// What an event did to a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SubscriptionChange {
+    /// It gives access for the first time.
+    Started,
+    /// Something else about it is different, or nothing is.
+    Changed,
+    /// A payment failed.
+    PastDue,
+    /// It is halted.
+    Paused,
+    /// It goes on after it was halted, or is paid after payment was due.
+    Resumed,
+    /// It is over.
+    Ended,
+}
+
+impl SubscriptionChange {
+    /// Returns what it was, from how it stood before and stands now.
+    pub fn between(before: Option<SubscriptionStatus>, now: SubscriptionStatus) -> Self {
+        use SubscriptionStatus as Status;
+        match (before, now) {
+            (Some(before), now) if before == now => Self::Changed,
+            (_, Status::Ended) => Self::Ended,
+            (_, Status::Paused) => Self::Paused,
+            (_, Status::PastDue) => Self::PastDue,
+            (None | Some(Status::Incomplete), Status::Trialing | Status::Active) => Self::Started,
+            (Some(Status::Paused | Status::PastDue), Status::Trialing | Status::Active) => Self::Resumed,
+            _ => Self::Changed,
+        }
+    }
+
+    /// Returns our word for it, as the list of events and the log show it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Started => "subscription_started",
+            Self::Changed => "subscription_changed",
+            Self::PastDue => "subscription_past_due",
+            Self::Paused => "subscription_paused",
+            Self::Resumed => "subscription_resumed",
+            Self::Ended => "subscription_ended",
+        }
+    }
+}
+
+/// How a subscription stood at several moments, by the provider's clock.
+pub type History = [(DateTime<Utc>, SubscriptionStatus)];
+
+/// Returns since when payment is due: the begin of the last stretch in which it was, nothing if
+/// that is over. The history is in order.
+pub fn past_due_since(history: &History) -> Option<DateTime<Utc>> {
+    let is_due = |(_, status): &&(DateTime<Utc>, SubscriptionStatus)| *status == SubscriptionStatus::PastDue;
+    history.iter().rev().take_while(is_due).last().map(|(at, _)| *at)
+}
+
+/// A stretch of time, from one instant until another.
+pub type Span = (DateTime<Utc>, DateTime<Utc>);
+
+/// Returns the stretches within `whole` in which a subscription gave no access because it was
+/// halted or not paid yet. The history is in order.
+pub fn idle(history: &History, whole: Span) -> Vec<Span> {
+    let ends = history.iter().skip(1).map(|(at, _)| *at).chain([whole.1]);
+    let is_idle = |status| matches!(status, SubscriptionStatus::Paused | SubscriptionStatus::Incomplete);
+    history.iter().zip(ends).filter(|((_, status), _)| is_idle(*status)).map(|((at, _), end)| (*at, end)).collect()
+}
+
+/// Returns what is left of a stretch when others are cut out of it.
+pub fn cut(whole: Span, holes: &[Span]) -> Vec<Span> {
+    let mut pieces = vec![whole];
+    for (from, until) in holes {
+        pieces = pieces
+            .into_iter()
+            .flat_map(|(begin, end)| [(begin, end.min(*from)), (begin.max(*until), end)])
+            .filter(|(begin, end)| begin < end)
+            .collect();
+    }
+    pieces
 }

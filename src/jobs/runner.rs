@@ -5,9 +5,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
-    jobs::{purge, send_mail::Mailer},
+    jobs::{payments, purge, send_mail::Mailer},
     mail::SmtpUrlError,
     platform::env::Env,
+    services::referrals,
     store::{
         StoreError,
         jobs::{self, ClaimedJob, Work},
@@ -26,6 +27,8 @@ const MOST_ATTEMPTS: i64 = 25;
 const POLL: Duration = Duration::from_secs(1);
 /// How often what is over is forgotten.
 const PURGE_EVERY: TimeDelta = TimeDelta::hours(1);
+/// How often it is looked whose time has come.
+const LOOK_EVERY: TimeDelta = TimeDelta::minutes(1);
 
 /// Why a job was not done.
 #[derive(Debug)]
@@ -66,9 +69,15 @@ impl Runner {
     /// Works until `shutdown` is done; a batch that is under way is finished.
     pub async fn run(&self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = std::pin::pin!(shutdown);
-        let mut purged_at: Option<DateTime<Utc>> = None;
+        let (mut purged_at, mut looked_at): (Option<DateTime<Utc>>, Option<DateTime<Utc>>) = (None, None);
         loop {
             let now = self.env.clock.now();
+            if looked_at.is_none_or(|at| now - at >= LOOK_EVERY) {
+                if let Err(error) = self.do_what_is_due().await {
+                    tracing::warn!(error = %error, "what is due could not be done");
+                }
+                looked_at = Some(now);
+            }
             if purged_at.is_none_or(|at| now - at >= PURGE_EVERY) {
                 if let Err(error) = self.purge().await {
                     tracing::warn!(error = %error, "what is over could not be forgotten");
@@ -110,6 +119,13 @@ impl Runner {
         }
     }
 
+    /// Does what has its time, as it is done every minute: gives rewards that were held, and has the
+    /// providers asked once a day.
+    pub async fn do_what_is_due(&self) -> Result<(), StoreError> {
+        referrals::give_due(&self.env).await?;
+        payments::schedule(&self.env).await
+    }
+
     /// Forgets what is over, as it is done every hour.
     pub async fn purge(&self) -> Result<(), StoreError> {
         purge::run(&self.env).await
@@ -143,6 +159,13 @@ async fn do_job(env: &Env, mailer: &Mailer, job: ClaimedJob) {
             let task = async {
                 match work {
                     Work::SendMail { mail } => mailer.send(env, *mail).await,
+                    Work::ApplyPaymentEvent { event } => payments::apply(env, *event, job.attempt).await,
+                    Work::ReconcileSubscriptions { provider, after } => {
+                        payments::reconcile(env, *provider, after.as_deref()).await
+                    }
+                    Work::RefreshSubscription { provider, subscription } => {
+                        payments::refresh(env, *provider, subscription).await
+                    }
                 }
             };
             let outcome = tokio::time::timeout(JOB_TIMEOUT, task).await;

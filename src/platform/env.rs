@@ -11,6 +11,7 @@ use crate::{
     config::Config,
     domain::{
         ids::UserId,
+        payment::{Envelope, Provider},
         usage::{Outcome, UsageCall},
     },
     platform::{clock::Clock, keys::Keys, memory::Memory, random::Random},
@@ -37,6 +38,8 @@ pub struct Env {
     pub memory: Arc<Memory>,
     /// Calls that wait to be counted together.
     pub usage: Arc<UsageQueue>,
+    /// Deliveries of providers that wait to be taken in together.
+    pub payments: Arc<PaymentQueue>,
     stopping: watch::Sender<bool>,
 }
 
@@ -52,6 +55,7 @@ impl Env {
             work: Arc::new(Notify::new()),
             memory: Arc::default(),
             usage: Arc::default(),
+            payments: Arc::default(),
             stopping: watch::Sender::new(false),
         }
     }
@@ -70,6 +74,17 @@ impl Env {
         }
     }
 
+    /// Returns whether a provider can be asked: whether there is a key to its API.
+    pub fn can_ask(&self, provider: Provider) -> bool {
+        let payments = &self.config.payments;
+        let config = match provider {
+            Provider::Stripe => &payments.stripe,
+            Provider::Paddle => &payments.paddle,
+            Provider::Polar => &payments.polar,
+        };
+        config.api_key.is_some()
+    }
+
     /// Tells the job runner that there is work, after the commit that queued it.
     pub fn wake_workers(&self) {
         self.work.notify_one();
@@ -83,6 +98,38 @@ impl Env {
     /// Tells this node that the configuration has changed, after the commit that changed it.
     pub fn configuration_changed(&self) {
         self.memory.configuration_changed();
+    }
+}
+
+/// Deliveries in the queue, more than which wait outside of it.
+const LONGEST_PAYMENT_QUEUE: usize = 1_024;
+
+/// A delivery that waits to be taken in, and who waits for that.
+#[derive(Debug)]
+pub struct WaitingDelivery {
+    /// From whom.
+    pub provider: Provider,
+    /// The delivery, read.
+    pub envelope: Envelope,
+    /// The text that was signed.
+    pub payload: String,
+    /// Who waits.
+    pub answer: oneshot::Sender<Result<(), Arc<StoreError>>>,
+}
+
+/// Deliveries that wait to be taken in together. Whoever sends the first one starts the workers.
+#[derive(Debug)]
+pub struct PaymentQueue {
+    /// Where deliveries go in.
+    pub deliveries: mpsc::Sender<WaitingDelivery>,
+    /// Where the workers take them out, until there are workers.
+    pub unattended: Mutex<Option<mpsc::Receiver<WaitingDelivery>>>,
+}
+
+impl Default for PaymentQueue {
+    fn default() -> Self {
+        let (deliveries, receiver) = mpsc::channel(LONGEST_PAYMENT_QUEUE);
+        Self { deliveries, unattended: Mutex::new(Some(receiver)) }
     }
 }
 

@@ -7,12 +7,12 @@ pub use crate::store::credit::CreditEntry;
 
 use crate::{
     domain::{
-        credit::{MOST_DAYS, extend},
+        credit::{Change, MOST_DAYS, extend},
         ids::{CreditEntryId, UserId},
     },
     platform::env::Env,
     store::{
-        StoreError,
+        Conn, StoreError,
         activity::{self, NewActivity},
         credit, users,
     },
@@ -80,12 +80,11 @@ pub async fn grant(env: &Env, user: UserId, grant: &Grant<'_>) -> Result<Granted
         actor: grant.actor.to_owned(),
         created_at: now,
     };
-    if !credit::insert(conn, &entry).await? {
+    if !write(conn, &entry).await? {
         let first = credit::find(conn, user.id, &entry.source, &entry.source_key).await?;
         let first = first.ok_or(StoreError::Missing("credit_entries"))?;
         return Ok(Granted { entry: first, until: user.credit_until.unwrap_or(now), is_new: false });
     }
-    users::set_credit_until(conn, user.id, Some(until), now).await?;
     let line = NewActivity {
         id: env.random.id(now),
         user: Some(user.id),
@@ -122,8 +121,7 @@ pub async fn revoke(env: &Env, user: UserId, actor: &str) -> Result<Option<DateT
         actor: actor.to_owned(),
         created_at: now,
     };
-    credit::insert(conn, &entry).await?;
-    users::set_credit_until(conn, user.id, None, now).await?;
+    write(conn, &entry).await?;
     let line = NewActivity {
         id: env.random.id(now),
         user: Some(user.id),
@@ -137,6 +135,49 @@ pub async fn revoke(env: &Env, user: UserId, actor: &str) -> Result<Option<DateT
     tx.commit().await?;
     env.access_changed(user.id);
     Ok(Some(until))
+}
+
+/// Writes an entry and its projection, unless the same entry is there. The member is locked.
+pub(super) async fn write(conn: &mut Conn<'_>, entry: &CreditEntry) -> Result<bool, StoreError> {
+    if !credit::insert(conn, entry).await? {
+        return Ok(false);
+    }
+    users::set_credit_until(conn, entry.user_id, entry.until_after, entry.created_at).await?;
+    Ok(true)
+}
+
+/// Days of a referral's reward.
+pub(super) const REFERRAL: &str = "referral";
+/// What of them was left when the money went back.
+pub(super) const REFERRAL_TAKEN_BACK: &str = "referral_taken_back";
+/// The same again, when the money came back after all.
+pub(super) const REFERRAL_GIVEN_BACK: &str = "referral_given_back";
+/// Credit that ran beside a subscription, when that has ended.
+pub(super) const SUBSCRIPTION_OVERLAP: &str = "subscription_overlap";
+
+/// Returns the ledger as the rules of credit read it, from entries in any order. What a referral
+/// gave, took back and gave again has one name: that of the referral.
+pub(super) fn changes(entries: &[CreditEntry]) -> Vec<Change<'_>> {
+    let mut sorted: Vec<&CreditEntry> = entries.iter().collect();
+    sorted.sort_by_key(|entry| (entry.created_at, entry.id));
+    sorted
+        .into_iter()
+        .map(|entry| {
+            let referral = entry.source_key.split('/').next().unwrap_or(&entry.source_key);
+            let (name, takes_back) = match entry.source.as_str() {
+                REFERRAL | REFERRAL_GIVEN_BACK => ((REFERRAL, referral), None),
+                REFERRAL_TAKEN_BACK => ((REFERRAL_TAKEN_BACK, referral), Some((REFERRAL, referral))),
+                source => ((source, entry.source_key.as_str()), None),
+            };
+            Change {
+                name,
+                takes_back,
+                until_before: entry.until_before,
+                until_after: entry.until_after,
+                at: entry.created_at,
+            }
+        })
+        .collect()
 }
 
 /// Returns a page of a member's entries, the newest first, from before `before`.

@@ -26,9 +26,16 @@ pub async fn queue(
 ) -> Result<(), StoreError> {
     let now = env.clock.now();
     let id: MailId = env.random.id(now);
-    mails::insert(conn, &QueuedMail { id, recipient: recipient.to_owned(), lang, letter }, now).await?;
-    let job: JobId = env.random.id(now);
-    jobs::insert(conn, job, &Work::SendMail { mail: id }, now).await
+    queue_all(env, conn, &[QueuedMail { id, recipient: recipient.to_owned(), lang, letter }]).await
+}
+
+/// Queues letters. Call [`Env::wake_workers`] after the commit.
+pub async fn queue_all(env: &Env, conn: &mut Conn<'_>, letters: &[QueuedMail]) -> Result<(), StoreError> {
+    let now = env.clock.now();
+    mails::insert(conn, letters, now).await?;
+    let jobs: Vec<(JobId, Work)> =
+        letters.iter().map(|letter| (env.random.id(now), Work::SendMail { mail: letter.id })).collect();
+    jobs::insert(conn, &jobs, now).await
 }
 
 /// How many mails the preview mailbox shows.

@@ -17,10 +17,14 @@ pub mod live;
 pub mod login;
 pub mod matrix;
 pub mod members;
+pub mod payments;
 pub mod portfolios;
+pub mod prices;
 pub mod quotes;
+pub mod referrals;
 pub mod restrictions;
 pub mod sessions;
+pub mod subscriptions;
 pub mod usage;
 
 use std::net::IpAddr;

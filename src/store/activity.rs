@@ -75,6 +75,36 @@ pub async fn insert<D: Serialize + Sync>(
     Ok(())
 }
 
+/// Writes lines, in the transaction of what they tell.
+pub async fn insert_all(
+    conn: &mut Conn<'_>,
+    lines: &[NewActivity<'_, serde_json::Value>],
+    now: DateTime<Utc>,
+) -> Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    build!(conn, |query, c| {
+        query.push(
+            "INSERT INTO user_activity_log (
+                id, user_id, actor, action, details, ip_address, user_agent, created_at
+            ) ",
+        );
+        query.push_values(lines, |mut row, line| {
+            row.push_bind(line.id)
+                .push_bind(line.user)
+                .push_bind(line.actor)
+                .push_bind(line.action)
+                .push_bind(Json(&line.details))
+                .push_bind(line.ip_address)
+                .push_bind(line.user_agent)
+                .push_bind(now);
+        });
+        query.build().execute(c).await.map(|_| ())
+    })?;
+    Ok(())
+}
+
 /// Returns a line.
 pub async fn find(conn: &mut Conn<'_>, id: ActivityId) -> Result<Option<Activity>> {
     Ok(run!(conn, |c| sqlx::query_as(

@@ -239,6 +239,26 @@ impl Reader {
 }
 
 impl Conn<'_> {
+    /// Marks a point in the transaction to which it can go back.
+    pub async fn savepoint(&mut self) -> Result<()> {
+        execute!(self, |c| sqlx::query("SAVEPOINT step").execute(c))?;
+        Ok(())
+    }
+
+    /// Keeps what was done since the last mark.
+    pub async fn keep(&mut self) -> Result<()> {
+        execute!(self, |c| sqlx::query("RELEASE SAVEPOINT step").execute(c))?;
+        Ok(())
+    }
+
+    /// Goes back to the last mark: what was done since never happened, and a failed statement does
+    /// not spoil the transaction.
+    pub async fn go_back(&mut self) -> Result<()> {
+        execute!(self, |c| sqlx::query("ROLLBACK TO SAVEPOINT step").execute(c))?;
+        execute!(self, |c| sqlx::query("RELEASE SAVEPOINT step").execute(c))?;
+        Ok(())
+    }
+
     /// Chooses between two texts, for the few words in which the databases differ.
     pub(crate) fn dialect(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {
         match self {

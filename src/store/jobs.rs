@@ -8,10 +8,13 @@ use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, types::Json};
 
 use crate::{
-    domain::ids::{JobId, MailId},
+    domain::{
+        ids::{JobId, MailId, PaymentEventId},
+        payment::Provider,
+    },
     store::{
         Conn, Result,
-        db::{execute, run},
+        db::{build, execute, run},
     },
 };
 
@@ -24,6 +27,25 @@ pub enum Work {
         /// Which.
         mail: MailId,
     },
+    /// Apply an event of a provider that could not be applied when it came.
+    ApplyPaymentEvent {
+        /// Which.
+        event: PaymentEventId,
+    },
+    /// Ask a provider how all subscriptions stand, and put right what is different here.
+    ReconcileSubscriptions {
+        /// Whom to ask.
+        provider: Provider,
+        /// Where to go on; from the beginning without.
+        after: Option<String>,
+    },
+    /// Ask a provider how a subscription stands: two events of one instant said different things.
+    RefreshSubscription {
+        /// Whom to ask.
+        provider: Provider,
+        /// The provider's id.
+        subscription: String,
+    },
 }
 
 impl Work {
@@ -31,6 +53,9 @@ impl Work {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::SendMail { .. } => "send_mail",
+            Self::ApplyPaymentEvent { .. } => "apply_payment_event",
+            Self::ReconcileSubscriptions { .. } => "reconcile_subscriptions",
+            Self::RefreshSubscription { .. } => "refresh_subscription",
         }
     }
 }
@@ -56,17 +81,26 @@ struct ClaimedRow {
     fencing_token: i64,
 }
 
-/// Queues work, in the transaction that causes it.
-pub async fn insert(conn: &mut Conn<'_>, id: JobId, work: &Work, now: DateTime<Utc>) -> Result<()> {
-    execute!(conn, |c| sqlx::query(
-        "INSERT INTO jobs (id, kind, payload, run_at, attempts, fencing_token, created_at)
-        VALUES ($1, $2, $3, $4, 0, 0, $4)"
-    )
-    .bind(id)
-    .bind(work.kind())
-    .bind(Json(work))
-    .bind(now)
-    .execute(c))?;
+/// Queues work, in the transaction that causes it, to be done at once. What is there under the same
+/// id already is not queued twice.
+pub async fn insert(conn: &mut Conn<'_>, jobs: &[(JobId, Work)], now: DateTime<Utc>) -> Result<()> {
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    build!(conn, |query, c| {
+        query.push("INSERT INTO jobs (id, kind, payload, run_at, attempts, fencing_token, created_at) ");
+        query.push_values(jobs, |mut row, (id, work)| {
+            row.push_bind(*id)
+                .push_bind(work.kind())
+                .push_bind(Json(work))
+                .push_bind(now)
+                .push("0")
+                .push("0")
+                .push_bind(now);
+        });
+        query.push(" ON CONFLICT (id) DO NOTHING");
+        query.build().execute(c).await.map(|_| ())
+    })?;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use crate::{
     domain::{ids::MailId, lang::Lang, letter::Letter},
     store::{
         Conn, Result, StoreError,
-        db::{execute, run},
+        db::{build, execute, run},
     },
 };
 
@@ -33,17 +33,22 @@ struct QueuedRow {
     letter: Json<serde_json::Value>,
 }
 
-/// Queues a message, in the transaction that causes it.
-pub async fn insert(conn: &mut Conn<'_>, mail: &QueuedMail, now: DateTime<Utc>) -> Result<()> {
-    execute!(conn, |c| sqlx::query(
-        "INSERT INTO mails (id, recipient, lang, letter, created_at) VALUES ($1, $2, $3, $4, $5)"
-    )
-    .bind(mail.id)
-    .bind(&mail.recipient)
-    .bind(mail.lang.tag())
-    .bind(Json(&mail.letter))
-    .bind(now)
-    .execute(c))?;
+/// Queues messages, in the transaction that causes them.
+pub async fn insert(conn: &mut Conn<'_>, mails: &[QueuedMail], now: DateTime<Utc>) -> Result<()> {
+    if mails.is_empty() {
+        return Ok(());
+    }
+    build!(conn, |query, c| {
+        query.push("INSERT INTO mails (id, recipient, lang, letter, created_at) ");
+        query.push_values(mails, |mut row, mail| {
+            row.push_bind(mail.id)
+                .push_bind(&mail.recipient)
+                .push_bind(mail.lang.tag())
+                .push_bind(Json(&mail.letter))
+                .push_bind(now);
+        });
+        query.build().execute(c).await.map(|_| ())
+    })?;
     Ok(())
 }
 

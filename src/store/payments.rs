@@ -6,6 +6,7 @@ use sqlx::FromRow;
 
 use crate::{
     domain::{
+        email::EmailKey,
         ids::{PaymentEventId, UserId},
         payment::{FirstPayment, Loss, PaidInvoice, Provider},
         subscription::SubscriptionStatus,
@@ -87,6 +88,13 @@ pub struct Settled<'a> {
     pub user: Option<UserId>,
     /// The subscription that it is about, and how that stood.
     pub subscription: Option<(&'a str, SubscriptionStatus)>,
+}
+
+impl Settled<'_> {
+    /// Says nothing but what came of it.
+    pub fn of(state: EventState) -> Self {
+        Self { state, kind: None, error: None, waits_for: None, user: None, subscription: None }
+    }
 }
 
 /// An event in the inbox.
@@ -229,6 +237,17 @@ pub async fn settle_event(
     Ok(updated == 1)
 }
 
+/// Gives a failed event up: it waits for a person.
+pub async fn bury_event(conn: &mut Conn<'_>, id: PaymentEventId, now: DateTime<Utc>) -> Result<bool> {
+    let updated = execute!(conn, |c| sqlx::query(
+        "UPDATE payment_events SET state = 'dead', settled_at = $2 WHERE id = $1 AND state = 'failed'"
+    )
+    .bind(id)
+    .bind(now)
+    .execute(c))?;
+    Ok(updated == 1)
+}
+
 /// Returns an event, locked until the transaction ends: nobody else applies it meanwhile.
 pub async fn lock_event(conn: &mut Conn<'_>, id: PaymentEventId) -> Result<Option<StoredEvent>> {
     let sql = conn.dialect(
@@ -327,6 +346,40 @@ pub async fn customer_user(conn: &mut Conn<'_>, provider: Provider, customer: &s
     Ok(user.flatten())
 }
 
+/// Returns the members behind customers and addresses, in no order, perhaps one twice.
+pub async fn members_of(
+    conn: &mut Conn<'_>,
+    customers: &[(Provider, String)],
+    emails: &[EmailKey],
+) -> Result<Vec<UserId>> {
+    let mut members = Vec::new();
+    if !customers.is_empty() {
+        let found: Vec<Option<UserId>> = build!(conn, |query, c| {
+            query.push("SELECT user_id FROM payment_customers WHERE ");
+            let mut list = query.separated(" OR ");
+            for (provider, customer) in customers {
+                list.push("(provider = ").push_bind_unseparated(provider.as_str());
+                list.push_unseparated(" AND customer_id = ").push_bind_unseparated(customer).push_unseparated(")");
+            }
+            query.build_query_scalar().fetch_all(c).await
+        })?;
+        members.extend(found.into_iter().flatten());
+    }
+    if !emails.is_empty() {
+        let found: Vec<UserId> = build!(conn, |query, c| {
+            query.push("SELECT id FROM users WHERE email_key IN (");
+            let mut list = query.separated(", ");
+            for email in emails {
+                list.push_bind(email);
+            }
+            query.push(")");
+            query.build_query_scalar().fetch_all(c).await
+        })?;
+        members.extend(found);
+    }
+    Ok(members)
+}
+
 /// Notes who a provider's customer is here. The first word on it stays, unless that member is gone.
 /// Returns whether it was news.
 pub async fn put_customer(
@@ -351,14 +404,13 @@ pub async fn put_customer(
 
 /// Returns a member's customer ids, the newest first.
 pub async fn customers_of(conn: &mut Conn<'_>, user: UserId) -> Result<Vec<(Provider, String)>> {
-    let rows: Vec<(String, String)> =
-        run!(conn, |c| {
-            sqlx::query_as(
+    let rows: Vec<(String, String)> = run!(conn, |c| {
+        sqlx::query_as(
         "SELECT provider, customer_id FROM payment_customers WHERE user_id = $1 ORDER BY created_at DESC, customer_id"
     )
     .bind(user)
     .fetch_all(c)
-        })?;
+    })?;
     rows.into_iter()
         .map(|(provider, customer)| {
             let provider = provider.parse().map_err(StoreError::corrupt("payment_customers", "provider"))?;

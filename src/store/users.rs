@@ -186,6 +186,30 @@ pub async fn lock(conn: &mut Conn<'_>, id: UserId) -> Result<Option<User>> {
     run!(conn, |c| sqlx::query_as::<_, UserRow>(sql).bind(id).fetch_optional(c))?.map(User::try_from).transpose()
 }
 
+/// Holds the rows of members, and of those who invited them, until the transaction ends. All
+/// callers lock in one order, so that nobody waits in a circle.
+pub async fn lock_with_referrers(conn: &mut Conn<'_>, ids: &[UserId]) -> Result<()> {
+    // SQLite has one writer, who holds everything.
+    if ids.is_empty() || matches!(conn, Conn::Sqlite(_)) {
+        return Ok(());
+    }
+    let _: Vec<UserId> = build!(conn, |query, c| {
+        query.push("SELECT id FROM users WHERE id IN (");
+        let mut list = query.separated(", ");
+        for id in ids {
+            list.push_bind(*id);
+        }
+        query.push(") OR id IN (SELECT referrer_user_id FROM referrals WHERE referred_user_id IN (");
+        let mut list = query.separated(", ");
+        for id in ids {
+            list.push_bind(*id);
+        }
+        query.push(")) ORDER BY id FOR UPDATE");
+        query.build_query_scalar().fetch_all(c).await
+    })?;
+    Ok(())
+}
+
 /// Returns the member whose code that is.
 pub async fn find_by_referral_code(conn: &mut Conn<'_>, code: &ReferralCode) -> Result<Option<User>> {
     run!(conn, |c| sqlx::query_as::<_, UserRow>(concat!(
@@ -264,6 +288,17 @@ pub async fn changed_at(conn: &mut Conn<'_>, ids: &[UserId]) -> Result<Vec<(User
         query.push(")");
         query.build_query_as().fetch_all(c).await
     })?)
+}
+
+/// Returns the admins who may sign in.
+pub async fn admins(conn: &mut Conn<'_>) -> Result<Vec<User>> {
+    let rows: Vec<UserRow> = run!(conn, |c| sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM users WHERE role = 'admin' AND disabled_at IS NULL ORDER BY id"
+    ))
+    .fetch_all(c))?;
+    rows.into_iter().map(User::try_from).collect()
 }
 
 /// Notes that something about a member changed that stands in another table.

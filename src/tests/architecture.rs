@@ -25,6 +25,9 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("services", &["domain", "store", "platform::env", "platform::keys", "platform::memory"]),
     // The words about a portfolio come from a language model, if there is one.
     ("services::analysis", &["domain", "store", "platform::env", "platform::language_model"]),
+    // Providers are asked what their events leave open.
+    ("services::payments", &["domain", "store", "platform::env", "platform::payment_providers"]),
+    ("services::subscriptions", &["domain", "store", "platform::env", "platform::payment_providers"]),
     ("jobs", &["domain", "services", "store", "mail", "platform::env", "config"]),
     ("components", &["domain", "words"]),
     ("components::islands", &["domain", "words", "calls"]),

@@ -15,7 +15,7 @@ impl Store {
     async fn job(&self, run_at: DateTime<Utc>) -> (JobId, Work) {
         let (id, work) = (self.id_at(run_at), Work::SendMail { mail: self.id() });
         let mut tx = self.begin().await;
-        jobs::insert(&mut tx.conn(), id, &work, run_at).await.unwrap();
+        jobs::insert(&mut tx.conn(), &[(id, work.clone())], run_at).await.unwrap();
         tx.commit().await.unwrap();
         (id, work)
     }
@@ -60,7 +60,7 @@ on_both! {
     async fn a_job_is_queued_with_what_causes_it_or_not_at_all(store: Store) {
         let mut tx = store.begin().await;
         let work = Work::SendMail { mail: store.id() };
-        jobs::insert(&mut tx.conn(), store.id(), &work, beginning()).await.unwrap();
+        jobs::insert(&mut tx.conn(), &[(store.id(), work.clone())], beginning()).await.unwrap();
         drop(tx);
         assert_eq!(store.claim(10, beginning(), after(60)).await, []);
     }

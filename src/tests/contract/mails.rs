@@ -21,7 +21,7 @@ impl Store {
             letter: Letter::LoginCode { attempt: self.id(), send: 2 },
         };
         let mut tx = self.begin().await;
-        mails::insert(&mut tx.conn(), &mail, now).await.unwrap();
+        mails::insert(&mut tx.conn(), std::slice::from_ref(&mail), now).await.unwrap();
         tx.commit().await.unwrap();
         mail
     }

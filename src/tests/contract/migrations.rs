@@ -204,8 +204,8 @@ impl Store {
         rate_limits::count(conn, allowance, &own, now).await.unwrap();
         let letter = Letter::LoginCode { attempt, send: 1 };
         let mail = QueuedMail { id: self.id(), recipient: friends.as_str().to_owned(), lang: Lang::En, letter };
-        mails::insert(conn, &mail, now).await.unwrap();
-        jobs::insert(conn, self.id(), &Work::SendMail { mail: mail.id }, now).await.unwrap();
+        mails::insert(conn, std::slice::from_ref(&mail), now).await.unwrap();
+        jobs::insert(conn, &[(self.id(), Work::SendMail { mail: mail.id })], now).await.unwrap();
 
         let restriction = Restriction {
             feature: name(&own),

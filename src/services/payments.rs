@@ -1,0 +1,766 @@
+//! The inbox of payments: what providers tell is taken in once and applied once.
+//!
+//! Deliveries that wait are taken together, in one transaction, and each is answered after the
+//! commit. Each event is applied behind a mark to which the transaction goes back when it cannot
+//! be: then it stays in the inbox with the reason, and a job tries again, at growing intervals or
+//! at once when what it lacks arrives. After the last try it waits for a person.
+
+use std::{collections::HashSet, sync::Arc};
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+pub use crate::store::payments::{EventState, StoredEvent};
+
+use crate::{
+    domain::{
+        catalogue::Catalogue,
+        ids::{PaymentEventId, UserId},
+        lang::Lang,
+        letter::Letter,
+        payment::{Envelope, Loss, LossKind, LostFrom, PaidInvoice, Payer, PaymentEvent, Provider, Unreadable},
+        subscription::SubscriptionStatus,
+        user::{User, UserRef},
+    },
+    platform::{
+        env::{Env, WaitingDelivery},
+        payment_providers,
+    },
+    services::{catalogue, letters, referrals, subscriptions},
+    store::{
+        self, Conn, StoreError,
+        activity::{self, NewActivity},
+        db::Db,
+        jobs::{self, Work},
+        mails::QueuedMail,
+        payments::{self, NewEvent, Settled},
+        users,
+    },
+};
+
+/// The most deliveries in one transaction.
+const MOST_TOGETHER: usize = 64;
+/// How many transactions a node works on at once, on a database that has more than one writer.
+const WORKERS: usize = 3;
+/// How often a transaction is tried that stood in another's way.
+const TRIES: usize = 6;
+/// How often an event is tried by itself.
+pub const MOST_ATTEMPTS: i64 = 12;
+/// How many events are tried again at once when what they lack arrives.
+const MOST_WAITING: i64 = 100;
+/// Who the log says did it.
+const ACTOR: &str = "system";
+
+/// Why a delivery is not taken in.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ReceiveError {
+    /// It is no event.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// It is not text.
+    #[error("the body is not UTF-8")]
+    NotText,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] Arc<StoreError>),
+}
+
+/// Takes in what a provider has sent and signed, together with what else waits, and returns once
+/// that lasts. `delivery_id` is what the header calls it.
+pub async fn receive(
+    env: &Env,
+    provider: Provider,
+    body: &[u8],
+    delivery_id: Option<&str>,
+) -> Result<(), ReceiveError> {
+    let envelope = Envelope::read(provider, body, delivery_id)?;
+    let payload = str::from_utf8(body).map_err(|_| ReceiveError::NotText)?.to_owned();
+    attend(env);
+    let (answer, answered) = oneshot::channel();
+    let gone = || ReceiveError::Store(Arc::new(StoreError::Stopping));
+    let delivery = WaitingDelivery { provider, envelope, payload, answer };
+    env.payments.deliveries.send(delivery).await.map_err(|_| gone())?;
+    Ok(answered.await.map_err(|_| gone())??)
+}
+
+/// Starts the workers unless there are some.
+fn attend(env: &Env) {
+    let Some(receiver) = env.payments.unattended.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+    else {
+        return;
+    };
+    let receiver = Arc::new(tokio::sync::Mutex::new(receiver));
+    let workers = if matches!(env.db, Db::Postgres(_)) { WORKERS } else { 1 };
+    for _ in 0..workers {
+        let (env, receiver) = (env.clone(), receiver.clone());
+        tokio::spawn(async move {
+            let mut together = Vec::with_capacity(MOST_TOGETHER);
+            while receiver.lock().await.recv_many(&mut together, MOST_TOGETHER).await > 0 {
+                work(&env, std::mem::take(&mut together)).await;
+            }
+        });
+    }
+}
+
+async fn work(env: &Env, together: Vec<WaitingDelivery>) {
+    let (events, answers): (Vec<_>, Vec<_>) = together
+        .into_iter()
+        .map(|WaitingDelivery { provider, envelope, payload, answer }| {
+            (Incoming { provider, envelope, payload }, answer)
+        })
+        .unzip();
+    // On a task of its own: should it panic, those who wait are told, and others come next.
+    let done = tokio::spawn({
+        let env = env.clone();
+        async move { take_in(&env, &events).await.map_err(Arc::new) }
+    });
+    let outcome = done.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "deliveries ended badly");
+        Err(Arc::new(StoreError::Stopping))
+    });
+    for answer in answers {
+        // Whoever hung up gets no answer, but what is taken in is taken in.
+        let _ = answer.send(outcome.clone());
+    }
+}
+
+/// A delivery, read.
+#[derive(Debug)]
+struct Incoming {
+    provider: Provider,
+    envelope: Envelope,
+    payload: String,
+}
+
+async fn take_in(env: &Env, events: &[Incoming]) -> Result<(), StoreError> {
+    let mut tries = 1;
+    loop {
+        match in_transaction(env, events).await {
+            Err(error) if error.is_collision() && tries < TRIES => tries += 1,
+            result => return result,
+        }
+    }
+}
+
+async fn in_transaction(env: &Env, events: &[Incoming]) -> Result<(), StoreError> {
+    let mut tx = env.db.begin().await?;
+    let now = env.clock.now();
+    let conn = &mut tx.conn();
+    let mut sorted: Vec<(PaymentEventId, &Incoming)> = events.iter().map(|event| (env.random.id(now), event)).collect();
+    sorted.sort_by(|(_, a), (_, b)| (a.provider, &a.envelope.event_id).cmp(&(b.provider, &b.envelope.event_id)));
+    sorted.dedup_by(|(_, a), (_, b)| (a.provider, &a.envelope.event_id) == (b.provider, &b.envelope.event_id));
+    let rows: Vec<NewEvent<'_>> = sorted
+        .iter()
+        .map(|(id, event)| NewEvent {
+            id: *id,
+            provider: event.provider,
+            event_id: &event.envelope.event_id,
+            event_type: &event.envelope.event_type,
+            occurred_at: event.envelope.occurred_at,
+            payload: &event.payload,
+        })
+        .collect();
+    let new: HashSet<PaymentEventId> = payments::insert_events(conn, &rows, now).await?.into_iter().collect();
+    let mut open: Vec<_> = sorted.into_iter().filter(|(id, _)| new.contains(id)).collect();
+    // In the order in which it happened there is the least to put right afterwards.
+    open.sort_by_key(|(id, event)| (event.envelope.occurred_at, *id));
+    let payers =
+        open.iter().filter_map(|(_, event)| Some((event.provider, event.envelope.event.as_ref().ok()?.as_ref()?)));
+    let members = members_of(conn, payers).await?;
+    users::lock_with_referrers(conn, &members).await?;
+    let catalogue = catalogue::latest(env, conn).await?;
+    let mut aftermath = Aftermath::new(now);
+    for (id, event) in &open {
+        if !try_event(env, conn, &catalogue, *id, event.provider, &event.envelope, &mut aftermath).await? {
+            aftermath.work.push(Work::ApplyPaymentEvent { event: *id });
+        }
+    }
+    aftermath.write(env, conn).await?;
+    tx.commit().await?;
+    aftermath.announce(env);
+    Ok(())
+}
+
+/// Returns the members whom events are about, as far as that is known beforehand.
+async fn members_of<'a>(
+    conn: &mut Conn<'_>,
+    events: impl Iterator<Item = (Provider, &'a PaymentEvent)>,
+) -> Result<Vec<UserId>, StoreError> {
+    let (mut members, mut emails, mut customers) = (Vec::new(), Vec::new(), Vec::new());
+    for (provider, event) in events {
+        let Some(payer) = event.payer() else { continue };
+        match payer.reference.as_deref().and_then(UserRef::parse).and_then(|named| named.id) {
+            Some(id) => members.push(id),
+            None => {
+                emails.extend(payer.email.clone());
+                customers.extend(payer.customer.clone().map(|customer| (provider, customer)));
+            }
+        }
+    }
+    members.extend(payments::members_of(conn, &customers, &emails).await?);
+    members.sort();
+    members.dedup();
+    Ok(members)
+}
+
+/// What events leave to be written at the end of the transaction, all together.
+#[derive(Debug)]
+pub(super) struct Aftermath {
+    /// When it is.
+    pub now: DateTime<Utc>,
+    lines: Vec<(String, Option<UserId>, &'static str, Value)>,
+    letters: Vec<(String, Lang, Letter)>,
+    for_admins: Vec<Letter>,
+    work: Vec<Work>,
+    arrived: Vec<(Provider, String)>,
+    changed: HashSet<UserId>,
+}
+
+/// How much had been left when an event began.
+#[derive(Debug, Clone, Copy)]
+struct Mark([usize; 5]);
+
+impl Aftermath {
+    pub(super) fn new(now: DateTime<Utc>) -> Self {
+        Self {
+            now,
+            lines: Vec::new(),
+            letters: Vec::new(),
+            for_admins: Vec::new(),
+            work: Vec::new(),
+            arrived: Vec::new(),
+            changed: HashSet::new(),
+        }
+    }
+
+    /// Leaves a line for the log.
+    pub(super) fn log(&mut self, user: Option<UserId>, action: &'static str, details: Value) {
+        self.log_by(ACTOR, user, action, details);
+    }
+
+    /// Leaves a line for the log about what somebody did.
+    pub(super) fn log_by(&mut self, actor: &str, user: Option<UserId>, action: &'static str, details: Value) {
+        self.lines.push((actor.to_owned(), user, action, details));
+    }
+
+    /// Leaves a letter to a member, if they have an address.
+    pub(super) fn write_to(&mut self, user: &User, letter: Letter) {
+        if let Some(email) = user.email.as_ref().filter(|_| user.disabled_at.is_none()) {
+            self.letters.push((email.clone(), user.lang, letter));
+        }
+    }
+
+    /// Leaves a letter to all admins.
+    pub(super) fn write_to_admins(&mut self, letter: Letter) {
+        self.for_admins.push(letter);
+    }
+
+    /// Leaves work for the job runner.
+    pub(super) fn queue(&mut self, work: Work) {
+        self.work.push(work);
+    }
+
+    /// Notes that a member's access is another.
+    pub(super) fn access_changed(&mut self, user: UserId) {
+        self.changed.insert(user);
+    }
+
+    /// Notes that something is known now for which other events may wait.
+    fn arrived(&mut self, provider: Provider, what: String) {
+        self.arrived.push((provider, what));
+    }
+
+    fn mark(&self) -> Mark {
+        Mark([self.lines.len(), self.letters.len(), self.for_admins.len(), self.work.len(), self.arrived.len()])
+    }
+
+    fn go_back(&mut self, Mark([lines, letters, for_admins, work, arrived]): Mark) {
+        self.lines.truncate(lines);
+        self.letters.truncate(letters);
+        self.for_admins.truncate(for_admins);
+        self.work.truncate(work);
+        self.arrived.truncate(arrived);
+        // Members whose access was noted as changed are looked up once more for nothing.
+    }
+
+    /// Writes everything down.
+    pub(super) async fn write(&mut self, env: &Env, conn: &mut Conn<'_>) -> Result<(), StoreError> {
+        let now = self.now;
+        let lines: Vec<_> = self
+            .lines
+            .iter()
+            .map(|(actor, user, action, details)| NewActivity {
+                id: env.random.id(now),
+                user: *user,
+                actor,
+                action,
+                details: details.clone(),
+                ip_address: None,
+                user_agent: None,
+            })
+            .collect();
+        activity::insert_all(conn, &lines, now).await?;
+        if !self.for_admins.is_empty() {
+            for admin in users::admins(conn).await? {
+                for letter in self.for_admins.clone() {
+                    self.write_to(&admin, letter);
+                }
+            }
+        }
+        let letters = self.letters.drain(..).map(|(recipient, lang, letter)| QueuedMail {
+            id: env.random.id(now),
+            recipient,
+            lang,
+            letter,
+        });
+        letters::queue_all(env, conn, &letters.collect::<Vec<_>>()).await?;
+        for (provider, what) in std::mem::take(&mut self.arrived) {
+            try_waiting(env, conn, provider, &what).await?;
+        }
+        let work: Vec<_> = self.work.drain(..).map(|work| (env.random.id(now), work)).collect();
+        jobs::insert(conn, &work, now).await
+    }
+
+    /// Tells this node what has changed, after the commit.
+    pub(super) fn announce(self, env: &Env) {
+        for user in self.changed {
+            env.access_changed(user);
+        }
+        env.wake_workers();
+    }
+}
+
+/// Returns what an event waits for that has an unknown price.
+pub(super) fn waits_for_price(price: &str) -> String {
+    format!("price:{price}")
+}
+
+fn waits_for_customer(customer: &str) -> String {
+    format!("customer:{customer}")
+}
+
+fn waits_for_payment(payment: &str) -> String {
+    format!("payment:{payment}")
+}
+
+fn waits_for_invoice(invoice: &str) -> String {
+    format!("invoice:{invoice}")
+}
+
+/// Queues another try of the events that wait for something which has come. Call
+/// [`Env::wake_workers`] after the commit.
+pub(super) async fn try_waiting(
+    env: &Env,
+    conn: &mut Conn<'_>,
+    provider: Provider,
+    what: &str,
+) -> Result<(), StoreError> {
+    let now = env.clock.now();
+    let waiting = payments::waiting_for(conn, provider, what, MOST_WAITING).await?;
+    let work = waiting.into_iter().map(|event| (env.random.id(now), Work::ApplyPaymentEvent { event }));
+    jobs::insert(conn, &work.collect::<Vec<_>>(), now).await
+}
+
+/// Why an event cannot be applied.
+#[derive(Debug)]
+pub(super) enum Obstacle {
+    /// Something is unknown here, or makes no sense.
+    Lacks {
+        /// What would help, if its arrival can be noticed.
+        waits_for: Option<String>,
+        /// What to tell a person.
+        problem: String,
+    },
+    /// The database failed.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Obstacle {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// What came of an event that was applied.
+#[derive(Debug)]
+pub(super) struct Applied {
+    /// Whom it concerns.
+    pub user: Option<UserId>,
+    /// Our word for what happened.
+    pub kind: &'static str,
+    /// The subscription that it is about, and how that stood.
+    pub subscription: Option<(String, SubscriptionStatus)>,
+}
+
+/// Applies an event that is in the inbox, and writes down what came of it. Returns whether it is
+/// settled; otherwise somebody has to try again.
+async fn try_event(
+    env: &Env,
+    conn: &mut Conn<'_>,
+    catalogue: &Catalogue,
+    id: PaymentEventId,
+    provider: Provider,
+    envelope: &Envelope,
+    aftermath: &mut Aftermath,
+) -> Result<bool, StoreError> {
+    let now = aftermath.now;
+    let event = match &envelope.event {
+        Ok(Some(event)) => event,
+        Ok(None) => {
+            let settled = Settled::of(EventState::Ignored);
+            payments::settle_event(conn, id, &settled, now).await?;
+            return Ok(true);
+        }
+        Err(problem) => {
+            let problem = problem.to_string();
+            let settled = Settled { error: Some(&problem), ..Settled::of(EventState::Failed) };
+            payments::settle_event(conn, id, &settled, now).await?;
+            return Ok(false);
+        }
+    };
+    let mark = aftermath.mark();
+    conn.savepoint().await?;
+    let applied = apply(env, conn, catalogue, provider, envelope, event, aftermath).await;
+    let (waits_for, problem) = match applied {
+        Ok(applied) => {
+            conn.keep().await?;
+            let subscription = applied.subscription.as_ref().map(|(id, status)| (id.as_str(), *status));
+            let settled =
+                Settled { kind: Some(applied.kind), user: applied.user, subscription, ..Settled::of(EventState::Done) };
+            payments::settle_event(conn, id, &settled, now).await?;
+            metrics::counter!("payment_events_total", "provider" => provider.as_str(), "outcome" => "applied")
+                .increment(1);
+            return Ok(true);
+        }
+        // The whole transaction is tried again.
+        Err(Obstacle::Store(error)) if error.is_temporary() || error.is_collision() => return Err(error),
+        Err(Obstacle::Store(error)) => (None, error.to_string()),
+        Err(Obstacle::Lacks { waits_for, problem }) => (waits_for, problem),
+    };
+    conn.go_back().await?;
+    aftermath.go_back(mark);
+    metrics::counter!("payment_events_total", "provider" => provider.as_str(), "outcome" => "failed").increment(1);
+    tracing::warn!(%provider, event.id = envelope.event_id, event.type = envelope.event_type, problem, "an event cannot be applied yet");
+    let settled = Settled {
+        kind: Some(event.kind()),
+        error: Some(&problem),
+        waits_for: waits_for.as_deref(),
+        ..Settled::of(EventState::Failed)
+    };
+    payments::settle_event(conn, id, &settled, now).await?;
+    Ok(false)
+}
+
+async fn apply(
+    env: &Env,
+    conn: &mut Conn<'_>,
+    catalogue: &Catalogue,
+    provider: Provider,
+    envelope: &Envelope,
+    event: &PaymentEvent,
+    aftermath: &mut Aftermath,
+) -> Result<Applied, Obstacle> {
+    match event {
+        PaymentEvent::Customer(payer) => {
+            let user = find_member(conn, provider, payer).await?;
+            if let Some(user) = &user {
+                note_customer(conn, provider, payer, user.id, aftermath).await?;
+            }
+            Ok(Applied { user: user.map(|user| user.id), kind: event.kind(), subscription: None })
+        }
+        PaymentEvent::Subscription { payer, snapshot } => {
+            let known = store::subscriptions::find(conn, provider, &snapshot.subscription).await?;
+            let user = match known.as_ref().and_then(|known| known.user) {
+                Some(user) => users::find(conn, user).await?,
+                None => find_member(conn, provider, payer).await?,
+            };
+            let user = user.ok_or_else(|| nobody(provider, payer))?;
+            note_customer(conn, provider, payer, user.id, aftermath).await?;
+            let user = users::lock(conn, user.id).await?.ok_or(StoreError::Missing("users"))?;
+            let news = subscriptions::News {
+                provider,
+                snapshot,
+                occurred_at: envelope.occurred_at,
+                event_id: &envelope.event_id,
+            };
+            let change = subscriptions::apply(env, conn, catalogue, &user, &news, aftermath).await?;
+            Ok(Applied {
+                user: Some(user.id),
+                kind: change.as_str(),
+                subscription: Some((snapshot.subscription.clone(), snapshot.status)),
+            })
+        }
+        PaymentEvent::InvoicePaid(invoice) => {
+            let user = paid(env, conn, catalogue, provider, invoice, aftermath).await?;
+            Ok(Applied { user: Some(user), kind: event.kind(), subscription: None })
+        }
+        PaymentEvent::PaymentOfInvoice { invoice, payment } => {
+            payments::insert_link(conn, provider, payment, invoice).await?;
+            aftermath.arrived(provider, waits_for_payment(payment));
+            Ok(Applied { user: None, kind: event.kind(), subscription: None })
+        }
+        PaymentEvent::Loss(loss) => {
+            let user = lost(env, conn, catalogue, provider, loss, envelope.occurred_at, aftermath).await?;
+            Ok(Applied { user, kind: event.kind(), subscription: None })
+        }
+    }
+}
+
+fn nobody(provider: Provider, payer: &Payer) -> Obstacle {
+    let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
+    let email = payer.email.as_ref().map_or("none", |email| email.as_str());
+    let problem = format!(
+        "nobody here is this customer of {}: reference {}, customer {}, address {email}. Start checkouts from /pricing, \
+         give them the id of the user as reference, or add a user with that address.",
+        provider.name(),
+        shown(&payer.reference),
+        shown(&payer.customer),
+    );
+    Obstacle::Lacks { waits_for: payer.customer.as_deref().map(waits_for_customer), problem }
+}
+
+/// Finds the member who paid: by our id, else by the provider's id of the customer, else by address.
+pub(super) async fn find_member(
+    conn: &mut Conn<'_>,
+    provider: Provider,
+    payer: &Payer,
+) -> Result<Option<User>, StoreError> {
+    // An address is not taken as reference: whoever pays can write one into a link.
+    let reference = payer.reference.as_deref().and_then(UserRef::parse);
+    if let Some(named) = reference.map(|named| UserRef { email: None, ..named })
+        && let Some(user) = users::find_by_ref(conn, &named).await?
+    {
+        return Ok(Some(user));
+    }
+    if let Some(customer) = &payer.customer
+        && let Some(user) = payments::customer_user(conn, provider, customer).await?
+    {
+        return users::find(conn, user).await;
+    }
+    match &payer.email {
+        Some(email) => users::find_by_email(conn, email).await,
+        None => Ok(None),
+    }
+}
+
+async fn note_customer(
+    conn: &mut Conn<'_>,
+    provider: Provider,
+    payer: &Payer,
+    user: UserId,
+    aftermath: &mut Aftermath,
+) -> Result<(), StoreError> {
+    if let Some(customer) = &payer.customer
+        && payments::put_customer(conn, provider, customer, user, aftermath.now).await?
+    {
+        aftermath.arrived(provider, waits_for_customer(customer));
+    }
+    Ok(())
+}
+
+async fn paid(
+    env: &Env,
+    conn: &mut Conn<'_>,
+    catalogue: &Catalogue,
+    provider: Provider,
+    invoice: &PaidInvoice,
+    aftermath: &mut Aftermath,
+) -> Result<UserId, Obstacle> {
+    let mut user = find_member(conn, provider, &invoice.payer).await?;
+    if let (None, Some(subscription)) = (&user, &invoice.subscription)
+        && let Some(known) = store::subscriptions::find(conn, provider, subscription).await?
+        && let Some(id) = known.user
+    {
+        user = users::find(conn, id).await?;
+    }
+    let user = user.ok_or_else(|| nobody(provider, &invoice.payer))?.id;
+    note_customer(conn, provider, &invoice.payer, user, aftermath).await?;
+    users::lock_with_referrers(conn, &[user]).await?;
+    if payments::insert_payment(conn, provider, user, invoice, aftermath.now).await? {
+        aftermath.arrived(provider, waits_for_invoice(&invoice.id));
+        let details = json!({
+            "provider": provider, "invoice": invoice.id, "amount": invoice.amount, "currency": invoice.currency,
+        });
+        aftermath.log(Some(user), "invoice_paid", details);
+    }
+    for payment in &invoice.payments {
+        if payments::insert_link(conn, provider, payment, &invoice.id).await? {
+            aftermath.arrived(provider, waits_for_payment(payment));
+        }
+    }
+    if invoice.amount > 0 {
+        referrals::settle(env, conn, &catalogue.settings, user, aftermath).await?;
+    }
+    Ok(user)
+}
+
+async fn lost(
+    env: &Env,
+    conn: &mut Conn<'_>,
+    catalogue: &Catalogue,
+    provider: Provider,
+    loss: &Loss,
+    occurred_at: DateTime<Utc>,
+    aftermath: &mut Aftermath,
+) -> Result<Option<UserId>, Obstacle> {
+    let (invoice, waits_for) = match &loss.from {
+        LostFrom::Invoice(invoice) => (Some(invoice.clone()), waits_for_invoice(invoice)),
+        LostFrom::Payment(payment) => {
+            (payments::invoice_of(conn, provider, payment).await?, waits_for_payment(payment))
+        }
+    };
+    let payer = match &invoice {
+        Some(invoice) => payments::payment_user(conn, provider, invoice).await?,
+        None => None,
+    };
+    let (Some(invoice), Some(user)) = (invoice.as_deref(), payer) else {
+        let problem = match &invoice {
+            Some(invoice) => format!("the invoice {invoice} is not known here (yet)"),
+            None => format!(
+                "it is not known (yet) which invoice was paid with it ({waits_for}): let {} also send the events about \
+                 paid invoices and their payments, or set its API key",
+                provider.name()
+            ),
+        };
+        let waits_for = Some(invoice.as_deref().map_or(waits_for, waits_for_invoice));
+        return Err(Obstacle::Lacks { waits_for, problem });
+    };
+    if let Some(user) = user {
+        users::lock_with_referrers(conn, &[user]).await?;
+    }
+    if payments::put_loss(conn, provider, invoice, loss, occurred_at).await? {
+        let details = json!({ "provider": provider, "invoice": invoice, "amount": loss.amount });
+        let action = match loss.kind {
+            LossKind::Refund => "invoice_refunded",
+            LossKind::DisputeOpened => "invoice_disputed",
+            LossKind::DisputeLost => "dispute_lost",
+            LossKind::DisputeWon => "dispute_won",
+        };
+        aftermath.log(user, action, details);
+        if let Some(user) = user {
+            referrals::settle(env, conn, &catalogue.settings, user, aftermath).await?;
+        }
+    }
+    Ok(user)
+}
+
+/// What came of another try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tried {
+    /// It is applied now, or was before.
+    Settled,
+    /// It still cannot be.
+    Failed(String),
+    /// There is no such event.
+    Unknown,
+}
+
+/// Tries an event again that could not be applied. After the last try it waits for a person, and
+/// the admins are told.
+pub async fn try_again(env: &Env, id: PaymentEventId, is_last: bool) -> Result<Tried, StoreError> {
+    let mut tries = 1;
+    loop {
+        match try_once_more(env, id, is_last).await {
+            Err(error) if error.is_collision() && tries < TRIES => tries += 1,
+            result => return result,
+        }
+    }
+}
+
+async fn try_once_more(env: &Env, id: PaymentEventId, is_last: bool) -> Result<Tried, StoreError> {
+    let mut tx = env.db.begin().await?;
+    let now = env.clock.now();
+    let conn = &mut tx.conn();
+    let Some(stored) = payments::lock_event(conn, id).await? else { return Ok(Tried::Unknown) };
+    if matches!(stored.state, EventState::Done | EventState::Ignored) {
+        return Ok(Tried::Settled);
+    }
+    let read = Envelope::read(stored.provider, stored.payload.as_bytes(), Some(&stored.event_id));
+    let envelope = match read {
+        // What was taken in under one id and time keeps both.
+        Ok(read) => Envelope { event_id: stored.event_id.clone(), occurred_at: stored.occurred_at, ..read },
+        Err(problem) => Envelope {
+            event_id: stored.event_id.clone(),
+            event_type: stored.event_type.clone(),
+            occurred_at: stored.occurred_at,
+            event: Err(problem),
+        },
+    };
+    let about = envelope.event.as_ref().ok().and_then(Option::as_ref).map(|event| (stored.provider, event));
+    let members = members_of(conn, about.into_iter()).await?;
+    users::lock_with_referrers(conn, &members).await?;
+    let catalogue = catalogue::latest(env, conn).await?;
+    let mut aftermath = Aftermath::new(now);
+    let is_settled = try_event(env, conn, &catalogue, id, stored.provider, &envelope, &mut aftermath).await?;
+    let mut tried = Tried::Settled;
+    if !is_settled {
+        let failed = payments::find_event(conn, id).await?.ok_or(StoreError::Missing("payment_events"))?;
+        let error = failed.error.unwrap_or_default();
+        if is_last {
+            payments::bury_event(conn, id, now).await?;
+            aftermath.log(
+                None,
+                "payment_event_given_up",
+                json!({ "provider": stored.provider, "event": stored.event_id }),
+            );
+            // Somebody who replays a dead one sees the answer themselves.
+            if stored.state != EventState::Dead {
+                aftermath.write_to_admins(Letter::PaymentEventFailed {
+                    provider: stored.provider.name().to_owned(),
+                    event_type: stored.event_type.clone(),
+                    error: error.clone(),
+                });
+            }
+        }
+        tried = Tried::Failed(error);
+    }
+    aftermath.write(env, conn).await?;
+    tx.commit().await?;
+    aftermath.announce(env);
+    Ok(tried)
+}
+
+/// Asks Stripe which invoice was paid with the payment that an event waits for: it says so in an
+/// event of its own, which may not be among those that it was told to send. Without a key, or when
+/// Stripe does not answer, nothing is known more than before.
+pub async fn look_up_invoice(env: &Env, id: PaymentEventId) -> Result<(), StoreError> {
+    let Some(stored) = event(env, id).await? else { return Ok(()) };
+    let payment = stored.waits_for.as_deref().and_then(|what| what.strip_prefix("payment:"));
+    let Some(payment) = payment.filter(|_| stored.provider == Provider::Stripe && env.can_ask(Provider::Stripe)) else {
+        return Ok(());
+    };
+    match payment_providers::find_invoice_of_payment(&env.config.payments, payment).await {
+        Ok(Some(invoice)) => {
+            let mut tx = env.db.begin().await?;
+            payments::insert_link(&mut tx.conn(), Provider::Stripe, payment, &invoice).await?;
+            tx.commit().await?;
+        }
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, "the invoice of a payment cannot be asked for"),
+    }
+    Ok(())
+}
+
+/// Returns a page of events, the newest first, from before `before`; in one state if one is named.
+pub async fn events(
+    env: &Env,
+    state: Option<EventState>,
+    before: Option<PaymentEventId>,
+    count: i64,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    let mut reader = env.db.reader().await?;
+    payments::list_events(&mut reader.conn(), state, before, count).await
+}
+
+/// Returns an event.
+pub async fn event(env: &Env, id: PaymentEventId) -> Result<Option<StoredEvent>, StoreError> {
+    let mut reader = env.db.reader().await?;
+    payments::find_event(&mut reader.conn(), id).await
+}
+
+/// Returns how many events wait for a person.
+pub async fn dead_count(env: &Env) -> Result<i64, StoreError> {
+    let mut reader = env.db.reader().await?;
+    payments::count_dead(&mut reader.conn()).await
+}
