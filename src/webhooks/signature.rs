@@ -504,6 +504,46 @@ mod tests {
         assert!(check(Provider::Polar, &[SECRET], &polar, BODY).is_ok());
     }
 
+    /// A delivery as a vendor's own library signed it; `end2end/integrations/payments.spec.ts` writes them.
+    #[derive(serde::Deserialize)]
+    struct Vector {
+        about: String,
+        provider: Provider,
+        secret: String,
+        id: String,
+        signed_at: i64,
+        body: String,
+        headers: Vec<(String, String)>,
+        /// Whether we sign so ourselves.
+        ours: bool,
+    }
+
+    #[test]
+    fn what_the_vendors_libraries_sign_is_believed_and_signed_alike() {
+        let vectors: Vec<Vector> =
+            serde_json::from_str(include_str!("../tests/payloads/signatures.json")).expect("recorded JSON");
+        assert_eq!(vectors.len(), 7);
+        for Vector { about, provider, secret, id, signed_at, body, headers, ours } in vectors {
+            let find = |name: &str| headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+            let signed_at = DateTime::from_timestamp(signed_at, 0).expect("in range");
+            let check = |secret: &str, body: &str, seconds: i64| {
+                let now = signed_at + TimeDelta::seconds(seconds);
+                verify(provider, &[secret], &Headers::find(find), body.as_bytes(), now).map(|delivery| delivery.id)
+            };
+            let delivery_id = Some(id.clone()).filter(|_| provider == Provider::Polar);
+            assert_eq!(check(&secret, &body, 2), Ok(delivery_id), "{provider}: {about}");
+            assert_eq!(check(&secret, &format!("{body} "), 2), Err(SignatureError::Wrong), "{provider}: {about}");
+            assert_eq!(check(OTHER, &body, 2), Err(SignatureError::Wrong), "{provider}: {about}");
+            assert_eq!(check(&secret, &body, 301), Err(SignatureError::TooOld), "{provider}: {about}");
+            assert_eq!(check(&secret, &body, -301), Err(SignatureError::TooNew), "{provider}: {about}");
+            if ours {
+                let signed = sign(provider, &secret, &id, signed_at, body.as_bytes());
+                let signed: Vec<_> = signed.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+                assert_eq!(signed, headers, "{provider}: {about}");
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn no_header_makes_it_panic_or_believe(
