@@ -1,7 +1,7 @@
 # Every target is a short list of scripts; scripts/ holds the work.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-faults build dev lint e2e bench clean
+.PHONY: help setup run test test-faults fuzz build dev lint e2e bench clean
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-11s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,10 @@ test: ## Runs every check: lint, Rust tests on both databases, release build, br
 test-faults: ## Kills servers under load and races them against each other, some minutes long
 	@scripts/setup.sh --build
 	@scripts/faults.sh
+
+fuzz: ## Makes up what strangers could send us, ten minutes for each reader; ARGS=60 for less
+	@scripts/setup.sh --build
+	@scripts/fuzz.sh $(ARGS)
 
 build: ## Builds target/release/vouchsafe, one file that runs alone
 	@scripts/setup.sh --build

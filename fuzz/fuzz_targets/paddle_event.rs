@@ -1,0 +1,6 @@
+//! Reads bodies as Paddle's events.
+#![no_main]
+
+use vouchsafe_fuzz::{domain::payment::Provider, read};
+
+libfuzzer_sys::fuzz_target!(|body: &[u8]| read(Provider::Paddle, body));
