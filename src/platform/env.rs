@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::{
-    config::Config,
+    config::{Config, ProviderConfig, Secret},
     domain::{
         ids::UserId,
         payment::{Envelope, Provider},
@@ -76,13 +76,21 @@ impl Env {
 
     /// Returns whether a provider can be asked: whether there is a key to its API.
     pub fn can_ask(&self, provider: Provider) -> bool {
+        self.provider(provider).api_key.is_some()
+    }
+
+    /// Returns what a provider signs its events with: the secret in use, then those before it.
+    pub fn webhook_secrets(&self, provider: Provider) -> Vec<&str> {
+        self.provider(provider).webhook_secrets.iter().map(Secret::expose).collect()
+    }
+
+    fn provider(&self, provider: Provider) -> &ProviderConfig {
         let payments = &self.config.payments;
-        let config = match provider {
+        match provider {
             Provider::Stripe => &payments.stripe,
             Provider::Paddle => &payments.paddle,
             Provider::Polar => &payments.polar,
-        };
-        config.api_key.is_some()
+        }
     }
 
     /// Tells the job runner that there is work, after the commit that queued it.

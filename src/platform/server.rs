@@ -33,6 +33,7 @@ use crate::{
         random::Random,
     },
     store::{Db, StoreError, db::OpenError, migrations},
+    webhooks,
 };
 
 /// Why the program cannot start.
@@ -132,6 +133,7 @@ pub fn router(env: Env) -> Result<Router, StartError> {
     let routes = pages::routes(&site)
         .merge(calls_routes(&site))
         .merge(api::routes())
+        .merge(webhooks::routes())
         .merge(pages::api_docs(&site, &api::description()))
         .merge(assets.routes())
         .merge(observability::routes(env.config.security.admin_token.clone(), ready))

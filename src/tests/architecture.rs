@@ -38,7 +38,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     // A trail is told in sentences there as everywhere.
     ("api::v1::users", &["domain", "services", "platform::caller", "words::explain"]),
     // Who knocks is proved, and what was told is handed over.
-    ("webhooks", &["domain", "services", "platform::guard"]),
+    ("webhooks", &["domain", "services", "platform::caller", "platform::guard"]),
     ("webhooks::signature", &["domain"]),
     (
         "pages",

@@ -29,7 +29,8 @@ mod users;
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use fixture::{ROUNDS, Store, after, email, execute, name, new_user, on_both, won};
+pub(crate) use fixture::execute;
+use fixture::{ROUNDS, Store, after, email, name, new_user, on_both, won};
 
 /// Lists the asynchronous functions that a file offers.
 fn offered(code: &str) -> Vec<&str> {

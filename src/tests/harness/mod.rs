@@ -4,6 +4,7 @@
 mod browser;
 mod client;
 mod database;
+mod provider;
 
 use axum::Router;
 use chrono::{DateTime, Utc};
@@ -16,12 +17,13 @@ use vouchsafe::{
     jobs::Runner,
     platform::{clock::Clock, env::Env, keys::Keys, random::Random, server},
     services::{letters, members},
-    store::mails::PreviewMail,
+    store::{Db, mails::PreviewMail},
 };
 
 pub use browser::{Browser, Page};
 pub use client::Client;
 pub use database::{Backend, TestDb};
+pub use provider::{STRIPE_SECRET, StripeCustomer, event};
 
 /// Writes a test for each database: `on_both! { async fn a_sentence(app: TestApp) { … } }`.
 macro_rules! on_both {
@@ -73,7 +75,13 @@ impl TestApp {
     /// Starts one with variables of the environment.
     pub async fn with(backend: Backend, variables: &[(&str, &str)]) -> Option<Self> {
         let db = TestDb::migrated(backend).await?;
-        let variables = [("VOUCHSAFE_ADMIN_TOKEN", ADMIN_TOKEN)].iter().chain(variables);
+        let usual = [
+            ("VOUCHSAFE_ADMIN_TOKEN", ADMIN_TOKEN),
+            ("VOUCHSAFE_STRIPE_WEBHOOK_SECRET", concat!("whsec_stripe_for_tests", ", whsec_before")),
+            ("VOUCHSAFE_PADDLE_WEBHOOK_SECRET", provider::PADDLE_SECRET),
+            ("VOUCHSAFE_POLAR_WEBHOOK_SECRET", provider::POLAR_SECRET),
+        ];
+        let variables = usual.iter().chain(variables);
         let variables = variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let config = Config::load(Some(std::path::Path::new("/dev/null")), variables).unwrap();
         let env = Env::new(
@@ -86,6 +94,22 @@ impl TestApp {
         let router = server::router(env.clone()).unwrap();
         let runner = Runner::new(env.clone()).unwrap();
         Some(Self { env, router, runner, _db: db })
+    }
+
+    /// Returns which database it is on.
+    pub fn backend(&self) -> Backend {
+        match self.env.db {
+            Db::Sqlite { .. } => Backend::Sqlite,
+            Db::Postgres(_) => Backend::Postgres,
+        }
+    }
+
+    /// Runs SQL, as no part of the program would.
+    pub async fn execute(&self, sql: &str) -> u64 {
+        let mut tx = self.env.db.begin().await.unwrap();
+        let touched = crate::contract::execute(&mut tx.conn(), sql).await.unwrap();
+        tx.commit().await.unwrap();
+        touched
     }
 
     /// Starts another node on the same database, with the same clock.

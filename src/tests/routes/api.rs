@@ -55,6 +55,8 @@ const TABLE: &[(Method, &str, For)] = &[
     (Method::GET, "/api/v1/tiers", Servers(Check)),
     (Method::GET, "/api/v1/tiers/{id}", Servers(Check)),
     (Method::PUT, "/api/v1/tiers/{id}", Servers(Admin)),
+    (Method::GET, "/api/v1/tiers/{id}/prices", Servers(Manage)),
+    (Method::PUT, "/api/v1/tiers/{id}/prices", Servers(Manage)),
     (Method::GET, "/api/v1/features", Servers(Check)),
     (Method::GET, "/api/v1/features/{id}", Servers(Check)),
     (Method::PUT, "/api/v1/features/{id}", Servers(Admin)),

@@ -85,6 +85,8 @@ const TABLE: &[(Method, &str, [Gets; 3])] = &[
     (POST, "/ofrep/v1/evaluate/flags/{key}", [Forbidden, Forbidden, Forbidden]),
     (GET, "/ofrep/v1/events/{token}", [Forbidden, Forbidden, Forbidden]),
     (GET, "/gate", [SignIn, In, In]),
+    // A provider's signature opens it, and no browser's cookie.
+    (POST, "/webhooks/{provider}", [Forbidden, Forbidden, Forbidden]),
     (GET, "/healthz", [In, In, In]),
     (GET, "/readyz", [In, In, In]),
     // For the operator's token alone.
@@ -101,6 +103,7 @@ const TABLE: &[(Method, &str, [Gets; 3])] = &[
 fn filled(route: &str) -> String {
     route
         .replace("{id}", "0192f0c1-2345-7abc-8def-0123456789ab")
+        .replace("{provider}", "stripe")
         .replace("{hash}", "0000")
         .replace("{number}", "10")
         .replace("{*path}", "x.js")
@@ -188,6 +191,7 @@ fn every_route_is_in_the_table() {
         include_str!("../../platform/server.rs"),
         include_str!("../../platform/observability.rs"),
         include_str!("../../api/ofrep/mod.rs"),
+        include_str!("../../webhooks/receive.rs"),
     ];
     let mut found = 0;
     for source in sources {
