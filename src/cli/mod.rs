@@ -8,6 +8,7 @@ mod entitlement;
 mod key;
 mod matrix;
 mod migrate;
+mod price;
 mod quotes;
 mod serve;
 mod user;
@@ -35,6 +36,7 @@ use crate::{
         entitlements::EntitlementError,
         matrix::CommitError,
         members::{self, MemberError, PutError},
+        prices::PriceError,
         usage::UsageError,
     },
     store::{Db, StoreError, db::OpenError},
@@ -83,6 +85,9 @@ enum Command {
     /// List, make and change tiers
     #[command(subcommand)]
     Tier(catalogue::TierCommand),
+    /// List and set what the providers' prices buy
+    #[command(subcommand)]
+    Price(price::PriceCommand),
     /// List and set the limits of tiers
     #[command(subcommand)]
     Limit(catalogue::LimitCommand),
@@ -133,6 +138,8 @@ enum CliError {
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
     #[error(transparent)]
+    Price(#[from] PriceError),
+    #[error(transparent)]
     Commit(#[from] CommitError),
     #[error(transparent)]
     ApiKey(#[from] ApiKeyError),
@@ -166,6 +173,7 @@ impl CliError {
             | Self::Address(..)
             | Self::Credit(CreditError::BadDays)
             | Self::Usage(UsageError::BadAmount)
+            | Self::Price(PriceError::TierUnknown | PriceError::BadId | PriceError::BadList)
             | Self::NotCounted
             | Self::Wrong(_) => 2,
             Self::Member(MemberError::NoSuchMember)
@@ -215,6 +223,7 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Explain(command) => command.run(&server::open(config).await?).await,
         Command::Feature(command) => command.run(&server::open(config).await?).await,
         Command::Tier(command) => command.run(&server::open(config).await?).await,
+        Command::Price(command) => command.run(&server::open(config).await?).await,
         Command::Limit(command) => command.run(&server::open(config).await?).await,
         Command::Matrix(command) => command.run(&server::open(config).await?).await,
         Command::Setting(command) => command.run(&server::open(config).await?).await,

@@ -6,6 +6,7 @@ mod credits;
 mod decisions;
 mod keys;
 mod matrix;
+mod prices;
 mod restrictions;
 mod settings;
 mod usage;
@@ -38,6 +39,7 @@ pub(super) fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(credits::list, credits::give, credits::end))
         .routes(routes!(catalogue::list_tiers))
         .routes(routes!(catalogue::read_tier, catalogue::put_tier))
+        .routes(routes!(prices::list, prices::put))
         .routes(routes!(catalogue::list_features))
         .routes(routes!(catalogue::read_feature, catalogue::put_feature))
         .routes(routes!(matrix::read))

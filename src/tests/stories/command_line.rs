@@ -115,6 +115,46 @@ fn the_program_runs_alone_from_an_empty_folder_and_stops_when_told() {
 }
 
 #[test]
+fn prices_are_set_listed_and_removed() {
+    let place = Place::new();
+    assert_eq!(place.run(&["price", "list"]), (0, String::new(), String::new()));
+    let said = |arguments: &[&str]| {
+        let (code, out, err) = place.run(arguments);
+        assert_eq!(code, 0, "{arguments:?}: {err}");
+        out
+    };
+    assert_eq!(said(&["price", "set", "premium", "stripe", "price_1"]), "price_1 buys premium by the month\n");
+    said(&["price", "set", "premium", "polar", "product-1", "--interval", "year"]);
+    said(&["price", "set", "basic", "paddle", "pri_1"]);
+    assert_eq!(said(&["price", "set", "basic", "paddle", "pri_1"]), "pri_1 buys basic by the month already\n");
+    assert_eq!(
+        said(&["price", "list"]),
+        "basic\tpaddle\tmonth\tpri_1\npremium\tpolar\tyear\tproduct-1\npremium\tstripe\tmonth\tprice_1\n"
+    );
+    said(&["price", "set", "premium", "stripe", "price_1", "--interval", "year"]);
+    let listed: Value = serde_json::from_str(&said(&["price", "list", "--tier", "premium", "--json"])).unwrap();
+    let price = |provider, id| serde_json::json!({ "tier": "premium", "provider": provider, "interval": "year", "price_id": id });
+    assert_eq!(listed, Value::from(vec![price("polar", "product-1"), price("stripe", "price_1")]));
+
+    assert_eq!(said(&["price", "remove", "stripe", "price_1"]), "price_1 buys nothing any more; it was premium\n");
+    assert_eq!(said(&["price", "remove", "stripe", "price_1"]), "price_1 buys nothing already\n");
+    assert_eq!(said(&["price", "list", "--tier", "premium"]), "premium\tpolar\tyear\tproduct-1\n");
+
+    for (arguments, code, why) in [
+        (&["price", "set", "gold", "stripe", "price_1"][..], 2, "no such tier"),
+        (&["price", "set", "basic", "stripe", "price 1"], 2, "visible characters"),
+        (&["price", "set", "basic", "paypal", "price_1"], 2, "stripe, paddle or polar"),
+        (&["price", "set", "basic", "stripe", "price_1", "--interval", "week"], 2, "month or year"),
+        (&["price", "set", "basic", "polar", "product-1"], 1, "buys another tier"),
+    ] {
+        let (ended, out, err) = place.run(arguments);
+        assert_eq!((ended, out.as_str()), (code, ""), "{arguments:?}: {err}");
+        assert!(err.contains(why), "{arguments:?}: {err}");
+    }
+    assert_eq!(said(&["price", "list"]).lines().count(), 2);
+}
+
+#[test]
 fn credit_is_given_shown_and_ended() {
     let place = Place::new();
     let server = place.serve();
