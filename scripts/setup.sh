@@ -124,19 +124,19 @@ install_nginx() {
   ensure_apt_package "$NGINX_BIN" nginx
 }
 
-# It asks the API what its description allows, and what not. The stamp is the list it was installed from.
-install_schemathesis() {
-  local home=target/tools/schemathesis list=scripts/schemathesis.txt
+# install_python_tool NAME WHY: installs what scripts/NAME.txt lists. The stamp is the list it was installed from.
+install_python_tool() {
+  local home=target/tools/$1 list=scripts/$1.txt
   if cmp --silent "$list" "$home/installed.txt"; then
-    step "schemathesis is there"
+    step "$1 is there"
     return
   fi
-  step "Installing schemathesis into target/tools, for the tests of the API"
+  step "Installing $1 into target/tools, $2"
   have python3 && python3 -c 'import ensurepip, venv' 2>/dev/null || install_apt_packages python3-venv
   rm -rf "$home"
   mkdir -p target/tools
   run_logged python-venv python3 -m venv "$home"
-  run_logged schemathesis "$home/bin/pip" install --disable-pip-version-check --requirement "$list"
+  run_logged "$1" "$home/bin/pip" install --disable-pip-version-check --requirement "$list"
   cp "$list" "$home/installed.txt"
 }
 
@@ -149,5 +149,7 @@ if [[ ${1:-} != --build ]]; then
   install_postgres
   install_chromium
   install_nginx
-  install_schemathesis
+  # It asks the API what its description allows, and what not.
+  install_python_tool schemathesis "for the tests of the API"
+  install_python_tool localstripe "for the tests of payments"
 fi

@@ -781,3 +781,97 @@ async fn without_a_key_nothing_is_asked() {
     }
     assert!(server.heard().is_empty());
 }
+
+/// A Stripe that remembers, if one runs beside the tests (`scripts/with-localstripe.sh`).
+struct LocalStripe(String);
+
+impl LocalStripe {
+    fn new() -> Option<Self> {
+        let base = std::env::var("TEST_STRIPE_API_BASE").ok();
+        if base.is_none() {
+            eprintln!("TEST_STRIPE_API_BASE is not set: not run against localstripe");
+        }
+        base.map(Self)
+    }
+
+    async fn send(&self, method: reqwest::Method, path: &str, form: &[(&str, &str)]) -> Value {
+        let url = format!("{}/v1/{path}", self.0);
+        let request = reqwest::Client::new().request(method, url).bearer_auth("sk_test_12345").form(form);
+        let response = request.send().await.unwrap();
+        let (status, body) = (response.status(), response.text().await.unwrap());
+        assert!(status.is_success(), "{path}: {status} {body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    /// Makes something and returns its id.
+    async fn make(&self, path: &str, form: &[(&str, &str)]) -> String {
+        self.send(reqwest::Method::POST, path, form).await["id"].as_str().unwrap().to_owned()
+    }
+}
+
+#[tokio::test]
+async fn a_stripe_that_remembers_tells_of_its_subscriptions() {
+    let Some(stripe) = LocalStripe::new() else { return };
+    let product = stripe.make("products", &[("name", "Premium"), ("type", "service")]).await;
+    let plan = [("amount", "999"), ("currency", "eur"), ("interval", "month"), ("product", product.as_str())];
+    let plan = stripe.make("plans", &plan).await;
+    let customer = stripe.make("customers", &[("email", "Ann@example.com")]).await;
+    let card = [
+        ("type", "card"),
+        ("card[number]", "4242424242424242"),
+        ("card[exp_month]", "12"),
+        ("card[exp_year]", "2030"),
+        ("card[cvc]", "123"),
+    ];
+    let card = stripe.make("payment_methods", &card).await;
+    stripe.make(&format!("payment_methods/{card}/attach"), &[("customer", &customer)]).await;
+    let pays_with = [("invoice_settings[default_payment_method]", card.as_str())];
+    stripe.make(&format!("customers/{customer}"), &pays_with).await;
+    let mut made = Vec::new();
+    // More than one page.
+    for _ in 0..101 {
+        let what = [("customer", customer.as_str()), ("items[0][plan]", &plan), ("metadata[user_id]", "u-1")];
+        made.push(stripe.make("subscriptions", &what).await);
+    }
+
+    let payments = payments(&stripe.0, "sk_test_12345");
+    let fetch = |id: String| {
+        let payments = &payments;
+        async move { fetch_subscription(payments, Provider::Stripe, &id).await.unwrap() }
+    };
+    let first = fetch(made[0].clone()).await.unwrap();
+    assert_eq!(
+        (first.snapshot.subscription.as_str(), first.snapshot.status),
+        (made[0].as_str(), SubscriptionStatus::Active)
+    );
+    assert_eq!(first.snapshot.prices, [plan]);
+    assert!(first.snapshot.period_end.unwrap() > first.at && first.snapshot.started_at <= first.at);
+    assert_eq!((first.payer.reference.as_deref(), first.payer.customer), (Some("u-1"), Some(customer)));
+    assert_eq!(first.payer.email.unwrap().as_str(), "ann@example.com");
+    assert_eq!(fetch("sub_unknown".to_owned()).await, None);
+
+    stripe.send(reqwest::Method::DELETE, &format!("subscriptions/{}", made[0]), &[]).await;
+    let ended = fetch(made[0].clone()).await.unwrap();
+    assert_eq!(ended.snapshot.status, SubscriptionStatus::Ended);
+    assert!(ended.snapshot.ended_at.is_some_and(|at| at <= ended.at));
+
+    let (mut listed, mut after) = (Vec::new(), None);
+    loop {
+        let page = list_subscriptions(&payments, Provider::Stripe, after.as_deref()).await.unwrap();
+        listed.extend(page.subscriptions.into_iter().map(|fetched| fetched.unwrap().snapshot));
+        assert!(listed.len() <= 1_000, "the list does not end");
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    for id in &made {
+        let found: Vec<_> = listed.iter().filter(|snapshot| snapshot.subscription == *id).collect();
+        assert_eq!(found.len(), 1, "{id}");
+        assert_eq!(
+            found[0].status == SubscriptionStatus::Ended,
+            *id == made[0],
+            "those that have ended are listed, too"
+        );
+    }
+}
