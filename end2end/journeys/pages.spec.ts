@@ -216,6 +216,7 @@ const STATES: State[] = [
   { name: "api-docs", open: (visitor) => goTo(visitor, "/api/docs#consume") },
   { name: "pricing", open: (visitor) => goTo(visitor, "/pricing?ref=K7MQ2XWA") },
   { name: "pricing-member", before: asAdmin, open: (visitor) => goTo(visitor, "/pricing?tier=basic") },
+  { name: "billing-done", before: asMember, open: (visitor) => goTo(visitor, "/billing/done") },
   { name: "login-again", before: asAdmin, open: (visitor) => goTo(visitor, "/login?fresh=1&next=/admin/keys") },
   {
     name: "users",

@@ -15,7 +15,7 @@ use crate::{
         caller::{Refused, Site, Visit, failed},
         guard::{bearer_token, bears},
     },
-    services::{access, sessions::Identity},
+    services::{access, catalogue, sessions::Identity},
 };
 
 /// Proof that the gate is open: for a paying member, or for the operator's token.
@@ -51,7 +51,8 @@ impl FromRequestParts<Site> for Paid {
         if status.active {
             Ok(Self::Member { identity: Box::new(identity), status })
         } else {
-            Err(payment_required(&status))
+            let catalogue = catalogue::current(&site.env).await.map_err(|error| failed(&error))?;
+            Err(payment_required(&status, catalogue.settings.referral_credit_days))
         }
     }
 }
@@ -60,11 +61,12 @@ fn unauthorized() -> Response {
     Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Sign in, or send a valid token.").into_response()
 }
 
-fn payment_required(status: &PaidStatus) -> Response {
+fn payment_required(status: &PaidStatus, reward_days: i64) -> Response {
+    let days = if reward_days == 1 { "day" } else { "days" };
     Problem::new(
         StatusCode::PAYMENT_REQUIRED,
         "payment_required",
-        "This is for paying members. Subscribe, or invite a friend: both of you get 45 days.",
+        format!("This is for paying members. Subscribe, or invite a friend: both of you get {reward_days} {days}."),
     )
     .with("paid", json!(status))
     .with("upgrade", json!({ "url": "/pricing" }))

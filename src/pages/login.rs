@@ -19,7 +19,10 @@ use crate::{
         caller::{Site, Visit, failed},
         cookies::PendingLogin,
     },
-    services::login::{self, RequestError},
+    services::{
+        catalogue,
+        login::{self, RequestError},
+    },
     words,
 };
 
@@ -58,6 +61,8 @@ struct LoginView {
     alert: Option<String>,
     said: Option<&'static str>,
     referral: Option<ReferralCode>,
+    /// What the invitation brings, if there is one.
+    reward_days: Option<i64>,
     next: Option<String>,
     /// Whether somebody who is signed in proves it again.
     fresh: bool,
@@ -126,8 +131,14 @@ pub async fn submit(State(site): State<Site>, visit: Visit, Form(form): Form<Log
     }
 }
 
-async fn page(site: &Site, visit: &Visit, status: StatusCode, view: LoginView) -> Response {
+async fn page(site: &Site, visit: &Visit, status: StatusCode, mut view: LoginView) -> Response {
     let lang = visit.origin.lang;
+    if view.referral.is_some() {
+        match catalogue::current(&site.env).await {
+            Ok(catalogue) => view.reward_days = Some(catalogue.settings.referral_credit_days),
+            Err(error) => return failed(&error),
+        }
+    }
     let frame =
         Frame { title: words::sign_in(lang), address: "/login", width: Width::Tiny, section: None, islands: false };
     frame::render(site, visit, status, frame, move || login_page(lang, view.clone())).await
@@ -137,9 +148,9 @@ fn login_page(lang: Lang, view: LoginView) -> impl IntoView {
     let is_invalid = view.email_error.is_some();
     view! {
         {view.said.map(|said| view! { <Note><span>{said}</span></Note> })}
-        {view.referral.is_some().then(|| view! {
+        {view.reward_days.map(|days| view! {
             <Note>
-                <span><b>{words::invited(lang)}</b>" "{words::invited_reward(lang)}</span>
+                <span><b>{words::invited(lang)}</b>" "{words::invited_reward(lang, days)}</span>
             </Note>
         })}
         <form class="sheet stack" method="post" action="/login">

@@ -5,6 +5,7 @@
 mod admin_claim;
 mod api_docs;
 mod api_keys;
+mod billing;
 mod day;
 mod error;
 mod features;
@@ -49,6 +50,9 @@ pub fn routes(site: &Site) -> Router<Site> {
         .route("/verify", get(verify::show).post(verify::submit))
         .route("/verify/resend", post(verify::resend))
         .route("/pricing", get(pricing::show))
+        .route("/billing/checkout", post(billing::checkout))
+        .route("/billing/portal", post(billing::portal))
+        .route("/billing/done", get(billing::done))
         .route("/settings", get(settings::show))
         .route("/settings/sessions/revoke", post(settings::revoke_session))
         .route("/settings/sessions/revoke-all", post(settings::revoke_all_sessions))

@@ -82,7 +82,7 @@ enum AnalysisAccess {
     /// They may, as far as there are some left.
     Calls(Decision),
     /// They may not: what to do, and what it costs.
-    Offered { why: &'static str, offers: Vec<Offer> },
+    Offered { why: &'static str, offers: Vec<Offer>, reward_days: i64 },
 }
 
 /// Something good that is said once.
@@ -382,7 +382,7 @@ fn analysis_sheet(lang: Lang, view: &PortfolioView, form: AnalysisForm) -> impl 
     });
     let has_value = !view.figures.positions.is_empty();
     let ask = match form.access {
-        AnalysisAccess::Offered { why, offers } => offer_view(lang, why, offers).into_any(),
+        AnalysisAccess::Offered { why, offers, reward_days } => offer_view(lang, why, offers, reward_days).into_any(),
         AnalysisAccess::Calls(decision) => {
             let left = words::calls_left(lang, &decision);
             let meter = decision.limit.map(|limit| {
@@ -430,7 +430,7 @@ fn question_form(lang: Lang, question: String, error: Option<&'static str>) -> i
 }
 
 /// What analyses cost and how to get them. Coupons have no place yet to link to.
-fn offer_view(lang: Lang, why: &'static str, offers: Vec<Offer>) -> impl IntoView {
+fn offer_view(lang: Lang, why: &'static str, offers: Vec<Offer>, reward_days: i64) -> impl IntoView {
     let offers = offers
         .into_iter()
         .map(|offer| {
@@ -443,7 +443,8 @@ fn offer_view(lang: Lang, why: &'static str, offers: Vec<Offer>) -> impl IntoVie
         <ul class="ways">
             <li><a href="/pricing">{words::by_subscription(lang)}</a><ul>{offers}</ul></li>
             <li>
-                <a href="/settings#invite">{words::by_invitation(lang)}</a>" "{words::by_invitation_reward(lang)}
+                <a href="/settings#invite">{words::by_invitation(lang)}</a>" "
+                {words::by_invitation_reward(lang, reward_days)}
             </li>
             <li>{words::by_coupon(lang)}</li>
         </ul>

@@ -17,11 +17,15 @@ use crate::{
         ids::TierId,
         lang::Lang,
         limit::Limit,
+        payment::BillingInterval,
         referral::ReferralCode,
     },
     pages::frame::{self, Frame, Section, Width},
-    platform::caller::{Site, Visit, failed},
-    services::{catalogue, entitlements},
+    platform::caller::{Site, Visit, encode_query, failed},
+    services::{
+        billing::{self, Shop},
+        catalogue, entitlements,
+    },
     words,
 };
 
@@ -43,6 +47,7 @@ struct PricingView {
     referral: Option<ReferralCode>,
     /// The effective tier of whoever is signed in.
     theirs: Option<TierId>,
+    shop: Shop,
 }
 
 /// `GET /pricing`
@@ -59,11 +64,17 @@ pub async fn show(State(site): State<Site>, visit: Visit, Query(link): Query<Lin
         },
         None => None,
     };
+    let member = visit.identity.as_ref().map(|identity| &identity.user);
+    let shop = match billing::shop(&site.env, &catalogue, member).await {
+        Ok(shop) => shop,
+        Err(error) => return failed(&error),
+    };
     let view = Arc::new(PricingView {
         catalogue,
         suggested: link.tier.parse().ok(),
         referral: ReferralCode::normalise(&link.referral).filter(|_| visit.identity.is_none()),
         theirs,
+        shop,
     });
     let frame = Frame {
         title: words::pricing(lang),
@@ -79,10 +90,9 @@ fn pricing_page(lang: Lang, view: &PricingView) -> impl IntoView + use<> {
     let on_offer: Vec<&Tier> = view.catalogue.tiers().iter().filter(|tier| tier.active).collect();
     let other = view.theirs.as_ref().and_then(|id| view.catalogue.tier(id)).filter(|tier| !tier.active);
     let other = other.map(|tier| view! { <p class="soft">{words::tier_not_on_offer(lang, &tier.name)}</p> });
-    let invited = view.referral.is_some().then(|| {
-        view! {
-            <Note><span><b>{words::invited(lang)}</b>" "{words::invited_reward(lang)}</span></Note>
-        }
+    let invited = (view.referral.is_some() || view.shop.is_invited).then(|| {
+        let reward = words::invited_reward(lang, view.catalogue.settings.referral_credit_days);
+        view! { <Note><span><b>{words::invited(lang)}</b>" "{reward}</span></Note> }
     });
     let offers = if on_offer.is_empty() {
         view! { <div class="sheet empty"><p class="soft">{words::no_tiers_on_offer(lang)}</p></div> }.into_any()
@@ -139,9 +149,67 @@ fn offer(lang: Lang, tier: &Tier, view: &PricingView) -> impl IntoView + use<> {
             </div>
             <p class="soft">{tier.description(lang).to_owned()}</p>
             <div class="price"><p><b class="num">{price}</b>" "{a_month}</p>{a_year}</div>
+            {buttons(lang, tier, view)}
             {categories}
         </section>
     }
+}
+
+/// How to buy a tier, where anything is for sale: the place for it is there in every offer, so that
+/// what follows stands side by side.
+fn buttons(lang: Lang, tier: &Tier, view: &PricingView) -> impl IntoView + use<> {
+    let is_sold = |interval: &BillingInterval| view.shop.sells(&tier.id, *interval);
+    let intervals: Vec<_> = [BillingInterval::Month, BillingInterval::Year].into_iter().filter(is_sold).collect();
+    let held = view.shop.billing.held.as_ref();
+    if view.shop.for_sale.is_empty() && held.is_none() {
+        return None;
+    }
+    let is_held = held.is_some_and(|held| held.subscription.tier == tier.id);
+    let what = if is_held && view.shop.billing.can_manage {
+        view! {
+            <form method="post" action="/billing/portal">
+                <button class="btn">{words::manage_subscription(lang)}</button>
+            </form>
+        }
+        .into_any()
+    } else if intervals.is_empty() || is_held {
+        ().into_any()
+    } else if held.is_some() {
+        view! { <p class="soft">{words::change_there(lang)}</p> }.into_any()
+    } else if view.theirs.is_none() {
+        let next = encode_query(&format!("/pricing?tier={}", tier.id));
+        let path = match &view.referral {
+            Some(code) => format!("/login?next={next}&ref={code}"),
+            None => format!("/login?next={next}"),
+        };
+        let described_by = format!("tier-{}", tier.id);
+        view! { <a class="btn" href=path aria-describedby=described_by>{words::sign_in_to_subscribe(lang)}</a> }
+            .into_any()
+    } else {
+        let described_by = format!("tier-{}", tier.id);
+        let choices = intervals
+            .into_iter()
+            .map(|interval| {
+                let (class, cents) = match interval {
+                    BillingInterval::Month => ("btn main", tier.price_monthly_cents),
+                    BillingInterval::Year => ("btn", tier.price_yearly_cents),
+                };
+                view! {
+                    <button class=class name="interval" value=interval.as_str() aria-describedby=described_by.clone()>
+                        {words::subscribe_for(lang, interval, cents)}
+                    </button>
+                }
+            })
+            .collect_view();
+        view! {
+            <form method="post" action="/billing/checkout">
+                <input type="hidden" name="tier" value=tier.id.to_string() />
+                {choices}
+            </form>
+        }
+        .into_any()
+    };
+    Some(view! { <div class="buy">{what}</div> })
 }
 
 fn offered(lang: Lang, tier: &Tier, feature: &Feature, view: &PricingView) -> impl IntoView + use<> {
@@ -168,6 +236,9 @@ fn offered(lang: Lang, tier: &Tier, feature: &Feature, view: &PricingView) -> im
 fn how_to_get_it(lang: Lang, view: &PricingView) -> impl IntoView + use<> {
     let settings = &view.catalogue.settings;
     let is_stranger = view.theirs.is_none();
+    let intro = if view.shop.for_sale.is_empty() { words::how_to_get_it_intro } else { words::how_to_get_it_or };
+    let intro = intro(lang);
+    let invite = words::way_invite_text(lang, settings.referral_credit_days);
     let trial = (is_stranger && settings.self_registration_enabled && settings.trial_duration_days > 0)
         .then(|| view.catalogue.tier(&settings.trial_tier))
         .flatten()
@@ -186,10 +257,10 @@ fn how_to_get_it(lang: Lang, view: &PricingView) -> impl IntoView + use<> {
     };
     view! {
         <Sheet title=words::how_to_get_it(lang) id="how">
-            <p class="soft">{words::how_to_get_it_intro(lang)}</p>
+            <p class="soft">{intro}</p>
             <ul class="paths">
                 {trial}
-                <li><b>{words::way_invite(lang)}</b>" "{words::way_invite_text(lang)}</li>
+                <li><b>{words::way_invite(lang)}</b>" "{invite}</li>
                 <li><b>{words::way_ask(lang)}</b>" "{words::way_ask_text(lang)}</li>
             </ul>
             <div>{button}</div>

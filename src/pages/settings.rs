@@ -11,16 +11,21 @@ use serde::Deserialize;
 
 use crate::{
     components::{
-        Note, Sheet, UsageMeter,
+        Alert, Note, Sheet, UsageMeter,
         islands::{CopyButton, LocalTime},
     },
-    domain::{entitlement::Decision, lang::Lang},
+    domain::{
+        entitlement::Decision,
+        lang::Lang,
+        subscription::{ScheduledAction, SubscriptionStatus},
+    },
     pages::{
         frame::{self, Frame, Section, Width},
         next::safe_path,
     },
     platform::caller::{Member, Site, Visit, failed},
     services::{
+        billing::{Billing, Held},
         entitlements::{self, Known},
         members::{self, MemberError, SettingsView},
         sessions,
@@ -194,7 +199,48 @@ struct Shown {
     code: String,
     invite_link: String,
     stats: [(&'static str, i64); 3],
+    referral_days: i64,
+    purchase: Option<Purchase>,
     browsers: Vec<Browser>,
+}
+
+/// What a member has bought.
+#[derive(Debug, Clone)]
+struct Purchase {
+    /// What it is.
+    line: String,
+    /// What becomes of it.
+    next: Option<String>,
+    /// What to do about it.
+    alert: Option<String>,
+    can_manage: bool,
+}
+
+impl Purchase {
+    fn of(lang: Lang, billing: &Billing, now: DateTime<Utc>) -> Option<Self> {
+        let can_manage = billing.can_manage;
+        let Some(held) = &billing.held else {
+            let line = words::no_subscription_left(lang).to_owned();
+            return can_manage.then_some(Self { line, next: None, alert: None, can_manage });
+        };
+        let Held { subscription, tier_name, access_until } = held;
+        let is_due = subscription.status == SubscriptionStatus::PastDue;
+        let alert = access_until.filter(|_| is_due).map(|until| words::payment_is_due(lang, until, now));
+        let scheduled = subscription.scheduled.as_ref().map(|scheduled| match scheduled.action {
+            ScheduledAction::End => words::ends_on(lang, scheduled.at),
+            ScheduledAction::Pause => words::pauses_on(lang, scheduled.at),
+            ScheduledAction::Change => words::changes_on(lang, scheduled.at),
+        });
+        let next = match (subscription.status, scheduled, subscription.period_end) {
+            (SubscriptionStatus::Paused, ..) => Some(words::is_paused(lang).to_owned()),
+            (_, Some(scheduled), _) => Some(scheduled),
+            (SubscriptionStatus::Active, None, Some(end)) => Some(words::renews_on(lang, end)),
+            (SubscriptionStatus::Trialing, None, Some(end)) => Some(words::first_payment_on(lang, end)),
+            _ => None,
+        };
+        let line = words::subscription_line(lang, tier_name, subscription.interval, subscription.provider);
+        Some(Self { line, next, alert, can_manage })
+    }
 }
 
 impl Shown {
@@ -239,6 +285,8 @@ impl Shown {
                 (words::converted(lang), view.referrals.converted),
                 (words::active_credits(lang), view.referrals.active_credits),
             ],
+            referral_days: view.referral_days,
+            purchase: Purchase::of(lang, &view.billing, view.now),
             browsers,
         }
     }
@@ -292,11 +340,12 @@ fn settings_page(lang: Lang, shown: Shown) -> impl IntoView {
         <Sheet title=words::your_access(lang) id="access">
             {has_lines.then(|| view! { <ul class="lines">{lines}</ul> })}
             {(shown.credit_days > 0).then(|| view! { <p class="soft">{words::days_on_account(lang, shown.credit_days)}</p> })}
-            {(!shown.is_paid).then(|| view! { <p class="soft">{words::no_access_hint(lang)}</p> })}
+            {(!shown.is_paid).then(|| view! { <p class="soft">{words::no_access_hint(lang, shown.referral_days)}</p> })}
         </Sheet>
+        {shown.purchase.map(|purchase| purchase_sheet(lang, purchase))}
         {usage_sheet(lang, shown.usage)}
         <Sheet title=words::invite_a_friend(lang) id="invite">
-            <p class="soft">{words::invite_reward(lang)}</p>
+            <p class="soft">{words::invite_reward(lang, shown.referral_days)}</p>
             <div class="ticket">
                 <div><small>{words::your_code(lang)}</small><div class="code">{shown.code.clone()}</div></div>
                 <div>
@@ -331,6 +380,27 @@ fn settings_page(lang: Lang, shown: Shown) -> impl IntoView {
             <form method="post" action="/settings/sessions/revoke-all">
                 <button class="btn">{words::sign_out_everywhere(lang)}</button>
             </form>
+        </Sheet>
+    }
+}
+
+fn purchase_sheet(lang: Lang, purchase: Purchase) -> impl IntoView {
+    let Purchase { line, next, alert, can_manage } = purchase;
+    let manage = if can_manage {
+        view! {
+            <form method="post" action="/billing/portal">
+                <button class="btn">{words::manage_subscription(lang)}</button>
+            </form>
+        }
+        .into_any()
+    } else {
+        view! { <p class="soft">{words::ask_to_change(lang)}</p> }.into_any()
+    };
+    view! {
+        <Sheet title=words::subscription(lang) id="subscription">
+            <div><p>{line}</p>{next.map(|next| view! { <p class="soft">{next}</p> })}</div>
+            {alert.map(|alert| view! { <Alert>{alert}</Alert> })}
+            {manage}
         </Sheet>
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     platform::env::Env,
     services::{
         access,
+        billing::{self, Billing},
         entitlements::{self, Entitlements},
         sessions,
     },
@@ -68,6 +69,10 @@ pub struct SettingsView {
     pub referral_code: ReferralCode,
     /// What became of their invitations.
     pub referrals: ReferralStats,
+    /// The days that each side of an invitation gets.
+    pub referral_days: i64,
+    /// What they have bought.
+    pub billing: Billing,
     /// Where they are signed in.
     pub sessions: Vec<Session>,
     /// The moment for which this is true.
@@ -87,8 +92,10 @@ pub async fn settings_view(env: &Env, user: &User) -> Result<SettingsView, Membe
     let tier = known.catalogue.tier(&effective.tier.id).ok_or(StoreError::Missing("tiers"))?;
     let tier_name = tier.name.clone();
     let mut reader = env.db.reader().await?;
-    let since = now - TimeDelta::days(known.catalogue.settings.referral_credit_days);
+    let referral_days = known.catalogue.settings.referral_credit_days;
+    let since = now - TimeDelta::days(referral_days);
     let referrals = referrals::stats(&mut reader.conn(), user.id, since).await?;
+    let billing = billing::billing(env, &mut reader.conn(), &known.catalogue, user).await?;
     drop(reader);
     Ok(SettingsView {
         user: user.clone(),
@@ -97,6 +104,8 @@ pub async fn settings_view(env: &Env, user: &User) -> Result<SettingsView, Membe
         accesses,
         referral_code,
         referrals,
+        referral_days,
+        billing,
         sessions: sessions::list(env, user).await?,
         now,
     })

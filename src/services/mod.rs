@@ -8,6 +8,7 @@ pub mod activity;
 pub mod admin_claim;
 pub mod analysis;
 pub mod api_keys;
+pub mod billing;
 pub mod catalogue;
 pub mod credits;
 pub mod doctor;

@@ -25,6 +25,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("services", &["domain", "store", "platform::env", "platform::keys", "platform::memory"]),
     // The words about a portfolio come from a language model, if there is one.
     ("services::analysis", &["domain", "store", "platform::env", "platform::language_model"]),
+    // Members are sent to a provider's pages.
+    ("services::billing", &["domain", "store", "platform::env", "platform::keys", "platform::payment_providers"]),
     // Providers are asked what their events leave open.
     ("services::payments", &["domain", "store", "platform::env", "platform::payment_providers"]),
     ("services::subscriptions", &["domain", "store", "platform::env", "platform::payment_providers"]),

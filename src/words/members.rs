@@ -14,9 +14,6 @@ phrases! {
         "Wir senden einen sechsstelligen Code an Ihre Adresse. Kein Passwort zu merken.";
     send_code: "Send code" | "Code senden";
     invited: "You were invited." | "Sie sind eingeladen.";
-    invited_reward:
-        "When you first subscribe, you and your friend both get 45 days on the house." |
-        "Wenn Sie zum ersten Mal abonnieren, bekommen Sie und Ihr Freund je 45 Tage geschenkt.";
     check_your_mail: "Check your mail" | "Sehen Sie in Ihre E-Mails";
     code: "Code" | "Code";
     continue_: "Continue" | "Weiter";
@@ -45,13 +42,7 @@ phrases! {
         "It was used, it is older than a day, or there is an admin already. Restart the program for another, or sign in." |
         "Er wurde benutzt, ist älter als ein Tag, oder es gibt schon einen Admin. Starten Sie das Programm neu, um einen weiteren zu bekommen, oder melden Sie sich an.";
     your_access: "Your access" | "Ihr Zugang";
-    no_access_hint:
-        "You are on the free tier. Invite a friend: when they first subscribe, both of you get 45 days of paid access." |
-        "Sie nutzen die kostenlose Stufe. Laden Sie einen Freund ein: Wenn er zum ersten Mal abonniert, bekommen Sie beide 45 Tage bezahlten Zugang.";
     invite_a_friend: "Invite a friend" | "Einen Freund einladen";
-    invite_reward:
-        "45 days of paid access for both of you, when they first subscribe." |
-        "45 Tage bezahlter Zugang für Sie beide, wenn er zum ersten Mal abonniert.";
     your_code: "Your code" | "Ihr Code";
     copy_code: "Copy code" | "Code kopieren";
     invite_link: "Invite link" | "Einladungslink";

@@ -4,6 +4,7 @@
 //! misspelled where it is used, does not compile. Mails have their own templates in `mail`.
 
 mod api_keys;
+mod billing;
 pub mod explain;
 mod features;
 mod matrix;
@@ -13,6 +14,7 @@ mod pricing;
 mod users;
 
 pub use api_keys::*;
+pub use billing::*;
 pub use features::*;
 pub use matrix::*;
 pub use members::*;

@@ -72,9 +72,6 @@ phrases! {
     analysis_not_in_tier: "Your tier brings no analyses. There are three ways to get them:" | "Ihre Stufe enthält keine Analysen. Drei Wege führen dorthin:";
     by_subscription: "Subscribe." | "Abonnieren.";
     by_invitation: "Invite a friend:" | "Einen Freund einladen:";
-    by_invitation_reward:
-        "when they first subscribe, both of you get 45 days." |
-        "wenn er zum ersten Mal abonniert, bekommen Sie beide 45 Tage.";
     by_coupon: "Redeem a coupon, if somebody gave you one." | "Einen Gutschein einlösen, wenn Sie einen bekommen haben.";
     calls_used_up: "All analyses of this period are used." | "Alle Analysen dieses Zeitraums sind verbraucht.";
     no_calls_limit: "As many analyses as you like." | "So viele Analysen, wie Sie möchten.";

@@ -19,9 +19,7 @@ phrases! {
     how_to_get_it: "How to get a tier" | "So bekommen Sie eine Stufe";
     how_to_get_it_intro: "There is no checkout here yet. Today a tier comes by one of these ways:" | "Hier gibt es noch keine Kasse. Heute kommt eine Stufe auf einem dieser Wege:";
     way_invite: "Invite a friend." | "Laden Sie einen Freund ein.";
-    way_invite_text:
-        "When they first subscribe, both of you get 45 days of paid access. Your link is in your settings." |
-        "Wenn er zum ersten Mal abonniert, bekommen Sie beide 45 Tage bezahlten Zugang. Ihr Link steht in Ihren Einstellungen.";
+    how_to_get_it_or: "Subscribe to one of the tiers above, or take one of these ways:" | "Abonnieren Sie eine der Stufen oben, oder nehmen Sie einen dieser Wege:";
     way_ask: "Ask us." | "Fragen Sie uns.";
     way_ask_text:
         "The people who run this product can put a tier or days of one on your account, for a coupon or for a good reason." |

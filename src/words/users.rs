@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 
 use crate::{
     domain::{entitlement::DecidedBy, lang::Lang, limit::CellError, period::ResetPeriod, user::Role},
-    words::{cell_error, long_date, long_time, number, phrases},
+    words::{cell_error, day_count, long_date, long_time, number, phrases},
 };
 
 phrases! {
@@ -180,13 +180,10 @@ pub fn credit_left(lang: Lang, days: i64, until: DateTime<Utc>) -> String {
 
 /// What an entry of the ledger of credit did: “+45 days”.
 pub fn credit_entry(lang: Lang, source: &str, days: i64) -> String {
-    match (lang, source, days) {
-        (Lang::En, "revoked", _) => "ended".to_owned(),
-        (Lang::De, "revoked", _) => "beendet".to_owned(),
-        (Lang::En, _, 1) => "+1 day".to_owned(),
-        (Lang::De, _, 1) => "+1 Tag".to_owned(),
-        (Lang::En, _, _) => format!("{}{} days", if days < 0 { "" } else { "+" }, number(lang, days)),
-        (Lang::De, _, _) => format!("{}{} Tage", if days < 0 { "" } else { "+" }, number(lang, days)),
+    match (lang, source) {
+        (Lang::En, "revoked") => "ended".to_owned(),
+        (Lang::De, "revoked") => "beendet".to_owned(),
+        _ => format!("{}{}", if days < 0 { "" } else { "+" }, day_count(lang, days)),
     }
 }
 
@@ -209,6 +206,22 @@ pub fn action(lang: Lang, action: &str) -> String {
         "credit_revoked" => ("Credit ended", "Guthaben beendet"),
         "restriction_set" => ("Restriction set", "Einschränkung gesetzt"),
         "restriction_removed" => ("Restriction removed", "Einschränkung entfernt"),
+        "checkout_started" => ("Went to a checkout", "Ging zur Kasse"),
+        "subscription_started" => ("Subscription began", "Abonnement begann"),
+        "subscription_changed" => ("Subscription changed", "Abonnement geändert"),
+        "subscription_past_due" => ("Payment failed", "Zahlung fehlgeschlagen"),
+        "subscription_paused" => ("Subscription paused", "Abonnement pausiert"),
+        "subscription_resumed" => ("Subscription goes on", "Abonnement geht weiter"),
+        "subscription_ended" => ("Subscription ended", "Abonnement beendet"),
+        "subscription_reconciled" => ("Subscription corrected", "Abonnement richtiggestellt"),
+        "invoice_paid" => ("Invoice paid", "Rechnung bezahlt"),
+        "credit_returned" => ("Credit came back", "Guthaben kam zurück"),
+        "referral_converted" => ("Invitation brought a payment", "Einladung brachte eine Zahlung"),
+        "referral_credited" => ("Days for an invitation", "Tage für eine Einladung"),
+        "referral_taken_back" => ("Days for an invitation taken back", "Tage für eine Einladung zurückgenommen"),
+        "referral_given_back" => ("Days for an invitation given back", "Tage für eine Einladung zurückgegeben"),
+        "referral_released" => ("Reward for an invitation released", "Belohnung einer Einladung freigegeben"),
+        "referral_rejected" => ("Reward for an invitation rejected", "Belohnung einer Einladung abgelehnt"),
         other => return other.replace('_', " "),
     };
     match lang {

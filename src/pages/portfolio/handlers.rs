@@ -24,6 +24,7 @@ use crate::{
     services::{
         access,
         analysis::{self, AnalysisError},
+        catalogue,
         portfolios::{self, PortfolioView, SaveError},
     },
     words,
@@ -114,7 +115,9 @@ async fn analysis_access(site: &Site, member: &Member) -> Result<AnalysisAccess,
     }
     let why = if is_paid { words::analysis_not_in_tier(lang) } else { words::analysis_is_paid(lang) };
     let offers = analysis::offers(&site.env).await.map_err(|error| failed(&error))?;
-    Ok(AnalysisAccess::Offered { why, offers })
+    let catalogue = catalogue::current(&site.env).await.map_err(|error| failed(&error))?;
+    let reward_days = catalogue.settings.referral_credit_days;
+    Ok(AnalysisAccess::Offered { why, offers, reward_days })
 }
 
 /// The fields of the form, in their order: a row begins at each symbol.

@@ -41,6 +41,8 @@ const FORMS: &[(&str, &[&str])] = &[
     ("/verify/resend", &[]),
     ("/admin/claim", &["token", "email"]),
     ("/settings/sessions/revoke", &["session"]),
+    ("/billing/checkout", &["tier", "interval", "provider"]),
+    ("/billing/portal", &[]),
     ("/portfolio", &["base", "symbol", "quantity", "do"]),
     ("/portfolio/restore", &["version", "base", "undo"]),
     ("/portfolio/analyze", &["question"]),

@@ -9,6 +9,7 @@ mod api_docs;
 mod api_prices;
 mod api_usage;
 mod api_users;
+mod billing;
 mod command_line;
 mod credit;
 mod doctor;
