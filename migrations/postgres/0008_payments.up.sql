@@ -139,13 +139,3 @@ ALTER TABLE referrals ADD COLUMN times_taken_back BIGINT NOT NULL DEFAULT 0;
 
 CREATE INDEX referrals_by_conversion ON referrals (converted_at);
 CREATE INDEX referrals_held ON referrals (held_until) WHERE converted_at IS NOT NULL AND credited_at IS NULL;
-
-INSERT INTO app_settings (key, value, description_en, description_de, updated_at) VALUES
-    ('referral_credit_days', '45', 'Days of credit for both sides when an invited friend pays for the first time', 'Guthabentage für beide, wenn ein eingeladener Freund zum ersten Mal zahlt', '2026-11-21T00:00:00+00:00'),
-    ('referral_hold_days', '0', 'Days for which that reward is held before it is given', 'Tage, die diese Belohnung zurückgehalten wird', '2026-11-21T00:00:00+00:00'),
-    ('referral_clawback_days', '30', 'Days after the payment within which a full refund or a lost dispute takes the reward back', 'Tage nach der Zahlung, in denen eine volle Erstattung oder eine verlorene Rückbuchung die Belohnung zurücknimmt', '2026-11-21T00:00:00+00:00'),
-    ('referral_hold_flagged', 'false', 'Whether a reward that looks like fraud waits for an admin', 'Ob eine verdächtige Belohnung auf einen Admin wartet', '2026-11-21T00:00:00+00:00'),
-    ('referral_daily_conversions', '10', 'Conversions of one member a day above which they look like fraud', 'Umwandlungen eines Mitglieds am Tag, ab denen sie verdächtig sind', '2026-11-21T00:00:00+00:00'),
-    ('past_due_grace_days', '7', 'Days for which a subscription gives access after a payment failed', 'Tage, die ein Abo nach einer gescheiterten Zahlung noch Zugang gibt', '2026-11-21T00:00:00+00:00'),
-    ('credit_during_subscription', 'returned', 'Whether credit that ran beside a subscription is returned when that ends: returned or burns', 'Ob Guthaben, das neben einem Abo lief, an dessen Ende zurückkommt: returned oder burns', '2026-11-21T00:00:00+00:00')
-ON CONFLICT (key) DO NOTHING;

@@ -1,7 +1,3 @@
-DELETE FROM app_settings WHERE key IN (
-    'referral_credit_days', 'referral_hold_days', 'referral_clawback_days', 'referral_hold_flagged',
-    'referral_daily_conversions', 'past_due_grace_days', 'credit_during_subscription'
-);
 DROP INDEX referrals_held;
 DROP INDEX referrals_by_conversion;
 ALTER TABLE referrals DROP COLUMN times_taken_back;

@@ -13,7 +13,7 @@ use crate::domain::{
 };
 
 /// How a subscription stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SubscriptionStatus {
@@ -255,14 +255,22 @@ impl SubscriptionChange {
     }
 }
 
-/// How a subscription stood at several moments, by the provider's clock.
-pub type History = [(DateTime<Utc>, SubscriptionStatus)];
+/// How a subscription stood at an event. Sorted, they are in the order in which it happened.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment {
+    /// When, by the provider's clock.
+    pub at: DateTime<Utc>,
+    /// The provider's id of the event.
+    pub event_id: String,
+    /// How it stood.
+    pub status: SubscriptionStatus,
+}
 
 /// Returns since when payment is due: the begin of the last stretch in which it was, nothing if
 /// that is over. The history is in order.
-pub fn past_due_since(history: &History) -> Option<DateTime<Utc>> {
-    let is_due = |(_, status): &&(DateTime<Utc>, SubscriptionStatus)| *status == SubscriptionStatus::PastDue;
-    history.iter().rev().take_while(is_due).last().map(|(at, _)| *at)
+pub fn past_due_since(history: &[Moment]) -> Option<DateTime<Utc>> {
+    let is_due = |moment: &&Moment| moment.status == SubscriptionStatus::PastDue;
+    history.iter().rev().take_while(is_due).last().map(|moment| moment.at)
 }
 
 /// A stretch of time, from one instant until another.
@@ -270,10 +278,15 @@ pub type Span = (DateTime<Utc>, DateTime<Utc>);
 
 /// Returns the stretches within `whole` in which a subscription gave no access because it was
 /// halted or not paid yet. The history is in order.
-pub fn idle(history: &History, whole: Span) -> Vec<Span> {
-    let ends = history.iter().skip(1).map(|(at, _)| *at).chain([whole.1]);
+pub fn idle(history: &[Moment], whole: Span) -> Vec<Span> {
+    let ends = history.iter().skip(1).map(|moment| moment.at).chain([whole.1]);
     let is_idle = |status| matches!(status, SubscriptionStatus::Paused | SubscriptionStatus::Incomplete);
-    history.iter().zip(ends).filter(|((_, status), _)| is_idle(*status)).map(|((at, _), end)| (*at, end)).collect()
+    history
+        .iter()
+        .zip(ends)
+        .filter(|(moment, _)| is_idle(moment.status))
+        .map(|(moment, end)| (moment.at, end))
+        .collect()
 }
 
 /// Returns what is left of a stretch when others are cut out of it.

@@ -1,6 +1,6 @@
 //! Giving and ending credit: days of paid access.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 pub use crate::store::credit::CreditEntry;
@@ -66,6 +66,7 @@ pub async fn grant(env: &Env, user: UserId, grant: &Grant<'_>) -> Result<Granted
     let conn = &mut tx.conn();
     // Two grants at once must add up: the second reads what the first has written.
     let user = users::lock(conn, user).await?.ok_or(CreditError::NoSuchMember)?;
+    let now = moment(conn, user.id, now).await?;
     let until = extend(now, user.credit_until, grant.days);
     let id: CreditEntryId = env.random.id(now);
     let entry = CreditEntry {
@@ -107,6 +108,7 @@ pub async fn revoke(env: &Env, user: UserId, actor: &str) -> Result<Option<DateT
     let mut tx = env.db.begin().await?;
     let conn = &mut tx.conn();
     let user = users::lock(conn, user).await?.ok_or(CreditError::NoSuchMember)?;
+    let now = moment(conn, user.id, now).await?;
     let Some(until) = user.credit_until.filter(|until| *until > now) else { return Ok(None) };
     let id: CreditEntryId = env.random.id(now);
     let entry = CreditEntry {
@@ -137,7 +139,16 @@ pub async fn revoke(env: &Env, user: UserId, actor: &str) -> Result<Option<DateT
     Ok(Some(until))
 }
 
-/// Writes an entry and its projection, unless the same entry is there. The member is locked.
+/// Returns the time of a member's next entry, who is locked. Entries are told apart by their time:
+/// one that would not be later than the newest, because it is of the same transaction or had to
+/// wait for another, is a little later.
+pub(super) async fn moment(conn: &mut Conn<'_>, user: UserId, now: DateTime<Utc>) -> Result<DateTime<Utc>, StoreError> {
+    let newest = credit::newest_at(conn, user).await?;
+    Ok(newest.map_or(now, |newest| now.max(newest + TimeDelta::microseconds(1))))
+}
+
+/// Writes an entry and its projection, unless the same entry is there. The member is locked, and the
+/// entry's time is that of [`moment`].
 pub(super) async fn write(conn: &mut Conn<'_>, entry: &CreditEntry) -> Result<bool, StoreError> {
     if !credit::insert(conn, entry).await? {
         return Ok(false);
@@ -159,7 +170,7 @@ pub(super) const SUBSCRIPTION_OVERLAP: &str = "subscription_overlap";
 /// gave, took back and gave again has one name: that of the referral.
 pub(super) fn changes(entries: &[CreditEntry]) -> Vec<Change<'_>> {
     let mut sorted: Vec<&CreditEntry> = entries.iter().collect();
-    sorted.sort_by_key(|entry| (entry.created_at, entry.id));
+    sorted.sort_by_key(|entry| entry.created_at);
     sorted
         .into_iter()
         .map(|entry| {

@@ -90,7 +90,10 @@ fn describe(rule: Rule) -> (&'static str, &'static str, Health) {
         Rule::LedgerHasSigns => ("signs", "entries add and take away as their kind says", Broken),
         Rule::ReservationsCountedOnce => ("reservations", "what was confirmed was counted once", Broken),
         Rule::CreditIsItsLedger => ("credit", "a member's credit is what the newest entry says", Broken),
-        Rule::ReferralsRewarded => ("referrals", "both sides of a converted referral were rewarded once", Broken),
+        Rule::ReferralsRewarded => ("referrals", "both sides of a rewarded referral have their entry once", Broken),
+        Rule::EventsAreSettled => {
+            ("payments", "every event of a provider is applied, ignored or kept as failed", Broken)
+        }
         Rule::NoLeaseOnFinishedJobs => ("jobs", "finished jobs are in nobody's hands", Broken),
         Rule::SwitchesAreRestrictedToOnOrOff => {
             ("restrictions", "restrictions of switches say on or off; others count as on", Neglected)
@@ -100,6 +103,9 @@ fn describe(rule: Rule) -> (&'static str, &'static str, Health) {
         }
         Rule::LeasesAreTakenOver => {
             ("leases", "jobs that were dropped are taken up again (does `vouchsafe serve` run?)", Neglected)
+        }
+        Rule::DeadEventsAreSeenTo => {
+            ("dead letters", "events that could not be applied were seen to (see /admin/payments)", Neglected)
         }
         Rule::OldAnswersAreForgotten => {
             ("answers", "answers to repeated calls are forgotten after two days", Neglected)

@@ -77,7 +77,8 @@ pub async fn set(env: &Env, tier: &TierId, new: &[NewPrice], actor: &str) -> Res
     if !catalogue::tiers(conn).await?.iter().any(|known| known.id == *tier) {
         return Err(PriceError::TierUnknown);
     }
-    let before: Vec<_> = prices::list(conn).await?.into_iter().filter(|price| price.tier == *tier).collect();
+    let mut before: Vec<_> = prices::list(conn).await?.into_iter().filter(|price| price.tier == *tier).collect();
+    before.sort();
     prices::delete_all(conn, tier).await?;
     let mut after = Vec::with_capacity(new.len());
     for NewPrice { provider, price_id, interval } in new {

@@ -158,9 +158,10 @@ async fn give(
     let (friend, referrer) = both(conn, referral).await?;
     for (user, as_referrer) in [(friend, false), (referrer, true)] {
         let Some(user) = user else { continue };
+        let now = credits::moment(conn, user.id, now).await?;
         let until = credit::extend(now, user.credit_until, days);
         let key = referral.id.to_string();
-        if write(env, conn, &user, (credits::REFERRAL, key), days, Some(until), aftermath).await? {
+        if write(env, conn, &user, (credits::REFERRAL, key), days, Some(until), now, aftermath).await? {
             let details = json!({ "days": days, "until": until, "as_referrer": as_referrer });
             aftermath.log(Some(user.id), "referral_credited", details);
             aftermath.write_to(&user, Letter::ReferralConverted { days, until, as_referrer });
@@ -188,6 +189,7 @@ async fn take_back(
     let (friend, referrer) = both(conn, referral).await?;
     for (user, as_referrer) in [(friend, false), (referrer, true)] {
         let Some(user) = user else { continue };
+        let now = credits::moment(conn, user.id, now).await?;
         let entries = crate::store::credit::list(conn, user.id).await?;
         let portions = credit::portions(credits::changes(&entries), now);
         let left: TimeDelta = portions
@@ -201,7 +203,7 @@ async fn take_back(
         let until = user.credit_until.map(|until| until - left).filter(|until| *until > now);
         let days = -days_between(now, now + left);
         let key = (credits::REFERRAL_TAKEN_BACK, format!("{id}/{}", referral.times_taken_back));
-        if write(env, conn, &user, key, days, until, aftermath).await? {
+        if write(env, conn, &user, key, days, until, now, aftermath).await? {
             aftermath.log(Some(user.id), "referral_taken_back", json!({ "days": days, "until": until }));
             aftermath.write_to(&user, Letter::ReferralTakenBack { as_referrer });
         }
@@ -228,11 +230,12 @@ async fn give_back(
     for user in [friend, referrer].into_iter().flatten() {
         let taken = crate::store::credit::find(conn, user.id, credits::REFERRAL_TAKEN_BACK, &key).await?;
         let Some(taken) = taken else { continue };
+        let now = credits::moment(conn, user.id, now).await?;
         let left = |until: Option<DateTime<Utc>>| until.map_or(TimeDelta::zero(), |until| until - taken.created_at);
         let span = left(taken.until_before) - left(taken.until_after);
         let until = user.credit_until.map_or(now, |until| until.max(now)) + span;
         let key = (credits::REFERRAL_GIVEN_BACK, key.clone());
-        if write(env, conn, &user, key, -taken.days, Some(until), aftermath).await? {
+        if write(env, conn, &user, key, -taken.days, Some(until), now, aftermath).await? {
             aftermath.log(Some(user.id), "referral_given_back", json!({ "days": -taken.days, "until": until }));
         }
     }
@@ -246,9 +249,10 @@ async fn write(
     (source, source_key): (&str, String),
     days: i64,
     until: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
     aftermath: &mut Aftermath,
 ) -> Result<bool, StoreError> {
-    let id: CreditEntryId = env.random.id(aftermath.now);
+    let id: CreditEntryId = env.random.id(now);
     let entry = CreditEntry {
         id,
         user_id: user.id,
@@ -259,7 +263,7 @@ async fn write(
         until_after: until,
         note: None,
         actor: "system".to_owned(),
-        created_at: aftermath.now,
+        created_at: now,
     };
     aftermath.access_changed(user.id);
     credits::write(conn, &entry).await

@@ -13,7 +13,7 @@ use crate::{
         payment::{Provider, TierPrice},
         settings::CreditDuringSubscription,
         subscription::{
-            Snapshot, Subscription, SubscriptionChange, SubscriptionStatus, Version, cut, idle, past_due_since,
+            Moment, Snapshot, Subscription, SubscriptionChange, SubscriptionStatus, Version, cut, idle, past_due_since,
         },
         user::User,
     },
@@ -75,10 +75,7 @@ pub(super) async fn apply(
         (None, _) => return Err(unknown_price(provider, &snapshot.prices)),
     };
     let past_due_since = if snapshot.status == SubscriptionStatus::PastDue {
-        let mut history = payments::history(conn, provider, &snapshot.subscription).await?;
-        history.retain(|(at, _)| *at < occurred_at);
-        history.push((occurred_at, snapshot.status));
-        past_due_since(&history)
+        past_due_since(&history_with(conn, news).await?)
     } else {
         None
     };
@@ -163,17 +160,22 @@ async fn correct_past_due(
     news: &News<'_>,
     aftermath: &mut Aftermath,
 ) -> Result<(), StoreError> {
-    let mut history = payments::history(conn, known.provider, &known.provider_id).await?;
-    history.push((news.occurred_at, news.snapshot.status));
-    history.sort_by_key(|(at, _)| *at);
-    if let Some(since) = past_due_since(&history).filter(|since| Some(*since) != known.past_due_since)
-        && let Some(user) = known.user
-    {
+    let since = past_due_since(&history_with(conn, news).await?);
+    if let Some(user) = known.user.filter(|_| since != known.past_due_since) {
         subscriptions::set_past_due_since(conn, known.id, since, aftermath.now).await?;
         users::touch(conn, user, aftermath.now).await?;
         aftermath.access_changed(user);
     }
     Ok(())
+}
+
+/// Returns how a subscription stood at all events that are known, this one among them.
+async fn history_with(conn: &mut Conn<'_>, news: &News<'_>) -> Result<Vec<Moment>, StoreError> {
+    let mut history = payments::history(conn, news.provider, &news.snapshot.subscription).await?;
+    let event_id = news.event_id.to_owned();
+    history.push(Moment { at: news.occurred_at, event_id, status: news.snapshot.status });
+    history.sort();
+    Ok(history)
 }
 
 /// Returns what was bought: the price of the strongest tier, if there are several.
@@ -215,7 +217,7 @@ async fn return_overlap(
     subscription: &Subscription,
     aftermath: &mut Aftermath,
 ) -> Result<TimeDelta, StoreError> {
-    let now = aftermath.now;
+    let now = credits::moment(conn, user.id, aftermath.now).await?;
     let strength = |tier| catalogue.tier(tier).map(|tier| tier.sort_order);
     let settings = &catalogue.settings;
     if settings.credit_during_subscription == CreditDuringSubscription::Burns

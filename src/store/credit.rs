@@ -60,6 +60,13 @@ pub async fn insert(conn: &mut Conn<'_>, entry: &CreditEntry) -> Result<bool> {
     Ok(inserted == 1)
 }
 
+/// Returns when a member's newest entry was written.
+pub async fn newest_at(conn: &mut Conn<'_>, user: UserId) -> Result<Option<DateTime<Utc>>> {
+    Ok(run!(conn, |c| sqlx::query_scalar("SELECT MAX(created_at) FROM credit_entries WHERE user_id = $1")
+        .bind(user)
+        .fetch_one(c))?)
+}
+
 /// Returns a member's entries, the newest first.
 pub async fn list(conn: &mut Conn<'_>, user: UserId) -> Result<Vec<CreditEntry>> {
     Ok(run!(conn, |c| sqlx::query_as(

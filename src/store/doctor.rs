@@ -22,8 +22,10 @@ pub enum Rule {
     ReservationsCountedOnce,
     /// A member's credit is what its newest entry says.
     CreditIsItsLedger,
-    /// Both sides of a converted referral have their entry, once.
+    /// Both sides of a rewarded referral have their entry, once.
     ReferralsRewarded,
+    /// An event of a provider is applied, ignored, failed or given up, never in between.
+    EventsAreSettled,
     /// A job that is finished or given up is in nobody's hands.
     NoLeaseOnFinishedJobs,
     /// A restriction of a switch is on or off.
@@ -32,13 +34,15 @@ pub enum Rule {
     LapsedReservationsAreSwept,
     /// What is left of a claim is claimed again within minutes.
     LeasesAreTakenOver,
+    /// Events that were given up have been seen to by a person.
+    DeadEventsAreSeenTo,
     /// Answers to repeated calls are forgotten in time.
     OldAnswersAreForgotten,
 }
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::CountersAreSums,
         Self::LedgerIsUnbroken,
         Self::NothingAboveItsLimit,
@@ -46,10 +50,12 @@ impl Rule {
         Self::ReservationsCountedOnce,
         Self::CreditIsItsLedger,
         Self::ReferralsRewarded,
+        Self::EventsAreSettled,
         Self::NoLeaseOnFinishedJobs,
         Self::SwitchesAreRestrictedToOnOrOff,
         Self::LapsedReservationsAreSwept,
         Self::LeasesAreTakenOver,
+        Self::DeadEventsAreSeenTo,
         Self::OldAnswersAreForgotten,
     ];
 
@@ -192,18 +198,28 @@ pub async fn offenders(conn: &mut Conn<'_>, rule: Rule, now: DateTime<Utc>, most
         ),
         Rule::ReferralsRewarded => broken!(
             "user_id",
-            "CAST(CAST(SUM(converted) AS BIGINT) AS TEXT) || ' converted referrals, '
+            "CAST(CAST(SUM(converted) AS BIGINT) AS TEXT) || ' rewarded referrals, '
                 || CAST(CAST(SUM(entries) AS BIGINT) AS TEXT) || ' entries of credit'",
             "(
                 SELECT referrer_user_id AS user_id, 1 AS converted, 0 AS entries FROM referrals
-                WHERE converted_at IS NOT NULL AND referrer_user_id IS NOT NULL
+                WHERE credited_at IS NOT NULL AND referrer_user_id IS NOT NULL
                 UNION ALL
                 SELECT referred_user_id, 1, 0 FROM referrals
-                WHERE converted_at IS NOT NULL AND referred_user_id IS NOT NULL
+                WHERE credited_at IS NOT NULL AND referred_user_id IS NOT NULL
                 UNION ALL
                 SELECT user_id, 0, 1 FROM credit_entries WHERE source = 'referral' AND user_id IS NOT NULL
             ) AS both_sides
             GROUP BY user_id HAVING SUM(converted) <> SUM(entries)"
+        ),
+        Rule::EventsAreSettled => broken!(
+            "id",
+            "provider || ' ' || event_type || ' ' || event_id",
+            "payment_events WHERE state = 'received'"
+        ),
+        Rule::DeadEventsAreSeenTo => broken!(
+            "id",
+            "provider || ' ' || event_type || ' ' || event_id || ': ' || COALESCE(error, '')",
+            "payment_events WHERE state = 'dead'"
         ),
         Rule::NoLeaseOnFinishedJobs => broken!(
             "id",

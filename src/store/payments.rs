@@ -9,7 +9,7 @@ use crate::{
         email::EmailKey,
         ids::{PaymentEventId, UserId},
         payment::{FirstPayment, Loss, PaidInvoice, Provider},
-        subscription::SubscriptionStatus,
+        subscription::{Moment, SubscriptionStatus},
     },
     store::{
         Conn, Result, StoreError,
@@ -314,25 +314,23 @@ pub async fn waiting_for(
 
 /// Returns how a subscription stood at each event that was applied or was too old to be, in the
 /// order of the provider's clock.
-pub async fn history(
-    conn: &mut Conn<'_>,
-    provider: Provider,
-    subscription: &str,
-) -> Result<Vec<(DateTime<Utc>, SubscriptionStatus)>> {
-    let rows: Vec<(DateTime<Utc>, String)> = run!(conn, |c| sqlx::query_as(
-        "SELECT occurred_at, subscription_status FROM payment_events
+pub async fn history(conn: &mut Conn<'_>, provider: Provider, subscription: &str) -> Result<Vec<Moment>> {
+    let rows: Vec<(DateTime<Utc>, String, String)> = run!(conn, |c| sqlx::query_as(
+        "SELECT occurred_at, event_id, subscription_status FROM payment_events
         WHERE provider = $1 AND subscription_id = $2 AND subscription_status IS NOT NULL AND state = 'done'
-        ORDER BY occurred_at, event_id"
+"
     )
     .bind(provider.as_str())
     .bind(subscription)
     .fetch_all(c))?;
-    rows.into_iter()
-        .map(|(at, status)| {
-            let status = status.parse().map_err(StoreError::corrupt("payment_events", "subscription_status"))?;
-            Ok((at, status))
-        })
-        .collect()
+    let moments = rows.into_iter().map(|(at, event_id, status)| {
+        let status = status.parse().map_err(StoreError::corrupt("payment_events", "subscription_status"))?;
+        Ok(Moment { at, event_id, status })
+    });
+    // Here, because the order of texts is one of each database's own.
+    let mut history = moments.collect::<Result<Vec<_>>>()?;
+    history.sort();
+    Ok(history)
 }
 
 /// Returns who a provider's customer is here.

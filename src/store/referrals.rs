@@ -153,6 +153,20 @@ pub async fn page(
     rows.into_iter().map(Referral::try_from).collect()
 }
 
+/// Returns a page of referrals about which something looked like fraud, the newest first, from
+/// before `before`.
+pub async fn flagged(conn: &mut Conn<'_>, before: Option<ReferralId>, count: i64) -> Result<Vec<Referral>> {
+    let rows: Vec<ReferralRow> = build!(conn, |query, c| {
+        query.push(concat!("SELECT ", columns!(), " FROM referrals WHERE flags <> ''"));
+        if let Some(before) = before {
+            query.push(" AND id < ").push_bind(before);
+        }
+        query.push(" ORDER BY id DESC LIMIT ").push_bind(count);
+        query.build_query_as().fetch_all(c).await
+    })?;
+    rows.into_iter().map(Referral::try_from).collect()
+}
+
 /// Returns referrals whose reward was held until now.
 pub async fn due(conn: &mut Conn<'_>, now: DateTime<Utc>, count: i64) -> Result<Vec<Referral>> {
     let rows: Vec<ReferralRow> = run!(conn, |c| sqlx::query_as(concat!(

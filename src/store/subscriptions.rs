@@ -134,7 +134,7 @@ pub async fn put(conn: &mut Conn<'_>, subscription: &Subscription, now: DateTime
 pub async fn set_past_due_since(
     conn: &mut Conn<'_>,
     id: SubscriptionId,
-    since: DateTime<Utc>,
+    since: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Result<()> {
     execute!(conn, |c| sqlx::query(

@@ -57,6 +57,29 @@ on_both! {
         assert_eq!(activity::find(&mut store.reader().await.conn(), store.id()).await.unwrap(), None);
     }
 
+    async fn many_lines_are_written_at_once(store: Store) {
+        let ann = store.member("ann@example.com").await;
+        let ids: Vec<ActivityId> = (0..3).map(|_| store.id()).collect();
+        let line = |id, user| NewActivity {
+            id,
+            user,
+            actor: "system",
+            action: "invoice_paid",
+            details: json!({ "of": user }),
+            ip_address: None,
+            user_agent: None,
+        };
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        let lines = [line(ids[0], Some(ann)), line(ids[1], None), line(ids[2], Some(ann))];
+        activity::insert_all(conn, &lines, after(1)).await.unwrap();
+        activity::insert_all(conn, &[], after(2)).await.unwrap();
+        let found = activity::find(conn, ids[0]).await.unwrap().unwrap();
+        assert_eq!((found.user_id, found.details, found.created_at), (Some(ann), json!({ "of": ann }), after(1)));
+        assert_eq!(activity::list_by_user(conn, ann, 9).await.unwrap().len(), 2);
+        assert_eq!(activity::list_by_action(conn, "invoice_paid", 9).await.unwrap().len(), 3);
+    }
+
     async fn what_concerns_nobody_has_neither_member_nor_address(store: Store) {
         let id = store.id();
         let line = NewActivity {

@@ -50,6 +50,18 @@ on_both! {
         assert_eq!(credit::list(&mut reader.conn(), store.id()).await.unwrap(), []);
     }
 
+    async fn the_newest_entry_is_known_by_its_time(store: Store) {
+        let (ann, bob) = (store.member("ann@example.com").await, store.member("bob@example.com").await);
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        for (number, seconds) in [3, 9, 5].into_iter().enumerate() {
+            let entry = CreditEntry { created_at: after(seconds), ..store.entry(ann, &number.to_string()) };
+            credit::insert(conn, &entry).await.unwrap();
+        }
+        assert_eq!(credit::newest_at(conn, ann).await.unwrap(), Some(after(9)));
+        assert_eq!(credit::newest_at(conn, bob).await.unwrap(), None);
+    }
+
     async fn pages_hold_every_entry_once_and_end(store: Store) {
         let (ann, bob) = (store.member("ann@example.com").await, store.member("bob@example.com").await);
         let mut tx = store.begin().await;

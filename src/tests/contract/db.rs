@@ -39,6 +39,23 @@ on_both! {
         assert_eq!(members(&mut store.reader().await).await, 1);
     }
 
+    async fn a_step_that_fails_takes_nothing_with_it(store: Store) {
+        let ann = store.member("ann@example.com").await;
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        conn.savepoint().await.unwrap();
+        super::execute(conn, "UPDATE users SET lang = 'de'").await.unwrap();
+        super::execute(conn, "INSERT INTO nowhere VALUES (1)").await.unwrap_err();
+        conn.go_back().await.unwrap();
+        conn.savepoint().await.unwrap();
+        super::execute(conn, "UPDATE users SET referral_code = 'AAAABBBB'").await.unwrap();
+        conn.keep().await.unwrap();
+        tx.commit().await.unwrap();
+        let mut reader = store.reader().await;
+        let found = users::find(&mut reader.conn(), ann).await.unwrap().unwrap();
+        assert_eq!((found.lang, found.referral_code.is_some()), (vouchsafe::domain::lang::Lang::En, true));
+    }
+
     async fn a_reference_to_nothing_is_refused(store: Store) {
         let mut tx = store.begin().await;
         let error = users::count_login(&mut tx.conn(), store.id(), beginning()).await.unwrap_err();

@@ -162,6 +162,17 @@ on_both! {
         store.breaks(&[referral(now)], &[ReferralsRewarded]).await;
         store.breaks(&[&[referral(now)][..], &rewards].concat(), &[]).await;
         store.breaks(&[&[referral("NULL")][..], &rewards].concat(), &[ReferralsRewarded]).await;
+        // One that is held has none yet.
+        let held = "UPDATE referrals SET credited_at = NULL".to_owned();
+        store.breaks(&[referral(now), held], &[]).await;
+
+        let event = |state: &str| format!(
+            "INSERT INTO payment_events (id, provider, event_id, event_type, occurred_at, received_at, payload, state, attempts)
+            VALUES ({one}, 'stripe', 'evt_1', 'invoice.paid', {now}, {now}, '{{}}', '{state}', 1)"
+        );
+        for (state, expected) in [("received", &[EventsAreSettled][..]), ("dead", &[DeadEventsAreSeenTo]), ("done", &[])] {
+            store.breaks(&[event(state)], expected).await;
+        }
 
         let job = |leased_until: &str, finished_at: &str, dead_at: &str| format!(
             "INSERT INTO jobs (id, kind, payload, run_at, attempts, leased_until, fencing_token, created_at, finished_at, dead_at)

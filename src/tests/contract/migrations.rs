@@ -20,10 +20,12 @@ use vouchsafe::{
         limit::{Limit, LimitKind},
         login::Allowance,
         matrix::MatrixCell,
+        payment::{BillingInterval, Loss, LossKind, LostFrom, PaidInvoice, Payer, Provider, TierPrice},
         period::ResetPeriod,
         portfolio::{Portfolio, Symbol, read_positions},
         quotes::{DailyClose, Quote},
-        referral::ReferralCode,
+        referral::{ALPHABET, ReferralCode},
+        subscription::{Subscription, SubscriptionStatus, Version},
         usage::{IdempotencyKey, Reservation, ReservationState, UsageKind},
     },
     store::{
@@ -35,11 +37,11 @@ use vouchsafe::{
         jobs::{self, Work},
         login,
         mails::{self, QueuedMail},
-        matrix, migrations,
+        matrix, migrations, payments,
         portfolios::{self, SavedAnalysis, SavedPortfolio},
-        quotes, rate_limits, referrals, restrictions,
+        prices, quotes, rate_limits, referrals, restrictions,
         sessions::{self, Session},
-        settings,
+        settings, subscriptions,
         usage::{self, CounterKey, UsageEvent},
         users::{self, NewUser},
     },
@@ -159,7 +161,7 @@ impl Store {
         assert!(users::insert(conn, &member, now).await.unwrap());
         let invited = NewUser { referred_by: Some(inviter), trial_ends_at: Some(now), ..new_user(friend, &friends) };
         assert!(users::insert(conn, &invited, now).await.unwrap());
-        let letter = char::from(b'A' + u8::try_from(round).unwrap());
+        let letter = char::from(ALPHABET[round]);
         let code = ReferralCode::normalise(&format!("AAAABBB{letter}")).unwrap();
         assert!(users::set_referral_code(conn, inviter, &code, now).await.unwrap());
         users::count_login(conn, friend, now).await.unwrap();
@@ -275,6 +277,50 @@ impl Store {
         let quote = Quote { symbol: symbol.clone(), price, currency: None, name: None, quoted_on: day };
         assert!(quotes::upsert(conn, &quote, now).await.unwrap());
         quotes::upsert_daily(conn, &DailyClose { symbol, day, close: price }).await.unwrap();
+        let provider = Provider::Stripe;
+        let price =
+            TierPrice { provider, price_id: own.clone(), tier: own_tier.clone(), interval: BillingInterval::Month };
+        assert!(prices::insert(conn, &price, now).await.unwrap());
+        assert!(payments::put_customer(conn, provider, &own, friend, now).await.unwrap());
+        let event = payments::NewEvent {
+            id: self.id(),
+            provider,
+            event_id: &own,
+            event_type: "invoice.paid",
+            occurred_at: now,
+            payload: "{}",
+        };
+        assert_eq!(payments::insert_events(conn, &[event], now).await.unwrap().len(), 1);
+        let subscription = Subscription {
+            id: self.id(),
+            provider,
+            provider_id: own.clone(),
+            user: Some(friend),
+            tier: own_tier,
+            interval: BillingInterval::Month,
+            status: SubscriptionStatus::Active,
+            started_at: now,
+            period_end: Some(after(60)),
+            past_due_since: None,
+            scheduled: None,
+            ended_at: None,
+            version: Version { at: now, rank: 0, event_id: own.clone() },
+        };
+        assert!(subscriptions::put(conn, &subscription, now).await.unwrap());
+        let invoice = PaidInvoice {
+            id: own.clone(),
+            payer: Payer::default(),
+            subscription: Some(own.clone()),
+            payments: Vec::new(),
+            amount: 999,
+            currency: "eur".to_owned(),
+            paid_at: now,
+        };
+        assert!(payments::insert_payment(conn, provider, friend, &invoice, now).await.unwrap());
+        assert!(payments::insert_link(conn, provider, &own, &own).await.unwrap());
+        let from = LostFrom::Invoice(own.clone());
+        let loss = Loss { id: own.clone(), from, kind: LossKind::Refund, amount: 1 };
+        assert!(payments::put_loss(conn, provider, &own, &loss, now).await.unwrap());
         tx.commit().await.unwrap();
 
         for table in self.tables().await {

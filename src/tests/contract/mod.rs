@@ -17,13 +17,16 @@ mod login;
 mod mails;
 mod matrix;
 mod migrations;
+mod payments;
 mod portfolios;
+mod prices;
 mod quotes;
 mod rate_limits;
 mod referrals;
 mod restrictions;
 mod sessions;
 mod settings;
+mod subscriptions;
 mod usage;
 mod users;
 

@@ -199,6 +199,51 @@ on_both! {
         assert_eq!(users::lock(&mut tx.conn(), store.id()).await.unwrap(), None);
     }
 
+    async fn who_is_held_with_those_who_invited_them_waits_for_nobody_in_a_circle(store: Store) {
+        // Everybody invited the next one, so that all lock two rows, each the other's.
+        let mut ids = Vec::new();
+        for number in 0..6 {
+            let (id, address) = (store.id(), email(&format!("member{number}@example.com")));
+            let mut tx = store.begin().await;
+            users::insert(&mut tx.conn(), &new_user(id, &address), beginning()).await.unwrap();
+            if let Some(referrer) = ids.last() {
+                assert!(vouchsafe::store::referrals::insert(&mut tx.conn(), store.id(), *referrer, id, beginning()).await.unwrap());
+            }
+            tx.commit().await.unwrap();
+            ids.push(id);
+        }
+        for _ in 0..ROUNDS {
+            let ids = ids.clone();
+            let results = store.race(12, move |number, mut tx| {
+                let pair = [ids[number % 6], ids[(number * 5 + 2) % 6]];
+                async move {
+                    users::lock_with_referrers(&mut tx.conn(), &pair).await.unwrap();
+                    (tx, true)
+                }
+            });
+            assert_eq!(won(&results.await), 12);
+        }
+        let mut tx = store.begin().await;
+        users::lock_with_referrers(&mut tx.conn(), &[]).await.unwrap();
+    }
+
+    async fn admins_are_listed_unless_they_are_closed(store: Store) {
+        let (ann, bob, cid) = (
+            store.member("ann@example.com").await,
+            store.member("bob@example.com").await,
+            store.member("cid@example.com").await,
+        );
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        for id in [ann, bob] {
+            users::set_role(conn, id, Role::Admin, after(1)).await.unwrap();
+        }
+        users::disable(conn, bob, after(2)).await.unwrap();
+        let admins = users::admins(conn).await.unwrap();
+        assert_eq!(admins.into_iter().map(|user| user.id).collect::<Vec<_>>(), [ann]);
+        let _ = cid;
+    }
+
     async fn a_referral_code_is_given_once_and_found(store: Store) {
         let ann = store.member("ann@example.com").await;
         let mut tx = store.begin().await;

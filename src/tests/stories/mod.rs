@@ -2,10 +2,13 @@
 
 mod admin_features;
 mod admin_keys;
+mod admin_payments;
+mod admin_referrals;
 mod admin_users;
 mod analyze;
 mod api_configuration;
 mod api_docs;
+mod api_payments;
 mod api_prices;
 mod api_usage;
 mod api_users;
@@ -20,6 +23,7 @@ mod matrix;
 mod ofrep;
 mod payment_providers;
 mod payments;
+mod payments_model;
 mod portfolio;
 mod pricing;
 mod quotes;
