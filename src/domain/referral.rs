@@ -323,6 +323,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::{email::EmailAddress, ids::uuid_v7};
 
     #[test]
     fn pasted_codes_are_read_generously() {
@@ -333,6 +334,115 @@ mod tests {
         }
         for raw in ["", "K7MQ2XW", "K7MQ2XWAA", "00000000", "IIIIllll", &"A".repeat(10_000)] {
             assert_eq!(ReferralCode::normalise(raw), None, "{raw:?}");
+        }
+    }
+
+    fn at(days: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000 + days * 86_400, 0).expect("in range")
+    }
+
+    fn referral() -> Referral {
+        Referral {
+            id: uuid_v7(at(0), [0; 10]).into(),
+            referrer: None,
+            referred: None,
+            created_at: at(0),
+            converted_at: None,
+            credited_at: None,
+            invoice: None,
+            reward_days: None,
+            flags: Vec::new(),
+            held_until: None,
+            rejected_at: None,
+            taken_back_at: None,
+            times_taken_back: 0,
+        }
+    }
+
+    fn first(lost: i64, lost_at: Option<i64>) -> FirstPayment {
+        let invoice = "in_1".to_owned();
+        let lost_at = lost_at.map(at);
+        FirstPayment { provider: Provider::Stripe, invoice, amount: 999, paid_at: at(0), lost, lost_at }
+    }
+
+    #[test]
+    fn each_state_has_its_next_step() {
+        let settings = AppSettings::default();
+        let invoice = Some((Provider::Stripe, "in_1".to_owned()));
+        let converted = Referral { converted_at: Some(at(1)), invoice, held_until: Some(at(1)), ..referral() };
+        let credited = Referral { credited_at: Some(at(1)), ..converted.clone() };
+        let taken = Referral { taken_back_at: Some(at(2)), ..credited.clone() };
+        let rejected = Referral { rejected_at: Some(at(2)), ..converted.clone() };
+        let held = Referral { held_until: Some(at(5)), ..converted.clone() };
+        let for_an_admin = Referral { held_until: None, ..converted.clone() };
+        let elsewhere = Referral { invoice: Some((Provider::Polar, "in_1".to_owned())), ..credited.clone() };
+        let (whole, lost) = (first(0, None), first(999, Some(30)));
+        for (referral, first, state, step) in [
+            (&referral(), &whole, ReferralState::Pending, Some(Step::Convert)),
+            (&converted, &whole, ReferralState::Held, Some(Step::Credit)),
+            (&held, &whole, ReferralState::Held, None),
+            (&held, &lost, ReferralState::Held, Some(Step::TakeBack)),
+            (&for_an_admin, &whole, ReferralState::Held, None),
+            (&credited, &whole, ReferralState::Converted, None),
+            (&credited, &lost, ReferralState::Converted, Some(Step::TakeBack)),
+            (&credited, &first(998, Some(3)), ReferralState::Converted, None),
+            // A day too late.
+            (&credited, &self::first(999, Some(31)), ReferralState::Converted, None),
+            (&taken, &lost, ReferralState::TakenBack, None),
+            (&taken, &whole, ReferralState::TakenBack, Some(Step::GiveBack)),
+            (&rejected, &lost, ReferralState::Rejected, None),
+            (&rejected, &whole, ReferralState::Rejected, None),
+            (&elsewhere, &whole, ReferralState::Converted, Some(Step::ChangeInvoice)),
+        ] {
+            assert_eq!(referral.state(), state, "{referral:?}");
+            assert_eq!(referral.next_step(Some(first), &settings, at(4)), step, "{referral:?} {first:?}");
+        }
+        assert_eq!(referral().next_step(None, &settings, at(4)), None);
+    }
+
+    #[test]
+    fn fraud_is_seen_by_what_both_share() {
+        let key = |text: &str| EmailAddress::parse(text).expect("an address").key().clone();
+        let settings = AppSettings::default();
+        let flags = |friend: &str, referrer: &str| {
+            suspicious(Some(&key(friend)), Some(&key(referrer)), false, &[], 0, &settings)
+        };
+        assert_eq!(flags("ann+2@example.com", "ann@example.com"), [Flag::SameMailbox]);
+        assert_eq!(flags("a.n.n@gmail.com", "ann+x@googlemail.com"), [Flag::SameMailbox]);
+        assert_eq!(flags("a.nn@example.com", "ann@example.com"), []);
+        assert_eq!(suspicious(None, None, true, &[], 9, &settings), [Flag::DisposableDomain]);
+        assert_eq!(suspicious(None, None, false, &[], 10, &settings), [Flag::ManyConversions]);
+
+        let (ann, bob): (UserId, UserId) = (uuid_v7(at(0), [1; 10]).into(), uuid_v7(at(0), [2; 10]).into());
+        let seen = |user, address: &str, user_agent: &str, day| SeenFrom {
+            user,
+            address: address.to_owned(),
+            user_agent: user_agent.to_owned(),
+            at: at(day),
+        };
+        let from = |a: SeenFrom, b: SeenFrom| suspicious(None, None, false, &[a, b], 0, &settings);
+        let first = seen(ann, "2001:db8:1:2:3::4", "Firefox", 0);
+        assert_eq!(from(first.clone(), seen(bob, "2001:db8:1:2:9::9", "Firefox", 1)), [Flag::SameBrowser]);
+        for other in [
+            seen(bob, "2001:db8:1:2:9::9", "Firefox", 2),
+            seen(bob, "2001:db8:1:2:9::9", "Chromium", 1),
+            seen(bob, "2001:db8:1:3:3::4", "Firefox", 1),
+            seen(bob, "nowhere", "Firefox", 1),
+            seen(ann, "2001:db8:1:2:3::4", "Firefox", 1),
+        ] {
+            assert_eq!(from(first.clone(), other.clone()), [], "{other:?}");
+        }
+        let nameless = |user| seen(user, "1.2.3.4", "", 0);
+        assert_eq!(from(nameless(ann), nameless(bob)), [], "many things send no name");
+    }
+
+    #[test]
+    fn words_in_the_database_are_read_again() {
+        for flag in Flag::ALL {
+            assert_eq!(flag.as_str().parse(), Ok(flag));
+        }
+        for state in ReferralState::ALL {
+            assert_eq!(state.as_str().parse(), Ok(state));
         }
     }
 

@@ -301,3 +301,181 @@ pub fn cut(whole: Span, holes: &[Span]) -> Vec<Span> {
     }
     pieces
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::ids::uuid_v7;
+
+    fn at(hours: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000 + hours * 3_600, 0).expect("in range")
+    }
+
+    fn subscription(status: SubscriptionStatus) -> Subscription {
+        Subscription {
+            id: uuid_v7(at(0), [0; 10]).into(),
+            provider: Provider::Stripe,
+            provider_id: "sub_1".to_owned(),
+            user: None,
+            tier: "premium".parse().expect("a name"),
+            interval: BillingInterval::Month,
+            status,
+            started_at: at(0),
+            period_end: Some(at(100)),
+            past_due_since: None,
+            scheduled: None,
+            ended_at: None,
+            version: Version { at: at(10), rank: 2, event_id: "evt_5".to_owned() },
+        }
+    }
+
+    #[test]
+    fn each_status_lasts_as_long_as_it_should() {
+        use ScheduledAction::{Change, End, Pause};
+        use SubscriptionStatus::{Active, Ended, Incomplete, PastDue, Paused, Trialing};
+        let grace = TimeDelta::hours(7);
+        let scheduled = |action, hour| Some(Scheduled { action, at: at(hour) });
+        let exactly = |hour| Some(Lasts { expires_at: Some(at(hour)), ends_at: Some(at(hour)) });
+        let renewing = Some(Lasts { expires_at: Some(at(100)), ends_at: Some(at(100) + NEWS_MAY_BE_LATE) });
+        for (status, scheduled, past_due_since, expected) in [
+            (Active, None, None, renewing),
+            (Trialing, None, None, renewing),
+            (Active, scheduled(End, 50), None, exactly(50)),
+            (Active, scheduled(Pause, 50), None, exactly(50)),
+            (Active, scheduled(Change, 50), None, renewing),
+            (PastDue, None, Some(at(20)), exactly(27)),
+            (PastDue, None, None, exactly(17)),
+            (PastDue, scheduled(End, 21), Some(at(20)), exactly(21)),
+            (PastDue, scheduled(End, 90), Some(at(20)), exactly(27)),
+            (Incomplete, None, None, None),
+            (Paused, None, None, None),
+            (Ended, None, None, None),
+        ] {
+            let found =
+                Subscription { scheduled: scheduled.clone(), past_due_since, ..subscription(status) }.lasts(grace);
+            assert_eq!(found, expected, "{status:?} {scheduled:?} {past_due_since:?}");
+        }
+        let without_end = Subscription { period_end: None, ..subscription(Active) };
+        assert_eq!(without_end.lasts(grace), Some(Lasts { expires_at: None, ends_at: None }));
+    }
+
+    #[test]
+    fn words_in_the_database_are_read_again() {
+        use SubscriptionStatus::{Active, Ended, Incomplete, PastDue, Paused, Trialing};
+        for status in [Incomplete, Trialing, Active, PastDue, Paused, Ended] {
+            assert_eq!(status.as_str().parse(), Ok(status));
+        }
+        for action in [ScheduledAction::End, ScheduledAction::Pause, ScheduledAction::Change] {
+            assert_eq!(action.as_str().parse(), Ok(action));
+        }
+        assert_eq!("gone".parse::<SubscriptionStatus>(), Err(NoSuchStatus));
+    }
+
+    #[test]
+    fn what_an_event_did_is_told_by_before_and_after() {
+        use SubscriptionChange as Change;
+        use SubscriptionStatus::{Active, Ended, Incomplete, PastDue, Paused, Trialing};
+        for (before, now, expected) in [
+            (None, Incomplete, Change::Changed),
+            (None, Trialing, Change::Started),
+            (Some(Incomplete), Active, Change::Started),
+            (Some(Trialing), Active, Change::Changed),
+            (Some(Active), Active, Change::Changed),
+            (Some(Active), PastDue, Change::PastDue),
+            (Some(PastDue), Active, Change::Resumed),
+            (Some(Active), Paused, Change::Paused),
+            (Some(Paused), Active, Change::Resumed),
+            (Some(PastDue), Ended, Change::Ended),
+            (None, Ended, Change::Ended),
+            (Some(Ended), Ended, Change::Changed),
+        ] {
+            assert_eq!(SubscriptionChange::between(before, now), expected, "{before:?} {now:?}");
+        }
+    }
+
+    fn moments() -> impl Strategy<Value = Vec<Moment>> {
+        use SubscriptionStatus::{Active, Incomplete, PastDue, Paused};
+        let status = prop_oneof![Just(Active), Just(PastDue), Just(Paused), Just(Incomplete)];
+        proptest::collection::vec((0i64..50, status), 0..10).prop_map(|moments| {
+            let mut history: Vec<_> = moments
+                .into_iter()
+                .enumerate()
+                .map(|(number, (hour, status))| Moment { at: at(hour), event_id: format!("evt_{number}"), status })
+                .collect();
+            history.sort();
+            history
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn payment_is_due_since_the_first_word_of_the_last_stretch(history in moments()) {
+            match past_due_since(&history) {
+                None => prop_assert!(history.last().is_none_or(|last| last.status != SubscriptionStatus::PastDue)),
+                Some(since) => {
+                    let begin = history.iter().rposition(|moment| moment.status != SubscriptionStatus::PastDue);
+                    prop_assert_eq!(history[begin.map_or(0, |at| at + 1)].at, since);
+                }
+            }
+        }
+
+        #[test]
+        fn what_is_cut_out_is_gone_and_the_rest_is_there(
+            from in 0i64..40, long in 1i64..40, holes in proptest::collection::vec((0i64..80, 0i64..30), 0..6),
+        ) {
+            let whole = (at(from), at(from + long));
+            let holes: Vec<Span> = holes.into_iter().map(|(begin, long)| (at(begin), at(begin + long))).collect();
+            let pieces = cut(whole, &holes);
+            // Hour by hour, as a naive reader would do it.
+            let is_in = |span: &Span, hour| span.0 <= at(hour) && at(hour) < span.1;
+            for hour in 0..90 {
+                let expected = is_in(&whole, hour) && !holes.iter().any(|hole| is_in(hole, hour));
+                prop_assert_eq!(pieces.iter().filter(|piece| is_in(piece, hour)).count(), usize::from(expected), "hour {}", hour);
+            }
+        }
+
+        #[test]
+        fn it_is_idle_from_a_word_that_says_so_to_the_next(history in moments()) {
+            let whole = (at(0), at(60));
+            let idle = idle(&history, whole);
+            for hour in 0..60 {
+                let last = history.iter().rev().find(|moment| moment.at <= at(hour));
+                let expected = last.is_some_and(|moment| {
+                    matches!(moment.status, SubscriptionStatus::Paused | SubscriptionStatus::Incomplete)
+                });
+                let found = idle.iter().any(|(begin, end)| *begin <= at(hour) && at(hour) < *end);
+                prop_assert_eq!(found, expected, "hour {} of {:?}", hour, history);
+            }
+        }
+
+        #[test]
+        fn the_newest_word_holds_in_any_order(
+            words in proptest::collection::vec((0i64..5, 0i64..3, 0u8..5, any::<bool>()), 1..8), turn in any::<usize>(),
+        ) {
+            let mut states: Vec<Subscription> = words
+                .into_iter()
+                .map(|(hour, rank, id, ends)| Subscription {
+                    version: Version { at: at(hour), rank, event_id: format!("evt_{id}") },
+                    ..subscription(if ends { SubscriptionStatus::Ended } else { SubscriptionStatus::Active })
+                })
+                .collect();
+            let told = |states: &[Subscription]| {
+                let mut known = states[0].clone();
+                for state in &states[1..] {
+                    if known.is_news(&state.version, state.status) {
+                        known = state.clone();
+                    }
+                }
+                (known.status, known.version)
+            };
+            let expected = told(&states);
+            let middle = turn % states.len();
+            states.rotate_left(middle);
+            prop_assert_eq!(told(&states), expected.clone());
+            states.reverse();
+            prop_assert_eq!(told(&states), expected);
+        }
+    }
+}
