@@ -8,6 +8,7 @@
 pub mod paddle;
 pub mod polar;
 mod reading;
+pub mod samples;
 pub mod stripe;
 
 use std::{fmt, str::FromStr};

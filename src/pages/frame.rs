@@ -15,6 +15,7 @@ use crate::{
         caller::{Site, Visit},
         headers::page_policy,
     },
+    services::payments,
     words,
 };
 
@@ -35,6 +36,10 @@ pub enum Section {
     Features,
     /// /admin/tiers
     Tiers,
+    /// /admin/payments
+    Payments,
+    /// /admin/referrals
+    Referrals,
     /// /admin/keys
     Keys,
 }
@@ -42,11 +47,13 @@ pub enum Section {
 /// The entries of the admins' bar.
 type AdminEntry = (Section, &'static str, fn(Lang) -> &'static str);
 
-const ADMIN_ENTRIES: [AdminEntry; 5] = [
+const ADMIN_ENTRIES: [AdminEntry; 7] = [
     (Section::Users, "/admin/users", words::members_word),
     (Section::Matrix, "/admin/matrix", words::tiers_and_limits),
     (Section::Features, "/admin/features", words::features),
     (Section::Tiers, "/admin/tiers", words::tiers),
+    (Section::Payments, "/admin/payments", words::payments::title),
+    (Section::Referrals, "/admin/referrals", words::referrals::title),
     (Section::Keys, "/admin/keys", words::api_keys),
 ];
 
@@ -96,6 +103,8 @@ struct Surroundings {
     font: String,
     icon: String,
     mailbox: bool,
+    /// How many events of payments wait for an admin who looks.
+    waiting: i64,
     scripts: Option<LeptosOptions>,
 }
 
@@ -125,6 +134,7 @@ pub async fn render<V: IntoView + 'static>(
         font: site.assets.url("fonts/instrument-sans.woff2"),
         icon: site.assets.url("favicon.svg"),
         mailbox: matches!(config.mail.transport, MailTransport::Preview),
+        waiting: waiting_for(site, visit, &frame).await,
         scripts: frame.islands.then(|| site.leptos.clone()),
     };
     let content_type = (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
@@ -150,9 +160,19 @@ pub async fn render<V: IntoView + 'static>(
     leptos_axum::render_app_async_with_context(headers, document)(request).await
 }
 
+/// Returns how many events of payments wait, for those who look after them. Nobody misses the page
+/// for it: a database that does not answer has been noticed by whoever made the page.
+async fn waiting_for(site: &Site, visit: &Visit, frame: &Frame) -> i64 {
+    let is_admin = visit.identity.as_ref().is_some_and(|identity| identity.user.role == Role::Admin);
+    if !is_admin || !frame.section.is_some_and(Section::is_for_admins) {
+        return 0;
+    }
+    payments::dead_count(&site.env).await.unwrap_or(0)
+}
+
 #[component]
 fn Document(surroundings: Surroundings, children: Children) -> impl IntoView {
-    let Surroundings { lang, title, product, width, section, role, path, style, font, icon, mailbox, scripts } =
+    let Surroundings { lang, title, product, width, section, role, path, style, font, icon, mailbox, waiting, scripts } =
         surroundings;
     // The first writes something only while `cargo leptos watch` runs the program.
     let scripts = scripts.map(|options| {
@@ -166,7 +186,15 @@ fn Document(surroundings: Surroundings, children: Children) -> impl IntoView {
     };
     let is_admin_page = section.is_some_and(Section::is_for_admins);
     let admin_bar = is_admin_page.then(|| {
-        let entries = ADMIN_ENTRIES.map(|(this, path, text)| entry(this, path, text(lang))).collect_view();
+        let badge = (waiting > 0).then(|| words::payments::waiting_for_you(lang, waiting));
+        let entries = ADMIN_ENTRIES
+            .map(|(this, path, text)| {
+                let badge = badge.clone().filter(|_| this == Section::Payments);
+                let badge =
+                    badge.map(|text| view! { <a class="badge stop" href="/admin/payments?state=dead">{text}</a> });
+                view! { {entry(this, path, text(lang))}{badge} }
+            })
+            .collect_view();
         view! { <nav class="rooms" aria-label=words::administration(lang)><div>{entries}</div></nav> }
     });
     let languages = Lang::ALL

@@ -14,8 +14,10 @@ mod login;
 mod mailbox;
 mod matrix;
 mod next;
+mod payments;
 mod portfolio;
 mod pricing;
+mod referrals;
 mod settings;
 mod tiers;
 mod users;
@@ -77,6 +79,16 @@ pub fn routes(site: &Site) -> Router<Site> {
         .route("/admin/tiers/{id}", get(tiers::edit).post(tiers::change))
         .route("/admin/keys", get(api_keys::show).post(api_keys::create))
         .route("/admin/keys/{id}/revoke", post(api_keys::revoke))
+        .route("/admin/payments", get(payments::list))
+        .route("/admin/payments/replay-dead", post(payments::replay_dead))
+        .route("/admin/payments/reconcile", post(payments::reconcile))
+        .route("/admin/payments/subscriptions", get(payments::subscriptions))
+        .route("/admin/payments/test", get(payments::test).post(payments::send_test))
+        .route("/admin/payments/{id}", get(payments::show))
+        .route("/admin/payments/{id}/replay", post(payments::replay))
+        .route("/admin/referrals", get(referrals::list))
+        .route("/admin/referrals/{id}/release", post(referrals::release))
+        .route("/admin/referrals/{id}/reject", post(referrals::reject))
         .route("/admin/users", get(users::list))
         .route("/admin/users/{id}", get(users::show))
         .route("/admin/users/{id}/tier", post(users::set_tier))

@@ -17,6 +17,7 @@ pub mod listener;
 pub mod memory;
 pub mod network;
 pub mod observability;
+pub mod own_door;
 pub mod payment_providers;
 pub mod random;
 pub mod server;

@@ -18,14 +18,17 @@ pub mod live;
 pub mod login;
 pub mod matrix;
 pub mod members;
+pub mod payment_views;
 pub mod payments;
 pub mod portfolios;
 pub mod prices;
 pub mod quotes;
 pub mod referrals;
+pub mod replays;
 pub mod restrictions;
 pub mod sessions;
 pub mod subscriptions;
+pub mod test_events;
 pub mod usage;
 
 use std::net::IpAddr;

@@ -9,8 +9,10 @@ pub mod explain;
 mod features;
 mod matrix;
 mod members;
+pub mod payments;
 mod portfolio;
 mod pricing;
+pub mod referrals;
 mod users;
 
 pub use api_keys::*;

@@ -55,6 +55,8 @@ const FORMS: &[(&str, &[&str])] = &[
     ("/admin/tiers", TIER_FIELDS),
     ("/admin/tiers/free", TIER_FIELDS),
     ("/admin/keys", &["name", "scope", "until"]),
+    ("/admin/payments/test", &["provider", "member", "tier", "happening", "make_price"]),
+    ("/admin/payments/reconcile", &["provider"]),
 ];
 
 const FEATURE_FIELDS: &[&str] = &[
@@ -85,6 +87,9 @@ const LINKS: &[(&str, &[&str])] = &[
     ("/admin/features", &["said"]),
     ("/admin/tiers", &["said"]),
     ("/admin/keys", &["before", "said"]),
+    ("/admin/payments", &["state", "before", "applied", "failed"]),
+    ("/admin/payments/subscriptions", &["provider", "open", "before"]),
+    ("/admin/referrals", &["state", "before", "said"]),
     ("/pricing", &["tier", "ref"]),
 ];
 
