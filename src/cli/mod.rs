@@ -8,8 +8,10 @@ mod entitlement;
 mod key;
 mod matrix;
 mod migrate;
+mod payments;
 mod price;
 mod quotes;
+mod referral;
 mod serve;
 mod user;
 
@@ -37,6 +39,8 @@ use crate::{
         matrix::CommitError,
         members::{self, MemberError, PutError},
         prices::PriceError,
+        referrals::ReferralError,
+        subscriptions::AskError,
         usage::UsageError,
     },
     store::{Db, StoreError, db::OpenError},
@@ -48,7 +52,7 @@ use crate::{
     name = "vouchsafe",
     version,
     about,
-    after_help = "Exit codes: 0 done · 1 failed · 2 wrong usage or configuration · 3 no such member or feature · 4 not allowed.\n\
+    after_help = "Exit codes: 0 done · 1 failed · 2 wrong usage or configuration · 3 no such member, feature, event or referral · 4 not allowed.\n\
                   What is done already is done: a script that runs twice ends with 0 twice.\n\
                   Configuration: Leptos.toml in this folder or --config FILE; the environment (VOUCHSAFE_…, DATABASE_URL) wins."
 )]
@@ -103,6 +107,12 @@ enum Command {
     /// Take in prices
     #[command(subcommand)]
     Quotes(quotes::Quotes),
+    /// What the providers of payments told: list it, show it, apply it again, compare
+    #[command(subcommand)]
+    Payments(payments::PaymentsCommand),
+    /// List invitations, and decide about held rewards
+    #[command(subcommand)]
+    Referral(referral::ReferralCommand),
     /// Look whether everything that is kept agrees with itself; ends with 1 when it does not
     Doctor(doctor::Doctor),
     /// Change accounts
@@ -147,6 +157,14 @@ enum CliError {
     PutMember(#[from] PutError),
     #[error(transparent)]
     MatrixFile(#[from] matrix::MatrixFileError),
+    #[error(transparent)]
+    Referral(#[from] ReferralError),
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    #[error("there is no such event")]
+    NoSuchEvent,
+    #[error("something needs a person")]
+    NeedsPerson,
     #[error("not allowed")]
     NotAllowed,
     #[error("this feature is a switch, on or off: there is nothing to count")]
@@ -178,6 +196,8 @@ impl CliError {
             | Self::Wrong(_) => 2,
             Self::Member(MemberError::NoSuchMember)
             | Self::Credit(CreditError::NoSuchMember)
+            | Self::NoSuchEvent
+            | Self::Referral(ReferralError::Unknown)
             | Self::Entitlement(EntitlementError::UserUnknown | EntitlementError::FeatureUnknown) => 3,
             Self::NotAllowed => 4,
             _ => 1,
@@ -229,6 +249,8 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Setting(command) => command.run(&server::open(config).await?).await,
         Command::Key(command) => command.run(&server::open(config).await?).await,
         Command::Quotes(command) => command.run(&server::open(config).await?).await,
+        Command::Payments(command) => command.run(&server::open(config).await?).await,
+        Command::Referral(command) => command.run(&server::open(config).await?).await,
         Command::Doctor(command) => command.run(&config).await,
         Command::User(command) => command.run(&server::open(config).await?).await,
     }
