@@ -6,7 +6,9 @@ mod credits;
 mod decisions;
 mod keys;
 mod matrix;
+mod payments;
 mod prices;
+mod referrals;
 mod restrictions;
 mod settings;
 mod usage;
@@ -48,6 +50,14 @@ pub(super) fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(matrix::undo))
         .routes(routes!(settings::list))
         .routes(routes!(settings::put))
+        .routes(routes!(payments::list_events))
+        .routes(routes!(payments::read_event))
+        .routes(routes!(payments::replay_event))
+        .routes(routes!(payments::list_subscriptions))
+        .routes(routes!(payments::list_of_user))
+        .routes(routes!(referrals::list))
+        .routes(routes!(referrals::release))
+        .routes(routes!(referrals::reject))
         .routes(routes!(activity::list))
         .routes(routes!(keys::create, keys::list))
         .routes(routes!(keys::revoke))
