@@ -12,6 +12,7 @@ use serde::{
     Deserialize, Deserializer, Serialize,
     de::{DeserializeOwned, Error, IgnoredAny, Unexpected},
 };
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
@@ -33,14 +34,35 @@ impl<T: DeserializeOwned, const MOST: usize> FromRequest<Site> for JsonBody<T, M
         // An array would be read as an object without names.
         let is_array = bytes.trim_ascii_start().starts_with(b"[");
         let read = if is_array { Err(no_object(bytes)) } else { serde_json::from_slice(bytes).map(Self) };
-        read.map_err(|error| {
-            let title = format!("The body cannot be read: {error}.");
-            if error.is_data() {
-                Problem::unprocessable("invalid_body", title)
-            } else {
-                Problem::new(StatusCode::BAD_REQUEST, "invalid_json", title)
-            }
-        })
+        read.map_err(|error| unreadable(&error))
+    }
+}
+
+fn unreadable(error: &serde_json::Error) -> Problem {
+    let title = format!("The body cannot be read: {error}.");
+    if error.is_data() {
+        Problem::unprocessable("invalid_body", title)
+    } else {
+        Problem::new(StatusCode::BAD_REQUEST, "invalid_json", title)
+    }
+}
+
+/// A body that is a list of objects in JSON.
+#[derive(Debug)]
+pub struct JsonList<T>(pub Vec<T>);
+
+impl<T: DeserializeOwned> FromRequest<Site> for JsonList<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &Site) -> Result<Self, Problem> {
+        let bytes = read(request, API_LIMIT).await?;
+        let elements: Vec<Value> = serde_json::from_slice(&bytes).map_err(|error| unreadable(&error))?;
+        let object = |element: Value| match element {
+            // An array would be read as an object without names.
+            Value::Array(_) => Err(no_object(b"[]")),
+            element => serde_json::from_value(element),
+        };
+        elements.into_iter().map(object).collect::<Result<_, _>>().map(Self).map_err(|error| unreadable(&error))
     }
 }
 

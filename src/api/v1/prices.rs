@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use crate::{
     api::{
         Problem,
-        body::{Answer, InPath, JsonBody, Page},
+        body::{Answer, InPath, JsonList, Page},
         caller::{Manage, May},
         problem::{ProblemShape, sentence},
     },
@@ -38,14 +38,6 @@ impl From<TierPrice> for Price {
     fn from(TierPrice { provider, price_id, interval, .. }: TierPrice) -> Self {
         Self { provider, price_id, interval }
     }
-}
-
-/// The prices of a tier.
-#[derive(Debug, Deserialize, ToSchema)]
-pub struct PricesRequest {
-    /// All of them, each once; none takes them all away.
-    #[schema(max_items = 50)]
-    prices: Vec<Price>,
 }
 
 /// List the prices of a tier
@@ -81,7 +73,7 @@ pub(super) async fn list(
     put, path = "/api/v1/tiers/{id}/prices", operation_id = "put_prices", tag = "Tiers and features",
     security(("bearer" = ["manage"])),
     params(("id" = TierId, Path, description = "The tier", example = "premium")),
-    request_body = PricesRequest,
+    request_body(content = [Price], description = "All of them, each once; at most 50. An empty list takes them all away"),
     responses(
         (status = 200, description = "Set", body = Page<Price>),
         (status = 404, description = "tier_unknown", body = ProblemShape, content_type = "application/problem+json"),
@@ -93,11 +85,10 @@ pub(super) async fn put(
     State(site): State<Site>,
     May { caller, .. }: May<Manage>,
     InPath(id): InPath<String>,
-    JsonBody(request): JsonBody<PricesRequest>,
+    JsonList(request): JsonList<Price>,
 ) -> Result<Answer<Page<Price>>, Problem> {
     let id = id.parse().map_err(|_| Problem::tier_unknown())?;
     let new: Vec<_> = request
-        .prices
         .into_iter()
         .map(|Price { provider, price_id, interval }| NewPrice { provider, price_id, interval })
         .collect();

@@ -14,7 +14,7 @@ fn path(tier: &str) -> String {
 }
 
 fn body(prices: impl Into<Value>) -> Value {
-    json!({ "prices": prices.into() })
+    prices.into()
 }
 
 async fn listed(client: &Client, tier: &str) -> Value {
@@ -94,7 +94,7 @@ on_both! {
         ] {
             manager.put(&path("premium"), body(prices)).await.is(422, code);
         }
-        manager.put("/api/v1/tiers/premium/prices", json!([])).await.is(422, "invalid_body");
+        manager.put("/api/v1/tiers/premium/prices", json!([["stripe", "price_1", "month"]])).await.is(422, "invalid_body");
         manager.put("/api/v1/tiers/premium/prices", json!({})).await.is(422, "invalid_body");
         assert_eq!(listed(&manager, "premium").await, before, "nothing was written");
         manager.put(&path("premium"), body(json!([price("stripe", &"x".repeat(200), "month")]))).await.ok();

@@ -27,6 +27,7 @@ mod payments_model;
 mod portfolio;
 mod pricing;
 mod quotes;
+mod reconcile;
 mod sessions;
 mod settings_meters;
 mod sign_in;
