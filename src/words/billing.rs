@@ -15,8 +15,8 @@ phrases! {
     sign_in_to_subscribe: "Sign in to subscribe" | "Zum Abonnieren anmelden";
     manage_subscription: "Manage subscription" | "Abonnement verwalten";
     change_there:
-        "You change to it where you manage your subscription." |
-        "Sie wechseln dorthin, wo Sie Ihr Abonnement verwalten.";
+        "To change to this tier, manage your subscription." |
+        "Zu dieser Stufe wechseln Sie, indem Sie Ihr Abonnement verwalten.";
     checkout: "To the checkout" | "Zur Kasse";
     your_subscription: "Your subscription" | "Ihr Abonnement";
     subscription: "Subscription" | "Abonnement";

@@ -313,7 +313,7 @@ with_a_provider! {
         billing.sell(Provider::Stripe, "price_basic", "basic", BillingInterval::Month).await;
         let page = ann.get("/pricing").await;
         assert_eq!(page.texts(".offer button"), ["Manage subscription"]);
-        assert_eq!(page.texts(".buy"), ["", "You change to it where you manage your subscription.", "Manage subscription"]);
+        assert_eq!(page.texts(".buy"), ["", "To change to this tier, manage your subscription.", "Manage subscription"]);
         let refused = billing.checkout(&mut ann, "month").await;
         assert_eq!(refused.status, 409);
         assert!(refused.text("main").contains("You have a subscription already"), "{}", refused.body);
