@@ -3,6 +3,8 @@
 //! The short forms run with all tests; the long ones are `make test-faults`, which prints the
 //! figures. `VOUCHSAFE_BINARY` names another program than the one built with these tests.
 
+mod payments;
+
 use std::{
     collections::BTreeMap,
     net::TcpListener,
@@ -31,7 +33,7 @@ use vouchsafe::{
     },
 };
 
-use crate::harness::{Backend, TestDb};
+use crate::harness::{Backend, STRIPE_SECRET, TestDb};
 
 /// Clients that ask at the same time.
 const CLIENTS: usize = 32;
@@ -54,27 +56,34 @@ struct Place {
 }
 
 impl Place {
-    async fn new(backend: Backend, members: usize, limit: Limit) -> Option<Self> {
+    /// One without members.
+    async fn empty(backend: Backend) -> Option<Self> {
         let db = TestDb::migrated(backend).await?;
         let config = Config::load(Some(std::path::Path::new("/dev/null")), std::iter::empty()).unwrap();
         let keys = Keys::from_secret("a secret that only these tests have");
         let env = Env::new(db.db.clone(), Clock::system(), Random::system(), keys, config);
-        let mut users = Vec::new();
+        let new = NewApiKey { name: "load".to_owned(), scopes: Scopes::ALL, user: None, expires_at: None };
+        let (_, token) = api_keys::create(&env, new, "operator").await.unwrap();
+        Some(Self { env, token, users: Vec::new(), db })
+    }
+
+    /// One with members who may use so much.
+    async fn new(backend: Backend, members: usize, limit: Limit) -> Option<Self> {
+        let mut place = Self::empty(backend).await?;
+        let env = &place.env;
         for number in 0..members {
             let details = MemberDetails { external_id: Some(format!("member{number}")), ..MemberDetails::default() };
-            let (user, _) = members::put(&env, &details, "operator").await.unwrap();
+            let (user, _) = members::put(env, &details, "operator").await.unwrap();
             let new = NewRestriction {
                 feature: "photos".parse().unwrap(),
                 limit,
                 reason: "a test".to_owned(),
                 expires_at: None,
             };
-            restrictions::put(&env, user.id, new, "operator").await.unwrap();
-            users.push(user.id);
+            restrictions::put(env, user.id, new, "operator").await.unwrap();
+            place.users.push(user.id);
         }
-        let new = NewApiKey { name: "load".to_owned(), scopes: Scopes::ALL, user: None, expires_at: None };
-        let (_, token) = api_keys::create(&env, new, "operator").await.unwrap();
-        Some(Self { env, token, users, db })
+        Some(place)
     }
 
     /// Starts a server and returns it once it is ready.
@@ -87,6 +96,7 @@ impl Place {
             .env("DATABASE_URL", &self.db.url)
             .env("VOUCHSAFE_LISTEN", &address)
             .env("VOUCHSAFE_SECRET", "a secret that only these tests have, and long enough")
+            .env("VOUCHSAFE_STRIPE_WEBHOOK_SECRET", STRIPE_SECRET)
             .env("VOUCHSAFE_LOG", "off")
             .spawn()
             .unwrap();
