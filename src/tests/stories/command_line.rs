@@ -7,8 +7,16 @@ use std::{
     process::{Child, Command, Output, Stdio},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
+use vouchsafe::{
+    domain::payment::{
+        BillingInterval, Provider,
+        samples::{Happening, TestSubscription, period_end},
+    },
+    platform::clock::Clock,
+    webhooks::signature,
+};
 
 /// A folder with nothing in it, in which the program runs.
 struct Place(TempDir);
@@ -31,12 +39,18 @@ impl Place {
 
     /// Runs the server on a free port, and returns it with its address and the admin's link.
     fn serve(&self) -> Server {
+        self.serve_with(&[])
+    }
+
+    /// The same with more variables of the environment.
+    fn serve_with(&self, variables: &[(&str, &str)]) -> Server {
         // A port that is free now is free a moment later, almost always.
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let address = format!("127.0.0.1:{port}");
         let mut child = self
             .command(&["serve"])
             .env("VOUCHSAFE_LISTEN", &address)
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -266,9 +280,9 @@ fn the_schema_goes_up_and_down() {
     assert!(out.starts_with("applied 0001 catalogue\n"), "{out}");
     assert_eq!(place.run(&["migrate", "up"]), (0, "nothing to do\n".to_owned(), String::new()));
     let (_, out, _) = place.run(&["migrate", "down"]);
-    assert_eq!(out, "took back 0007 portfolios\n");
+    assert_eq!(out, "took back 0008 payments\n");
     let (_, out, _) = place.run(&["migrate", "down", "--to", "4"]);
-    assert_eq!(out, "took back 0005 seed catalogue\ntook back 0006 entitlements\n");
+    assert_eq!(out, "took back 0005 seed catalogue\ntook back 0006 entitlements\ntook back 0007 portfolios\n");
     assert_eq!(place.run(&["migrate", "down", "--all"]).0, 0);
     let (_, out, _) = place.run(&["migrate", "status"]);
     assert!(out.lines().all(|line| line.contains("missing")), "{out}");
@@ -416,4 +430,128 @@ fn keys_are_made_once_listed_and_ended() {
     assert_eq!(place.run(&["key", "create", "x", "--scopes", "root"]).0, 2);
     assert_eq!(place.run(&["key", "create", "x", "--user", "nobody", "--days", "1"]).0, 3);
     assert_eq!(place.run(&["key", "create", ""]).0, 1);
+}
+
+#[test]
+fn what_providers_told_is_listed_shown_and_applied() {
+    let place = Place::new();
+    assert_eq!(place.run(&["user", "add", "ann@example.com"]).0, 0);
+    let status: Value = serde_json::from_str(&place.run(&["show-status", "ann@example.com", "--json"]).1).unwrap();
+    let now = Clock::system().now();
+    let subscription = TestSubscription {
+        provider: Provider::Stripe,
+        user: status["id"].as_str().unwrap().parse().unwrap(),
+        number: 1,
+        price_id: "price_x".to_owned(),
+        interval: BillingInterval::Month,
+        started_at: now,
+        period_end: period_end(now, BillingInterval::Month),
+    };
+    let server = place.serve_with(&[("VOUCHSAFE_STRIPE_WEBHOOK_SECRET", "whsec_x")]);
+    for sample in subscription.tell(Happening::Subscribes, now, "x") {
+        let signed = signature::sign(Provider::Stripe, "whsec_x", &sample.event_id, now, sample.body.as_bytes());
+        let head = format!("POST /webhooks/stripe HTTP/1.1\r\nStripe-Signature: {}\r\nX-Rest:", signed[0].1);
+        let answer = server.request(&head, &sample.body);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    drop(server);
+
+    let (code, out, err) = place.run(&["payments", "events"]);
+    assert_eq!((code, out.lines().count(), err.as_str()), (0, 3, ""), "{out}");
+    let (_, out, _) = place.run(&["payments", "events", "--state", "failed"]);
+    let fields: Vec<&str> = out.trim_end().split('\t').collect();
+    assert_eq!(fields[2..6], ["stripe", "customer.subscription.created", "failed", "-"], "{out}");
+    assert!(fields[6].contains("price_x"), "{out}");
+    let id = fields[0];
+    let events: Value = serde_json::from_str(&place.run(&["payments", "events", "--limit", "2", "--json"]).1).unwrap();
+    assert_eq!(events.as_array().unwrap().len(), 2);
+    assert!(events[0]["test"] == true && events[0].get("payload").is_none(), "{events}");
+    let (_, out, _) = place.run(&["payments", "show", id]);
+    assert!(out.contains("waits for  price:price_x\n") && out.contains("\"vouchsafe_test\": true"), "{out}");
+    let shown: Value = serde_json::from_str(&place.run(&["payments", "show", id, "--json"]).1).unwrap();
+    assert_eq!(shown["payload"]["data"]["object"]["status"], "active");
+
+    let (code, out, _) = place.run(&["payments", "replay", id]);
+    assert!(code == 1 && out.contains("cannot be applied: no tier has any of these prices"), "{code} {out}");
+    assert_eq!(place.run(&["payments", "replay", "--dead"]), (0, "0 applied, 0 not\n".to_owned(), String::new()));
+    assert_eq!(place.run(&["price", "set", "premium", "stripe", "price_x"]).0, 0);
+    let done = (0, format!("{id} is applied\n"), String::new());
+    assert_eq!(place.run(&["payments", "replay", id]), done);
+    assert_eq!(place.run(&["payments", "replay", id]), done, "twice is no harm");
+    assert!(place.run(&["payments", "events", "--state", "done"]).1.contains("\tann@example.com\t-\n"));
+    let status: Value = serde_json::from_str(&place.run(&["show-status", "ann@example.com", "--json"]).1).unwrap();
+    assert_eq!(status["paid"]["source"], json!("subscription"));
+
+    let unknown = "0192f0c1-2345-7abc-8def-0123456789ab";
+    for (arguments, expected) in [
+        (&["payments", "show", unknown][..], 3),
+        (&["payments", "replay", unknown], 3),
+        (&["payments", "replay"], 2),
+        (&["payments", "replay", unknown, "--dead"], 2),
+        (&["payments", "show", "x"], 2),
+        (&["payments", "events", "--state", "lost"], 2),
+        (&["payments", "reconcile", "--provider", "cash"], 2),
+        (&["payments", "reconcile", "--provider", "paddle"], 1),
+        (&["referral", "release", unknown], 3),
+        (&["referral", "reject", "x"], 2),
+        (&["referral", "list", "--state", "lost"], 2),
+        (&["referral", "list", "--state", "held", "--flagged"], 2),
+    ] {
+        let (code, _, err) = place.run(arguments);
+        assert_eq!(code, expected, "{arguments:?}: {err}");
+        assert!(!err.is_empty() && !err.contains("panicked"), "{arguments:?}: {err}");
+    }
+    let (code, out, _) = place.run(&["payments", "reconcile"]);
+    assert_eq!((code, out.as_str()), (0, "no provider has an API key: there is nobody to ask\n"));
+}
+
+/// Answers every request like Stripe's list of subscriptions does, and returns its address.
+fn stripe_api(list: &Value) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let body = list.to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = [0; 4096];
+            let _ = stream.read(&mut head);
+            let _ = write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nDate: Sat, 21 Nov 2026 11:00:00 GMT\r\nContent-Type: application/json\r\n\
+                 Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    });
+    base
+}
+
+#[test]
+fn providers_are_asked_and_what_needs_a_person_is_an_error() {
+    let place = Place::new();
+    place.run(&["user", "add", "ann@example.com"]);
+    place.run(&["price", "set", "premium", "stripe", "price_x"]);
+    let status: Value = serde_json::from_str(&place.run(&["show-status", "ann@example.com", "--json"]).1).unwrap();
+    let subscription = |id: &str, user: &Value| {
+        json!({
+            "id": id, "object": "subscription", "status": "active", "metadata": { "user_id": user },
+            "start_date": 1_790_000_000, "created": 1_790_000_000,
+            "items": { "data": [{ "price": { "id": "price_x" }, "current_period_end": 4_000_000_000_i64 }] },
+        })
+    };
+    let ask = |subscriptions: Value| {
+        let base = stripe_api(&json!({ "object": "list", "has_more": false, "data": subscriptions }));
+        let mut command = place.command(&["payments", "reconcile"]);
+        command.env("VOUCHSAFE_STRIPE_API_KEY", "sk_test_x").env("VOUCHSAFE_STRIPE_API_BASE", base);
+        let Output { status, stdout, .. } = command.output().unwrap();
+        (status.code().unwrap(), String::from_utf8(stdout).unwrap())
+    };
+    let anns = subscription("sub_1", &status["id"]);
+    let (code, out) = ask(json!([anns]));
+    let said = "stripe sub_1: it is not known here (repaired)\nstripe: 1 compared, 1 different\n";
+    assert_eq!((code, out.as_str()), (0, said));
+    assert_eq!(ask(json!([anns])), (0, "stripe: 1 compared, 0 different\n".to_owned()));
+    let (code, out) = ask(json!([anns, subscription("sub_2", &json!("nobody"))]));
+    assert_eq!(code, 1);
+    assert!(out.contains("stripe sub_2: nobody here is its customer (NOT repaired)\n"), "{out}");
 }
