@@ -80,6 +80,12 @@ row_id! {
     PaymentEventId;
     /// What somebody pays for again and again.
     SubscriptionId;
+    /// Time at a tier that somebody was given.
+    GrantId;
+    /// What can be redeemed for such a time.
+    CouponId;
+    /// That somebody redeemed one.
+    RedemptionId;
 }
 
 /// A name that is not usable as the id of a tier or a feature.
