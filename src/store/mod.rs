@@ -7,9 +7,11 @@
 pub mod activity;
 pub mod api_keys;
 pub mod catalogue;
+pub mod coupons;
 pub mod credit;
 pub mod db;
 pub mod doctor;
+pub mod grants;
 pub mod idempotency;
 pub mod jobs;
 pub mod login;

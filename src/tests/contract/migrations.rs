@@ -14,6 +14,7 @@ use vouchsafe::{
         analysis::Author,
         api_key::{ApiKey, Scopes},
         entitlement::Restriction,
+        grant::Grant,
         ids::{TierId, UserId},
         lang::Lang,
         letter::Letter,
@@ -31,9 +32,9 @@ use vouchsafe::{
     store::{
         Conn, Db,
         activity::{self, NewActivity},
-        api_keys, catalogue,
+        api_keys, catalogue, coupons,
         credit::{self, CreditEntry},
-        idempotency,
+        grants, idempotency,
         jobs::{self, Work},
         login,
         mails::{self, QueuedMail},
@@ -321,6 +322,12 @@ impl Store {
         let from = LostFrom::Invoice(own.clone());
         let loss = Loss { id: own.clone(), from, kind: LossKind::Refund, amount: 1 };
         assert!(payments::put_loss(conn, provider, &own, &loss, now).await.unwrap());
+        let coupon = self.coupon(&format!("PASS{round}"), None);
+        assert_eq!(coupons::insert(conn, std::slice::from_ref(&coupon), now).await.unwrap(), [coupon.id]);
+        let grant = Grant { coupon: Some(coupon.id), ..self.grant(friend, "premium", 0) };
+        grants::put(conn, &grant, now).await.unwrap();
+        assert!(coupons::insert_redemption(conn, self.id(), coupon.id, friend, grant.id, now).await.unwrap());
+        assert!(coupons::count_redemption(conn, coupon.id, now).await.unwrap());
         tx.commit().await.unwrap();
 
         for table in self.tables().await {

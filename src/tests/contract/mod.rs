@@ -7,10 +7,12 @@
 mod activity;
 mod api_keys;
 mod catalogue;
+mod coupons;
 mod credit;
 mod db;
 mod doctor;
 mod fixture;
+mod grants;
 mod idempotency;
 mod jobs;
 mod login;
