@@ -13,7 +13,10 @@ use crate::{
         catalogue::Catalogue,
         ids::{TierId, UserId},
         lang::Lang,
-        payment::{Provider, samples::Happening},
+        payment::{
+            Provider,
+            samples::{Happening, TestSubscription},
+        },
         subscription::SubscriptionStatus,
     },
     services::{
@@ -461,9 +464,13 @@ fn subscription_row(lang: Lang, catalogue: &Catalogue, listed: &ListedSubscripti
         .scheduled
         .as_ref()
         .map(|scheduled| text::scheduled_on(lang, scheduled.action, &long_date(lang, scheduled.at.date_naive())));
+    let number = subscription.user.and_then(|user| TestSubscription::number_of(user, &subscription.provider_id));
     view! {
         <tr class:over=subscription.status == SubscriptionStatus::Ended>
-            <th scope="row">{member(subscription.user, listed.member.clone(), text::deleted_account(lang))}</th>
+            <th scope="row">
+                {member(subscription.user, listed.member.clone(), text::deleted_account(lang))}
+                {test_badge(lang, number.is_some())}
+            </th>
             <td data-label=text::provider(lang)>
                 <span>{subscription.provider.name()}<small><code>{subscription.provider_id.clone()}</code></small></span>
             </td>

@@ -136,6 +136,7 @@ on_both_reachable! {
             assert_eq!(list.texts("tbody tr").len(), 1);
             assert!(list.text("tbody tr").contains("payment failed"), "{}", list.text("tbody tr"));
             assert!(list.text("tbody tr a").contains(friend));
+            assert_eq!(list.text("tbody th .badge"), "test");
 
             assert_eq!(told(&app, &mut admin, provider, friend, "refunded").await, [kinds[2]]);
             assert_eq!(app.member(friend).await.credit_until, None, "{provider}: the days are taken back");
