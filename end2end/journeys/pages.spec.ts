@@ -1,6 +1,7 @@
 // Looks at every page in every state: axe in light and dark, both languages, a narrow phone, and a picture of each
 // in target/screenshots.
 
+import { createHmac } from "node:crypto";
 import { resolve } from "node:path";
 
 import type { Page } from "@playwright/test";
@@ -110,6 +111,42 @@ async function sendForm(page: Page, action: string, fields: Record<string, strin
   await form.locator("button").click();
 }
 
+const STRIPE_SECRET = "whsec_of_nobody";
+
+/** Tells the program that somebody subscribed and paid, as Stripe would; of a stranger it cannot be applied. */
+async function tellOf({ program }: Visitor, email: string): Promise<void> {
+  await program.run("price", "set", "premium", "stripe", "price_premium");
+  const created = Math.floor(Date.now() / 1000);
+  const customer = `cus_${email.replaceAll(/\W/g, "")}`;
+  const subscription = {
+    id: `sub_${customer}`,
+    customer,
+    status: "active",
+    start_date: created,
+    metadata: {},
+    items: { data: [{ price: { id: "price_premium" }, current_period_end: created + 30 * 86_400 }] },
+  };
+  const invoice = {
+    id: `in_${customer}`,
+    customer,
+    customer_email: email,
+    amount_paid: 999,
+    currency: "eur",
+    status_transitions: { paid_at: created },
+    parent: { subscription_details: { subscription: subscription.id, metadata: {} } },
+  };
+  for (const [type, object] of [
+    ["invoice.paid", invoice],
+    ["customer.subscription.created", subscription],
+  ] as const) {
+    const body = JSON.stringify({ id: `evt_${object.id}`, object: "event", created, type, data: { object } });
+    const signature = createHmac("sha256", STRIPE_SECRET).update(`${created}.${body}`).digest("hex");
+    const headers = { "stripe-signature": `t=${created},v1=${signature}` };
+    const answer = await fetch(`${program.url}/webhooks/stripe`, { method: "POST", headers, body });
+    expect(answer.status, await answer.text()).toBe(200);
+  }
+}
+
 const STATES: State[] = [
   { name: "login", open: (visitor) => goTo(visitor, "/login") },
   { name: "login-invited", open: (visitor) => goTo(visitor, "/login?ref=K7MQ2XWA") },
@@ -217,6 +254,62 @@ const STATES: State[] = [
   { name: "pricing", open: (visitor) => goTo(visitor, "/pricing?ref=K7MQ2XWA") },
   { name: "pricing-member", before: asAdmin, open: (visitor) => goTo(visitor, "/pricing?tier=basic") },
   { name: "billing-done", before: asMember, open: (visitor) => goTo(visitor, "/billing/done") },
+  {
+    name: "settings-subscribed",
+    async before(visitor) {
+      await asMember(visitor);
+      await tellOf(visitor, "ann@example.com");
+    },
+    open: (visitor) => goTo(visitor, "/settings"),
+  },
+  { name: "payments-empty", before: asAdmin, open: (visitor) => goTo(visitor, "/admin/payments") },
+  {
+    name: "payments",
+    async before(visitor) {
+      await asMember(visitor);
+      await tellOf(visitor, "ann@example.com");
+      await tellOf(visitor, "nobody@example.com");
+      await asAdmin(visitor);
+    },
+    open: (visitor) => goTo(visitor, "/admin/payments"),
+  },
+  {
+    name: "payment-failed",
+    async before(visitor) {
+      await tellOf(visitor, "nobody@example.com");
+      await asAdmin(visitor);
+    },
+    async open(visitor) {
+      await goTo(visitor, "/admin/payments?state=failed");
+      await visitor.page.locator("tbody a").first().click();
+      await expect(visitor.page.locator("h1")).toBeVisible();
+    },
+  },
+  {
+    name: "payments-subscriptions",
+    async before(visitor) {
+      await asMember(visitor);
+      await tellOf(visitor, "ann@example.com");
+      await asAdmin(visitor);
+    },
+    open: (visitor) => goTo(visitor, "/admin/payments/subscriptions"),
+  },
+  { name: "payments-test", before: asAdmin, open: (visitor) => goTo(visitor, "/admin/payments/test") },
+  { name: "referrals-empty", before: asAdmin, open: (visitor) => goTo(visitor, "/admin/referrals") },
+  {
+    name: "referrals",
+    async before(visitor) {
+      await visitor.program.run("setting", "set", "referral_hold_days", "7");
+      await asMember(visitor);
+      const path = new URL(await visitor.page.locator("input[readonly][value*='?ref=']").inputValue()).search;
+      await visitor.page.context().clearCookies();
+      await visitor.signIn("ben@example.com", `/login${path}`);
+      await tellOf(visitor, "ben@example.com");
+      await visitor.page.context().clearCookies();
+      await asAdmin(visitor);
+    },
+    open: (visitor) => goTo(visitor, "/admin/referrals"),
+  },
   { name: "login-again", before: asAdmin, open: (visitor) => goTo(visitor, "/login?fresh=1&next=/admin/keys") },
   {
     name: "users",
@@ -375,7 +468,7 @@ const STATES: State[] = [
 ];
 
 // Colours that are on their way from light to dark are neither.
-test.use({ settings: {}, contextOptions: { reducedMotion: "reduce" } });
+test.use({ settings: { VOUCHSAFE_STRIPE_WEBHOOK_SECRET: STRIPE_SECRET }, contextOptions: { reducedMotion: "reduce" } });
 
 for (const { name, before, open } of STATES) {
   test(`${name} is accessible and fits, in both languages`, { tag: "@alive" }, async ({ visitor, page, faults }) => {
