@@ -1,5 +1,7 @@
 //! Giving and ending credit: days of paid access.
 
+use std::collections::{HashMap, HashSet};
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
@@ -143,18 +145,36 @@ pub async fn revoke(env: &Env, user: UserId, actor: &str) -> Result<Option<DateT
 /// one that would not be later than the newest, because it is of the same transaction or had to
 /// wait for another, is a little later.
 pub(super) async fn moment(conn: &mut Conn<'_>, user: UserId, now: DateTime<Utc>) -> Result<DateTime<Utc>, StoreError> {
-    let newest = credit::newest_at(conn, user).await?;
-    Ok(newest.map_or(now, |newest| now.max(newest + TimeDelta::microseconds(1))))
+    Ok(moments(conn, &[user], now).await?.remove(&user).unwrap_or(now))
+}
+
+/// Returns the times of the next entries of members, who are locked, see [`moment`].
+pub(super) async fn moments(
+    conn: &mut Conn<'_>,
+    users: &[UserId],
+    now: DateTime<Utc>,
+) -> Result<HashMap<UserId, DateTime<Utc>>, StoreError> {
+    let newest = credit::newest_at(conn, users).await?.into_iter();
+    let later = newest.map(|(user, newest)| (user, now.max(newest + TimeDelta::microseconds(1))));
+    Ok(users.iter().map(|user| (*user, now)).chain(later).collect())
 }
 
 /// Writes an entry and its projection, unless the same entry is there. The member is locked, and the
 /// entry's time is that of [`moment`].
 pub(super) async fn write(conn: &mut Conn<'_>, entry: &CreditEntry) -> Result<bool, StoreError> {
-    if !credit::insert(conn, entry).await? {
-        return Ok(false);
-    }
-    users::set_credit_until(conn, entry.user_id, entry.until_after, entry.created_at).await?;
-    Ok(true)
+    Ok(!write_all(conn, std::slice::from_ref(entry)).await?.is_empty())
+}
+
+/// Writes an entry each for members, see [`write`], and returns the ids of those that were not there.
+pub(super) async fn write_all(
+    conn: &mut Conn<'_>,
+    entries: &[CreditEntry],
+) -> Result<HashSet<CreditEntryId>, StoreError> {
+    let written: HashSet<CreditEntryId> = credit::insert_all(conn, entries).await?.into_iter().collect();
+    let news = entries.iter().filter(|entry| written.contains(&entry.id));
+    let until: Vec<_> = news.map(|entry| (entry.user_id, entry.until_after, entry.created_at)).collect();
+    users::set_credit_until(conn, &until).await?;
+    Ok(written)
 }
 
 /// Days of a referral's reward.

@@ -1,11 +1,15 @@
 //! The inbox of payments: what providers tell is taken in once and applied once.
 //!
 //! Deliveries that wait are taken together, in one transaction, and each is answered after the
-//! commit. Each event is applied behind a mark to which the transaction goes back when it cannot
-//! be: then it stays in the inbox with the reason, and a job tries again, at growing intervals or
-//! at once when what it lacks arrives. After the last try it waits for a person.
+//! commit. When an event cannot be applied, everything is done again, and then each is applied
+//! behind a mark to which the transaction goes back: it stays in the inbox with the reason, and a
+//! job tries again, at growing intervals or at once when what it lacks arrives. After the last try
+//! it waits for a person.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -47,7 +51,7 @@ const WORKERS: usize = 3;
 const TRIES: usize = 6;
 /// How often an event is tried by itself.
 pub const MOST_ATTEMPTS: i64 = 12;
-/// How many events are tried again at once when what they lack arrives.
+/// How many events are tried again at once when a thing that they lack arrives.
 const MOST_WAITING: i64 = 100;
 /// Who the log says did it.
 const ACTOR: &str = "system";
@@ -133,17 +137,43 @@ struct Incoming {
     payload: String,
 }
 
+/// Whether the transaction can go back to before each event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Marks {
+    /// It cannot. Two statements fewer for each event, of which hardly any fails.
+    None,
+    /// It can.
+    Each,
+}
+
+/// Why a transaction does not come about.
+#[derive(Debug)]
+enum Stumble {
+    /// An event cannot be applied, and there is no mark to go back to.
+    NoMark,
+    /// The database failed.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Stumble {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
 async fn take_in(env: &Env, events: &[Incoming]) -> Result<(), StoreError> {
-    let mut tries = 1;
+    let (mut tries, mut marks) = (1, Marks::None);
     loop {
-        match in_transaction(env, events).await {
-            Err(error) if error.is_collision() && tries < TRIES => tries += 1,
-            result => return result,
+        match in_transaction(env, events, marks).await {
+            Err(Stumble::Store(error)) if error.is_collision() && tries < TRIES => tries += 1,
+            Err(Stumble::Store(error)) => return Err(error),
+            Err(Stumble::NoMark) => marks = Marks::Each,
+            Ok(()) => return Ok(()),
         }
     }
 }
 
-async fn in_transaction(env: &Env, events: &[Incoming]) -> Result<(), StoreError> {
+async fn in_transaction(env: &Env, events: &[Incoming], marks: Marks) -> Result<(), Stumble> {
     let mut tx = env.db.begin().await?;
     let now = env.clock.now();
     let conn = &mut tx.conn();
@@ -168,9 +198,9 @@ async fn in_transaction(env: &Env, events: &[Incoming]) -> Result<(), StoreError
     let payers =
         open.iter().filter_map(|(_, event)| Some((event.provider, event.envelope.event.as_ref().ok()?.as_ref()?)));
     let members = members_of(conn, payers).await?;
-    users::lock_with_referrers(conn, &members).await?;
+    let mut aftermath = Aftermath { marks, ..Aftermath::new(now) };
+    aftermath.lock(conn, &members).await?;
     let catalogue = catalogue::latest(env, conn).await?;
-    let mut aftermath = Aftermath::new(now);
     for (id, event) in &open {
         if !try_event(env, conn, &catalogue, *id, event.provider, &event.envelope, &mut aftermath).await? {
             aftermath.work.push(Work::ApplyPaymentEvent { event: *id });
@@ -215,6 +245,43 @@ pub(super) struct Aftermath {
     work: Vec<Work>,
     arrived: Vec<(Provider, String)>,
     changed: HashSet<UserId>,
+    touched: HashSet<UserId>,
+    settled: Vec<(PaymentEventId, Outcome)>,
+    /// What to count after the commit.
+    tally: Vec<(Provider, &'static str)>,
+    marks: Marks,
+    /// Whom this transaction has locked together with who invited them.
+    locked: HashSet<UserId>,
+    /// Whose rows it has locked, as they are now.
+    people: HashMap<UserId, User>,
+}
+
+/// What came of an event.
+#[derive(Debug)]
+struct Outcome {
+    state: EventState,
+    kind: Option<&'static str>,
+    error: Option<String>,
+    waits_for: Option<String>,
+    user: Option<UserId>,
+    subscription: Option<(String, SubscriptionStatus)>,
+}
+
+impl Outcome {
+    fn of(state: EventState) -> Self {
+        Self { state, kind: None, error: None, waits_for: None, user: None, subscription: None }
+    }
+
+    fn as_settled(&self) -> Settled<'_> {
+        Settled {
+            state: self.state,
+            kind: self.kind,
+            error: self.error.as_deref(),
+            waits_for: self.waits_for.as_deref(),
+            user: self.user,
+            subscription: self.subscription.as_ref().map(|(id, status)| (id.as_str(), *status)),
+        }
+    }
 }
 
 /// How much had been left when an event began.
@@ -231,6 +298,37 @@ impl Aftermath {
             work: Vec::new(),
             arrived: Vec::new(),
             changed: HashSet::new(),
+            touched: HashSet::new(),
+            settled: Vec::new(),
+            tally: Vec::new(),
+            marks: Marks::Each,
+            locked: HashSet::new(),
+            people: HashMap::new(),
+        }
+    }
+
+    /// Locks members and who invited them, all at once, unless this transaction has.
+    pub(super) async fn lock(&mut self, conn: &mut Conn<'_>, members: &[UserId]) -> Result<(), StoreError> {
+        let open: Vec<UserId> = members.iter().copied().filter(|member| !self.locked.contains(member)).collect();
+        let people = users::lock_with_referrers(conn, &open).await?;
+        self.people.extend(people.into_iter().map(|user| (user.id, user)));
+        self.locked.extend(open);
+        Ok(())
+    }
+
+    /// Returns a member as they are now.
+    pub(super) async fn member(&self, conn: &mut Conn<'_>, id: UserId) -> Result<Option<User>, StoreError> {
+        match self.people.get(&id) {
+            Some(known) => Ok(Some(known.clone())),
+            None => users::find(conn, id).await,
+        }
+    }
+
+    /// Notes that a member's credit lasts until another time.
+    pub(super) fn credit_changed(&mut self, user: UserId, until: Option<DateTime<Utc>>) {
+        self.changed.insert(user);
+        if let Some(known) = self.people.get_mut(&user) {
+            known.credit_until = until;
         }
     }
 
@@ -261,9 +359,18 @@ impl Aftermath {
         self.work.push(work);
     }
 
-    /// Notes that a member's access is another.
+    /// Notes that something about a member's access changed that stands in another table.
     pub(super) fn access_changed(&mut self, user: UserId) {
         self.changed.insert(user);
+        self.touched.insert(user);
+    }
+
+    /// Writes down what came of events, before somebody reads it.
+    async fn settle(&mut self, conn: &mut Conn<'_>) -> Result<(), StoreError> {
+        let settled: Vec<_> = self.settled.iter().map(|(id, outcome)| (*id, outcome.as_settled())).collect();
+        payments::settle_events(conn, &settled, self.now).await?;
+        self.settled.clear();
+        Ok(())
     }
 
     /// Notes that something is known now for which other events may wait.
@@ -281,12 +388,17 @@ impl Aftermath {
         self.for_admins.truncate(for_admins);
         self.work.truncate(work);
         self.arrived.truncate(arrived);
+        // What was locked since the mark is not any more, and what is known of members may not hold.
+        self.locked.clear();
+        self.people.clear();
         // Members whose access was noted as changed are looked up once more for nothing.
     }
 
     /// Writes everything down.
     pub(super) async fn write(&mut self, env: &Env, conn: &mut Conn<'_>) -> Result<(), StoreError> {
         let now = self.now;
+        self.settle(conn).await?;
+        users::touch(conn, &self.touched.drain().collect::<Vec<_>>(), now).await?;
         let lines: Vec<_> = self
             .lines
             .iter()
@@ -315,7 +427,11 @@ impl Aftermath {
             letter,
         });
         letters::queue_all(env, conn, &letters.collect::<Vec<_>>()).await?;
-        for (provider, what) in std::mem::take(&mut self.arrived) {
+        let mut arrived: BTreeMap<Provider, Vec<String>> = BTreeMap::new();
+        for (provider, what) in self.arrived.drain(..) {
+            arrived.entry(provider).or_default().push(what);
+        }
+        for (provider, what) in arrived {
             try_waiting(env, conn, provider, &what).await?;
         }
         let work: Vec<_> = self.work.drain(..).map(|work| (env.random.id(now), work)).collect();
@@ -326,6 +442,10 @@ impl Aftermath {
     pub(super) fn announce(self, env: &Env) {
         for user in self.changed {
             env.access_changed(user);
+        }
+        for (provider, outcome) in self.tally {
+            metrics::counter!("payment_events_total", "provider" => provider.as_str(), "outcome" => outcome)
+                .increment(1);
         }
         env.wake_workers();
     }
@@ -348,16 +468,17 @@ fn waits_for_invoice(invoice: &str) -> String {
     format!("invoice:{invoice}")
 }
 
-/// Queues another try of the events that wait for something which has come. Call
+/// Queues another try of the events that wait for things which have come. Call
 /// [`Env::wake_workers`] after the commit.
 pub(super) async fn try_waiting(
     env: &Env,
     conn: &mut Conn<'_>,
     provider: Provider,
-    what: &str,
+    what: &[String],
 ) -> Result<(), StoreError> {
     let now = env.clock.now();
-    let waiting = payments::waiting_for(conn, provider, what, MOST_WAITING).await?;
+    let most = MOST_WAITING * i64::try_from(what.len()).unwrap_or(1);
+    let waiting = payments::waiting_for(conn, provider, what, most).await?;
     let work = waiting.into_iter().map(|event| (env.random.id(now), Work::ApplyPaymentEvent { event }));
     jobs::insert(conn, &work.collect::<Vec<_>>(), now).await
 }
@@ -393,8 +514,8 @@ pub(super) struct Applied {
     pub subscription: Option<(String, SubscriptionStatus)>,
 }
 
-/// Applies an event that is in the inbox, and writes down what came of it. Returns whether it is
-/// settled; otherwise somebody has to try again.
+/// Applies an event that is in the inbox, and leaves what came of it to be written. Returns whether
+/// it is settled; otherwise somebody has to try again.
 async fn try_event(
     env: &Env,
     conn: &mut Conn<'_>,
@@ -403,52 +524,55 @@ async fn try_event(
     provider: Provider,
     envelope: &Envelope,
     aftermath: &mut Aftermath,
-) -> Result<bool, StoreError> {
-    let now = aftermath.now;
+) -> Result<bool, Stumble> {
     let event = match &envelope.event {
         Ok(Some(event)) => event,
         Ok(None) => {
-            let settled = Settled::of(EventState::Ignored);
-            payments::settle_event(conn, id, &settled, now).await?;
+            aftermath.settled.push((id, Outcome::of(EventState::Ignored)));
             return Ok(true);
         }
         Err(problem) => {
-            let problem = problem.to_string();
-            let settled = Settled { error: Some(&problem), ..Settled::of(EventState::Failed) };
-            payments::settle_event(conn, id, &settled, now).await?;
+            let failed = Outcome { error: Some(problem.to_string()), ..Outcome::of(EventState::Failed) };
+            aftermath.settled.push((id, failed));
             return Ok(false);
         }
     };
+    if let PaymentEvent::Subscription { snapshot, .. } = event
+        && aftermath.settled.iter().any(|(_, outcome)| {
+            outcome.subscription.as_ref().is_some_and(|(subscription, _)| *subscription == snapshot.subscription)
+        })
+    {
+        // Its history is read.
+        aftermath.settle(conn).await?;
+    }
     let mark = aftermath.mark();
-    conn.savepoint().await?;
+    if aftermath.marks == Marks::Each {
+        conn.savepoint().await?;
+    }
     let applied = apply(env, conn, catalogue, provider, envelope, event, aftermath).await;
     let (waits_for, problem) = match applied {
-        Ok(applied) => {
-            conn.keep().await?;
-            let subscription = applied.subscription.as_ref().map(|(id, status)| (id.as_str(), *status));
-            let settled =
-                Settled { kind: Some(applied.kind), user: applied.user, subscription, ..Settled::of(EventState::Done) };
-            payments::settle_event(conn, id, &settled, now).await?;
-            metrics::counter!("payment_events_total", "provider" => provider.as_str(), "outcome" => "applied")
-                .increment(1);
+        Ok(Applied { user, kind, subscription }) => {
+            if aftermath.marks == Marks::Each {
+                conn.keep().await?;
+            }
+            let done = Outcome { kind: Some(kind), user, subscription, ..Outcome::of(EventState::Done) };
+            aftermath.settled.push((id, done));
+            aftermath.tally.push((provider, "applied"));
             return Ok(true);
         }
         // The whole transaction is tried again.
-        Err(Obstacle::Store(error)) if error.is_temporary() || error.is_collision() => return Err(error),
+        Err(Obstacle::Store(error)) if error.is_temporary() || error.is_collision() => return Err(error.into()),
+        Err(_) if aftermath.marks == Marks::None => return Err(Stumble::NoMark),
         Err(Obstacle::Store(error)) => (None, error.to_string()),
         Err(Obstacle::Lacks { waits_for, problem }) => (waits_for, problem),
     };
     conn.go_back().await?;
     aftermath.go_back(mark);
-    metrics::counter!("payment_events_total", "provider" => provider.as_str(), "outcome" => "failed").increment(1);
+    aftermath.tally.push((provider, "failed"));
     tracing::warn!(%provider, event.id = envelope.event_id, event.type = envelope.event_type, problem, "an event cannot be applied yet");
-    let settled = Settled {
-        kind: Some(event.kind()),
-        error: Some(&problem),
-        waits_for: waits_for.as_deref(),
-        ..Settled::of(EventState::Failed)
-    };
-    payments::settle_event(conn, id, &settled, now).await?;
+    let failed =
+        Outcome { kind: Some(event.kind()), error: Some(problem), waits_for, ..Outcome::of(EventState::Failed) };
+    aftermath.settled.push((id, failed));
     Ok(false)
 }
 
@@ -463,28 +587,32 @@ async fn apply(
 ) -> Result<Applied, Obstacle> {
     match event {
         PaymentEvent::Customer(payer) => {
-            let user = find_member(conn, provider, payer).await?;
+            let user = find_member(conn, provider, payer, aftermath).await?;
             if let Some(user) = &user {
                 note_customer(conn, provider, payer, user.id, aftermath).await?;
             }
             Ok(Applied { user: user.map(|user| user.id), kind: event.kind(), subscription: None })
         }
         PaymentEvent::Subscription { payer, snapshot } => {
-            let known = store::subscriptions::find(conn, provider, &snapshot.subscription).await?;
+            let mut known = store::subscriptions::find(conn, provider, &snapshot.subscription).await?;
             let user = match known.as_ref().and_then(|known| known.user) {
-                Some(user) => users::find(conn, user).await?,
-                None => find_member(conn, provider, payer).await?,
+                Some(user) => aftermath.member(conn, user).await?,
+                None => find_member(conn, provider, payer, aftermath).await?,
             };
-            let user = user.ok_or_else(|| nobody(provider, payer))?;
-            note_customer(conn, provider, payer, user.id, aftermath).await?;
-            let user = users::lock(conn, user.id).await?.ok_or(StoreError::Missing("users"))?;
+            let user = user.ok_or_else(|| nobody(provider, payer))?.id;
+            note_customer(conn, provider, payer, user, aftermath).await?;
+            if !aftermath.locked.contains(&user) {
+                aftermath.lock(conn, &[user]).await?;
+                known = store::subscriptions::find(conn, provider, &snapshot.subscription).await?;
+            }
+            let user = aftermath.member(conn, user).await?.ok_or(StoreError::Missing("users"))?;
             let news = subscriptions::News {
                 provider,
                 snapshot,
                 occurred_at: envelope.occurred_at,
                 event_id: &envelope.event_id,
             };
-            let change = subscriptions::apply(env, conn, catalogue, &user, &news, aftermath).await?;
+            let change = subscriptions::apply(env, conn, catalogue, &user, known.as_ref(), &news, aftermath).await?;
             Ok(Applied {
                 user: Some(user.id),
                 kind: change.as_str(),
@@ -525,9 +653,13 @@ pub(super) async fn find_member(
     conn: &mut Conn<'_>,
     provider: Provider,
     payer: &Payer,
+    aftermath: &Aftermath,
 ) -> Result<Option<User>, StoreError> {
     // An address is not taken as reference: whoever pays can write one into a link.
     let reference = payer.reference.as_deref().and_then(UserRef::parse);
+    if let Some(known) = reference.as_ref().and_then(|named| named.id).and_then(|id| aftermath.people.get(&id)) {
+        return Ok(Some(known.clone()));
+    }
     if let Some(named) = reference.map(|named| UserRef { email: None, ..named })
         && let Some(user) = users::find_by_ref(conn, &named).await?
     {
@@ -536,7 +668,7 @@ pub(super) async fn find_member(
     if let Some(customer) = &payer.customer
         && let Some(user) = payments::customer_user(conn, provider, customer).await?
     {
-        return users::find(conn, user).await;
+        return aftermath.member(conn, user).await;
     }
     match &payer.email {
         Some(email) => users::find_by_email(conn, email).await,
@@ -567,16 +699,16 @@ async fn paid(
     invoice: &PaidInvoice,
     aftermath: &mut Aftermath,
 ) -> Result<UserId, Obstacle> {
-    let mut user = find_member(conn, provider, &invoice.payer).await?;
+    let mut user = find_member(conn, provider, &invoice.payer, aftermath).await?;
     if let (None, Some(subscription)) = (&user, &invoice.subscription)
         && let Some(known) = store::subscriptions::find(conn, provider, subscription).await?
         && let Some(id) = known.user
     {
-        user = users::find(conn, id).await?;
+        user = aftermath.member(conn, id).await?;
     }
     let user = user.ok_or_else(|| nobody(provider, &invoice.payer))?.id;
     note_customer(conn, provider, &invoice.payer, user, aftermath).await?;
-    users::lock_with_referrers(conn, &[user]).await?;
+    aftermath.lock(conn, &[user]).await?;
     if payments::insert_payment(conn, provider, user, invoice, aftermath.now).await? {
         aftermath.arrived(provider, waits_for_invoice(&invoice.id));
         let details = json!({
@@ -627,7 +759,7 @@ async fn lost(
         return Err(Obstacle::Lacks { waits_for, problem });
     };
     if let Some(user) = user {
-        users::lock_with_referrers(conn, &[user]).await?;
+        aftermath.lock(conn, &[user]).await?;
     }
     if payments::put_loss(conn, provider, invoice, loss, occurred_at).await? {
         let details = json!({ "provider": provider, "invoice": invoice, "amount": loss.amount });
@@ -689,10 +821,15 @@ async fn try_once_more(env: &Env, id: PaymentEventId, is_last: bool) -> Result<T
     };
     let about = envelope.event.as_ref().ok().and_then(Option::as_ref).map(|event| (stored.provider, event));
     let members = members_of(conn, about.into_iter()).await?;
-    users::lock_with_referrers(conn, &members).await?;
-    let catalogue = catalogue::latest(env, conn).await?;
     let mut aftermath = Aftermath::new(now);
-    let is_settled = try_event(env, conn, &catalogue, id, stored.provider, &envelope, &mut aftermath).await?;
+    aftermath.lock(conn, &members).await?;
+    let catalogue = catalogue::latest(env, conn).await?;
+    let tried = try_event(env, conn, &catalogue, id, stored.provider, &envelope, &mut aftermath).await;
+    let is_settled = tried.map_err(|stumble| match stumble {
+        Stumble::Store(error) => error,
+        Stumble::NoMark => unreachable!("there is one"),
+    })?;
+    aftermath.settle(conn).await?;
     let mut tried = Tried::Settled;
     if !is_settled {
         let failed = payments::find_event(conn, id).await?.ok_or(StoreError::Missing("payment_events"))?;

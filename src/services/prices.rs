@@ -87,7 +87,7 @@ pub async fn set(env: &Env, tier: &TierId, new: &[NewPrice], actor: &str) -> Res
         if !prices::insert(conn, &price, now).await? {
             return Err(PriceError::Taken(price.price_id));
         }
-        payments::try_waiting(env, conn, *provider, &payments::waits_for_price(price_id)).await?;
+        payments::try_waiting(env, conn, *provider, &[payments::waits_for_price(price_id)]).await?;
         after.push(price);
     }
     after.sort();

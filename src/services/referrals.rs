@@ -73,10 +73,9 @@ async fn convert(
     aftermath: &mut Aftermath,
 ) -> Result<bool, StoreError> {
     let now = aftermath.now;
-    let friend = both(conn, referral).await?.0;
+    let (friend, referrer) = both(conn, referral, aftermath).await?;
     let flags = match (&friend, referral.referrer) {
-        (Some(friend), Some(referrer)) => {
-            let referrer = users::find(conn, referrer).await?;
+        (Some(friend), Some(_)) => {
             let key = |user: &User| user.email.as_deref().and_then(|email| EmailAddress::parse(email).ok());
             let (friend_email, referrer_email) = (key(friend), referrer.as_ref().and_then(key));
             let is_disposable = friend_email.as_ref().is_some_and(is_disposable);
@@ -131,11 +130,15 @@ fn is_disposable(email: &EmailAddress) -> bool {
 
 /// Returns both sides as they are now, locked already: the friend and who invited them. A deleted
 /// account is nobody.
-async fn both(conn: &mut Conn<'_>, referral: &Referral) -> Result<(Option<User>, Option<User>), StoreError> {
+async fn both(
+    conn: &mut Conn<'_>,
+    referral: &Referral,
+    aftermath: &Aftermath,
+) -> Result<(Option<User>, Option<User>), StoreError> {
     let mut found = Vec::new();
     for id in [referral.referred, referral.referrer] {
         found.push(match id {
-            Some(id) => users::find(conn, id).await?,
+            Some(id) => aftermath.member(conn, id).await?,
             None => None,
         });
     }
@@ -155,16 +158,26 @@ async fn give(
     }
     referral.credited_at = Some(now);
     let days = referral.reward_days.unwrap_or(0);
-    let (friend, referrer) = both(conn, referral).await?;
-    for (user, as_referrer) in [(friend, false), (referrer, true)] {
-        let Some(user) = user else { continue };
-        let now = credits::moment(conn, user.id, now).await?;
-        let until = credit::extend(now, user.credit_until, days);
-        let key = referral.id.to_string();
-        if write(env, conn, &user, (credits::REFERRAL, key), days, Some(until), now, aftermath).await? {
+    let (friend, referrer) = both(conn, referral, aftermath).await?;
+    let sides = friend.map(|user| (user, false)).into_iter().chain(referrer.map(|user| (user, true)));
+    let sides: Vec<(User, bool)> = sides.collect();
+    let ids: Vec<UserId> = sides.iter().map(|(user, _)| user.id).collect();
+    let moments = credits::moments(conn, &ids, now).await?;
+    let entries: Vec<CreditEntry> = sides
+        .iter()
+        .map(|(user, _)| {
+            let now = moments.get(&user.id).copied().unwrap_or(now);
+            let until = credit::extend(now, user.credit_until, days);
+            entry(env, user, (credits::REFERRAL, referral.id.to_string()), days, Some(until), now)
+        })
+        .collect();
+    let written = credits::write_all(conn, &entries).await?;
+    for ((user, as_referrer), entry) in sides.iter().zip(&entries) {
+        if let Some(until) = entry.until_after.filter(|_| written.contains(&entry.id)) {
+            aftermath.credit_changed(user.id, entry.until_after);
             let details = json!({ "days": days, "until": until, "as_referrer": as_referrer });
             aftermath.log(Some(user.id), "referral_credited", details);
-            aftermath.write_to(&user, Letter::ReferralConverted { days, until, as_referrer });
+            aftermath.write_to(user, Letter::ReferralConverted { days, until, as_referrer: *as_referrer });
         }
     }
     Ok(true)
@@ -186,7 +199,7 @@ async fn take_back(
         return Ok(true);
     }
     let id = referral.id.to_string();
-    let (friend, referrer) = both(conn, referral).await?;
+    let (friend, referrer) = both(conn, referral, aftermath).await?;
     for (user, as_referrer) in [(friend, false), (referrer, true)] {
         let Some(user) = user else { continue };
         let now = credits::moment(conn, user.id, now).await?;
@@ -226,7 +239,7 @@ async fn give_back(
         return Ok(true);
     }
     let key = format!("{}/{}", referral.id, referral.times_taken_back);
-    let (friend, referrer) = both(conn, referral).await?;
+    let (friend, referrer) = both(conn, referral, aftermath).await?;
     for user in [friend, referrer].into_iter().flatten() {
         let taken = crate::store::credit::find(conn, user.id, credits::REFERRAL_TAKEN_BACK, &key).await?;
         let Some(taken) = taken else { continue };
@@ -246,14 +259,30 @@ async fn write(
     env: &Env,
     conn: &mut Conn<'_>,
     user: &User,
-    (source, source_key): (&str, String),
+    of: (&str, String),
     days: i64,
     until: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
     aftermath: &mut Aftermath,
 ) -> Result<bool, StoreError> {
+    let entry = entry(env, user, of, days, until, now);
+    let is_written = credits::write(conn, &entry).await?;
+    if is_written {
+        aftermath.credit_changed(user.id, until);
+    }
+    Ok(is_written)
+}
+
+fn entry(
+    env: &Env,
+    user: &User,
+    (source, source_key): (&str, String),
+    days: i64,
+    until: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> CreditEntry {
     let id: CreditEntryId = env.random.id(now);
-    let entry = CreditEntry {
+    CreditEntry {
         id,
         user_id: user.id,
         source: source.to_owned(),
@@ -264,9 +293,7 @@ async fn write(
         note: None,
         actor: "system".to_owned(),
         created_at: now,
-    };
-    aftermath.access_changed(user.id);
-    credits::write(conn, &entry).await
+    }
 }
 
 /// Why a referral does not change.

@@ -77,7 +77,7 @@ pub async fn put(env: &Env, user: UserId, new: NewRestriction, actor: &str) -> R
         updated_at: now,
     };
     restrictions::put(conn, user, &restriction).await?;
-    users::touch(conn, user, now).await?;
+    users::touch(conn, &[user], now).await?;
     let line = NewActivity {
         id: env.random.id(now),
         user: Some(user),
@@ -101,7 +101,7 @@ pub async fn delete(env: &Env, user: UserId, feature: &FeatureId, actor: &str) -
     if !restrictions::delete(conn, user, feature).await? {
         return Ok(false);
     }
-    users::touch(conn, user, now).await?;
+    users::touch(conn, &[user], now).await?;
     let line = NewActivity {
         id: env.random.id(now),
         user: Some(user),

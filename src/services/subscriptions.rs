@@ -25,7 +25,7 @@ use crate::{
         catalogue, credits,
         payments::{Aftermath, Obstacle, waits_for_price},
     },
-    store::{Conn, StoreError, credit::CreditEntry, jobs::Work, payments, prices, subscriptions, users},
+    store::{Conn, StoreError, credit::CreditEntry, jobs::Work, payments, prices, subscriptions},
 };
 
 /// How often a transaction is tried that stood in another's way.
@@ -51,24 +51,24 @@ pub(super) async fn apply(
     conn: &mut Conn<'_>,
     catalogue: &Catalogue,
     user: &User,
+    known: Option<&Subscription>,
     news: &News<'_>,
     aftermath: &mut Aftermath,
 ) -> Result<SubscriptionChange, Obstacle> {
     let News { provider, snapshot, occurred_at, event_id } = *news;
-    let known = subscriptions::find(conn, provider, &snapshot.subscription).await?;
     let version = Version { at: occurred_at, rank: snapshot.rank, event_id: event_id.to_owned() };
-    let before = known.as_ref().map(|known| known.status);
-    if let Some(known) = known.as_ref().filter(|known| !known.is_news(&version, snapshot.status)) {
+    let before = known.map(|known| known.status);
+    if let Some(known) = known.filter(|known| !known.is_news(&version, snapshot.status)) {
         if known.status == SubscriptionStatus::PastDue {
             correct_past_due(conn, known, news, aftermath).await?;
         }
         ask_if_tied(env, known, &version, aftermath);
         return Ok(SubscriptionChange::Changed);
     }
-    if let Some(known) = &known {
+    if let Some(known) = known {
         ask_if_tied(env, known, &version, aftermath);
     }
-    let (tier, interval) = match (bought(conn, catalogue, provider, &snapshot.prices).await?, &known) {
+    let (tier, interval) = match (bought(conn, catalogue, provider, &snapshot.prices).await?, known) {
         (Some(price), _) => (price.tier, price.interval),
         // What is over needs no price: the tier that it gave is known.
         (None, Some(known)) if snapshot.status == SubscriptionStatus::Ended => (known.tier.clone(), known.interval),
@@ -80,7 +80,7 @@ pub(super) async fn apply(
         None
     };
     let subscription = Subscription {
-        id: known.as_ref().map_or_else(|| env.random.id(aftermath.now), |known| known.id),
+        id: known.map_or_else(|| env.random.id(aftermath.now), |known| known.id),
         provider,
         provider_id: snapshot.subscription.clone(),
         user: Some(user.id),
@@ -95,7 +95,6 @@ pub(super) async fn apply(
         version,
     };
     subscriptions::put(conn, &subscription, aftermath.now).await?;
-    users::touch(conn, user.id, aftermath.now).await?;
     aftermath.access_changed(user.id);
     let change = SubscriptionChange::between(before, subscription.status);
     let mut returned = TimeDelta::zero();
@@ -163,7 +162,6 @@ async fn correct_past_due(
     let since = past_due_since(&history_with(conn, news).await?);
     if let Some(user) = known.user.filter(|_| since != known.past_due_since) {
         subscriptions::set_past_due_since(conn, known.id, since, aftermath.now).await?;
-        users::touch(conn, user, aftermath.now).await?;
         aftermath.access_changed(user);
     }
     Ok(())
@@ -242,7 +240,7 @@ async fn return_overlap(
     if overlap <= TimeDelta::zero() {
         return Ok(TimeDelta::zero());
     }
-    let user = users::find(conn, user.id).await?.ok_or(StoreError::Missing("users"))?;
+    let user = aftermath.member(conn, user.id).await?.ok_or(StoreError::Missing("users"))?;
     let id: CreditEntryId = env.random.id(now);
     let entry = CreditEntry {
         id,
@@ -259,6 +257,7 @@ async fn return_overlap(
     if !credits::write(conn, &entry).await? {
         return Ok(TimeDelta::zero());
     }
+    aftermath.credit_changed(user.id, entry.until_after);
     aftermath.log(Some(user.id), "credit_returned", json!({ "days": entry.days, "until": entry.until_after }));
     Ok(overlap)
 }
@@ -353,11 +352,14 @@ async fn compare_once(env: &Env, provider: Provider, fetched: &Fetched) -> Resul
     let difference =
         |what: String, is_repaired| Difference { subscription: snapshot.subscription.clone(), what, is_repaired };
     let mut tx = env.db.begin().await?;
+    let mut aftermath = Aftermath::new(env.clock.now());
     let conn = &mut tx.conn();
     let known = subscriptions::find(conn, provider, &snapshot.subscription).await?;
     let user = match known.as_ref().and_then(|known| known.user) {
         Some(user) => Some(user),
-        None => crate::services::payments::find_member(conn, provider, &fetched.payer).await?.map(|user| user.id),
+        None => crate::services::payments::find_member(conn, provider, &fetched.payer, &aftermath)
+            .await?
+            .map(|user| user.id),
     };
     // What began and ended unseen, or belongs to a deleted account, is nobody's concern any more.
     if snapshot.status == SubscriptionStatus::Ended && known.as_ref().is_none_or(|known| known.user.is_none()) {
@@ -366,7 +368,9 @@ async fn compare_once(env: &Env, provider: Provider, fetched: &Fetched) -> Resul
     let Some(user) = user else {
         return Ok(Some(difference("nobody here is its customer".to_owned(), false)));
     };
-    let user = users::lock(conn, user).await?.ok_or(StoreError::Missing("users"))?;
+    aftermath.lock(conn, &[user]).await?;
+    let user = aftermath.member(conn, user).await?.ok_or(StoreError::Missing("users"))?;
+    let known = subscriptions::find(conn, provider, &snapshot.subscription).await?;
     let catalogue = catalogue::latest(env, conn).await?;
     let what = match &known {
         None => Some("it is not known here".to_owned()),
@@ -376,10 +380,9 @@ async fn compare_once(env: &Env, provider: Provider, fetched: &Fetched) -> Resul
         }
     };
     let Some(what) = what else { return Ok(None) };
-    let mut aftermath = Aftermath::new(env.clock.now());
     let event_id = format!("asked at {}", fetched.at.to_rfc3339());
     let news = News { provider, snapshot, occurred_at: fetched.at, event_id: &event_id };
-    match apply(env, conn, &catalogue, &user, &news, &mut aftermath).await {
+    match apply(env, conn, &catalogue, &user, known.as_ref(), &news, &mut aftermath).await {
         Ok(_) => {}
         Err(Obstacle::Lacks { problem, .. }) => return Ok(Some(difference(format!("{what}; {problem}"), false))),
         Err(Obstacle::Store(error)) => return Err(error),

@@ -7,7 +7,7 @@ use crate::{
     domain::ids::{CreditEntryId, UserId},
     store::{
         Conn, Result,
-        db::{build, execute, run},
+        db::{build, run},
     },
 };
 
@@ -39,32 +39,51 @@ pub struct CreditEntry {
 /// Writes an entry unless the same one is there: (source, key, user) counts once, whoever comes
 /// second gets `false`.
 pub async fn insert(conn: &mut Conn<'_>, entry: &CreditEntry) -> Result<bool> {
-    let inserted = execute!(conn, |c| sqlx::query(
-        "INSERT INTO credit_entries (
-            id, user_id, source, source_key, days, until_before, until_after, note, actor, created_at
-        )
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-        ON CONFLICT (source, source_key, user_id) DO NOTHING"
-    )
-    .bind(entry.id)
-    .bind(entry.user_id)
-    .bind(&entry.source)
-    .bind(&entry.source_key)
-    .bind(entry.days)
-    .bind(entry.until_before)
-    .bind(entry.until_after)
-    .bind(&entry.note)
-    .bind(&entry.actor)
-    .bind(entry.created_at)
-    .execute(c))?;
-    Ok(inserted == 1)
+    Ok(!insert_all(conn, std::slice::from_ref(entry)).await?.is_empty())
 }
 
-/// Returns when a member's newest entry was written.
-pub async fn newest_at(conn: &mut Conn<'_>, user: UserId) -> Result<Option<DateTime<Utc>>> {
-    Ok(run!(conn, |c| sqlx::query_scalar("SELECT MAX(created_at) FROM credit_entries WHERE user_id = $1")
-        .bind(user)
-        .fetch_one(c))?)
+/// Writes entries unless the same ones are there, and returns the ids of those that were written.
+pub async fn insert_all(conn: &mut Conn<'_>, entries: &[CreditEntry]) -> Result<Vec<CreditEntryId>> {
+    if entries.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(build!(conn, |query, c| {
+        query.push(
+            "INSERT INTO credit_entries (
+                id, user_id, source, source_key, days, until_before, until_after, note, actor, created_at
+            ) ",
+        );
+        query.push_values(entries, |mut row, entry| {
+            row.push_bind(entry.id)
+                .push_bind(entry.user_id)
+                .push_bind(&entry.source)
+                .push_bind(&entry.source_key)
+                .push_bind(entry.days)
+                .push_bind(entry.until_before)
+                .push_bind(entry.until_after)
+                .push_bind(&entry.note)
+                .push_bind(&entry.actor)
+                .push_bind(entry.created_at);
+        });
+        query.push(" ON CONFLICT (source, source_key, user_id) DO NOTHING RETURNING id");
+        query.build_query_scalar().fetch_all(c).await
+    })?)
+}
+
+/// Returns when the newest entries of members were written, in no order. Who has none is left out.
+pub async fn newest_at(conn: &mut Conn<'_>, users: &[UserId]) -> Result<Vec<(UserId, DateTime<Utc>)>> {
+    if users.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(build!(conn, |query, c| {
+        query.push("SELECT user_id, MAX(created_at) FROM credit_entries WHERE user_id IN (");
+        let mut list = query.separated(", ");
+        for user in users {
+            list.push_bind(*user);
+        }
+        query.push(") GROUP BY user_id");
+        query.build_query_as().fetch_all(c).await
+    })?)
 }
 
 /// Returns a member's entries, the newest first.

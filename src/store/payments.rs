@@ -211,30 +211,37 @@ pub async fn insert_events(
     })?)
 }
 
-/// Writes down what came of trying an event. One that is done stays done.
-pub async fn settle_event(
+/// Writes down what came of trying events. One that is done stays done. Returns of how many it was
+/// written.
+pub async fn settle_events(
     conn: &mut Conn<'_>,
-    id: PaymentEventId,
-    settled: &Settled<'_>,
+    settled: &[(PaymentEventId, Settled<'_>)],
     now: DateTime<Utc>,
-) -> Result<bool> {
-    let updated = execute!(conn, |c| sqlx::query(
-        "UPDATE payment_events SET
-            state = $2, kind = $3, error = $4, waits_for = $5, user_id = $6, subscription_id = $7,
-            subscription_status = $8, settled_at = $9, attempts = attempts + 1
-        WHERE id = $1 AND state NOT IN ('done', 'ignored')"
-    )
-    .bind(id)
-    .bind(settled.state.as_str())
-    .bind(settled.kind)
-    .bind(settled.error)
-    .bind(settled.waits_for)
-    .bind(settled.user)
-    .bind(settled.subscription.map(|(id, _)| id))
-    .bind(settled.subscription.map(|(_, status)| status.as_str()))
-    .bind(now)
-    .execute(c))?;
-    Ok(updated == 1)
+) -> Result<u64> {
+    if settled.is_empty() {
+        return Ok(0);
+    }
+    Ok(build!(conn, |query, c| {
+        query.push("UPDATE payment_events SET settled_at = ").push_bind(now);
+        // Both databases call the columns of a list of values so.
+        query.push(
+            ", state = column2, kind = column3, error = column4, waits_for = column5, user_id = column6,
+            subscription_id = column7, subscription_status = column8, attempts = attempts + 1
+            FROM (",
+        );
+        query.push_values(settled, |mut row, (id, settled)| {
+            row.push_bind(*id)
+                .push_bind(settled.state.as_str())
+                .push_bind(settled.kind)
+                .push_bind(settled.error)
+                .push_bind(settled.waits_for)
+                .push_bind(settled.user)
+                .push_bind(settled.subscription.map(|(id, _)| id))
+                .push_bind(settled.subscription.map(|(_, status)| status.as_str()));
+        });
+        query.push(") AS news WHERE id = column1 AND state NOT IN ('done', 'ignored')");
+        query.build().execute(c).await.map(|done| done.rows_affected())
+    })?)
 }
 
 /// Gives a failed event up: it waits for a person.
@@ -294,22 +301,26 @@ pub async fn count_dead(conn: &mut Conn<'_>) -> Result<i64> {
     Ok(run!(conn, |c| sqlx::query_scalar("SELECT COUNT(*) FROM payment_events WHERE state = 'dead'").fetch_one(c))?)
 }
 
-/// Returns the failed events that lack something which has come.
+/// Returns the failed events of a provider that lack something which has come.
 pub async fn waiting_for(
     conn: &mut Conn<'_>,
     provider: Provider,
-    waits_for: &str,
+    what: &[String],
     count: i64,
 ) -> Result<Vec<PaymentEventId>> {
-    Ok(run!(conn, |c| sqlx::query_scalar(
-        "SELECT id FROM payment_events
-        WHERE provider = $1 AND waits_for = $2 AND state IN ('failed', 'dead')
-        ORDER BY occurred_at, id LIMIT $3"
-    )
-    .bind(provider.as_str())
-    .bind(waits_for)
-    .bind(count)
-    .fetch_all(c))?)
+    if what.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(build!(conn, |query, c| {
+        query.push("SELECT id FROM payment_events WHERE provider = ").push_bind(provider.as_str());
+        query.push(" AND waits_for IN (");
+        let mut list = query.separated(", ");
+        for what in what {
+            list.push_bind(what);
+        }
+        query.push(") AND state IN ('failed', 'dead') ORDER BY occurred_at, id LIMIT ").push_bind(count);
+        query.build_query_scalar().fetch_all(c).await
+    })?)
 }
 
 /// Returns how a subscription stood at each event that was applied or was too old to be, in the

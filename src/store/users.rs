@@ -186,28 +186,33 @@ pub async fn lock(conn: &mut Conn<'_>, id: UserId) -> Result<Option<User>> {
     run!(conn, |c| sqlx::query_as::<_, UserRow>(sql).bind(id).fetch_optional(c))?.map(User::try_from).transpose()
 }
 
-/// Holds the rows of members, and of those who invited them, until the transaction ends. All
+/// Returns members, and those who invited them, and holds their rows until the transaction ends. All
 /// callers lock in one order, so that nobody waits in a circle.
-pub async fn lock_with_referrers(conn: &mut Conn<'_>, ids: &[UserId]) -> Result<()> {
-    // SQLite has one writer, who holds everything.
-    if ids.is_empty() || matches!(conn, Conn::Sqlite(_)) {
-        return Ok(());
+pub async fn lock_with_referrers(conn: &mut Conn<'_>, ids: &[UserId]) -> Result<Vec<User>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
     }
-    let _: Vec<UserId> = build!(conn, |query, c| {
-        query.push("SELECT id FROM users WHERE id IN (");
+    // SQLite has one writer, who holds everything.
+    let end = conn.dialect(" ORDER BY id", " ORDER BY id FOR UPDATE");
+    let rows: Vec<UserRow> = build!(conn, |query, c| {
+        // One list of both: with OR, Postgres would look at everybody.
+        query.push(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM users WHERE id IN (SELECT referrer_user_id FROM referrals WHERE referred_user_id IN ("
+        ));
         let mut list = query.separated(", ");
         for id in ids {
             list.push_bind(*id);
         }
-        query.push(") OR id IN (SELECT referrer_user_id FROM referrals WHERE referred_user_id IN (");
-        let mut list = query.separated(", ");
-        for id in ids {
-            list.push_bind(*id);
-        }
-        query.push(")) ORDER BY id FOR UPDATE");
-        query.build_query_scalar().fetch_all(c).await
+        query.push(") UNION ");
+        query.push_values(ids, |mut row, id| {
+            row.push_bind(*id);
+        });
+        query.push(")").push(end);
+        query.build_query_as().fetch_all(c).await
     })?;
-    Ok(())
+    rows.into_iter().map(User::try_from).collect()
 }
 
 /// Returns the member whose code that is.
@@ -301,9 +306,20 @@ pub async fn admins(conn: &mut Conn<'_>) -> Result<Vec<User>> {
     rows.into_iter().map(User::try_from).collect()
 }
 
-/// Notes that something about a member changed that stands in another table.
-pub async fn touch(conn: &mut Conn<'_>, id: UserId, now: DateTime<Utc>) -> Result<()> {
-    execute!(conn, |c| sqlx::query("UPDATE users SET updated_at = $2 WHERE id = $1").bind(id).bind(now).execute(c))?;
+/// Notes that something about members changed that stands in another table.
+pub async fn touch(conn: &mut Conn<'_>, ids: &[UserId], now: DateTime<Utc>) -> Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    build!(conn, |query, c| {
+        query.push("UPDATE users SET updated_at = ").push_bind(now).push(" WHERE id IN (");
+        let mut list = query.separated(", ");
+        for id in ids {
+            list.push_bind(*id);
+        }
+        query.push(")");
+        query.build().execute(c).await.map(|_| ())
+    })?;
     Ok(())
 }
 
@@ -451,18 +467,23 @@ pub async fn enable(conn: &mut Conn<'_>, id: UserId, now: DateTime<Utc>) -> Resu
     Ok(updated == 1)
 }
 
-/// Writes until when credit lasts: the projection of `credit_entries`.
+/// Writes until when credit lasts, for each of some members, and when that was known: the projection
+/// of `credit_entries`.
 pub async fn set_credit_until(
     conn: &mut Conn<'_>,
-    id: UserId,
-    until: Option<DateTime<Utc>>,
-    now: DateTime<Utc>,
+    until: &[(UserId, Option<DateTime<Utc>>, DateTime<Utc>)],
 ) -> Result<()> {
-    execute!(conn, |c| sqlx::query("UPDATE users SET credit_until = $2, updated_at = $3 WHERE id = $1")
-        .bind(id)
-        .bind(until)
-        .bind(now)
-        .execute(c))?;
+    if until.is_empty() {
+        return Ok(());
+    }
+    build!(conn, |query, c| {
+        query.push("UPDATE users SET credit_until = column2, updated_at = column3 FROM (");
+        query.push_values(until, |mut row, (id, until, now)| {
+            row.push_bind(*id).push_bind(*until).push_bind(*now);
+        });
+        query.push(") AS news WHERE id = column1");
+        query.build().execute(c).await.map(|_| ())
+    })?;
     Ok(())
 }
 

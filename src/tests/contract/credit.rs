@@ -58,8 +58,19 @@ on_both! {
             let entry = CreditEntry { created_at: after(seconds), ..store.entry(ann, &number.to_string()) };
             credit::insert(conn, &entry).await.unwrap();
         }
-        assert_eq!(credit::newest_at(conn, ann).await.unwrap(), Some(after(9)));
-        assert_eq!(credit::newest_at(conn, bob).await.unwrap(), None);
+        assert_eq!(credit::newest_at(conn, &[ann, bob]).await.unwrap(), [(ann, after(9))]);
+        assert_eq!(credit::newest_at(conn, &[]).await.unwrap(), []);
+    }
+
+    async fn of_several_entries_those_are_written_that_are_not_there(store: Store) {
+        let (ann, bob) = (store.member("ann@example.com").await, store.member("bob@example.com").await);
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        let (first, again, others) = (store.entry(ann, "1"), store.entry(ann, "1"), store.entry(bob, "1"));
+        assert!(credit::insert(conn, &first).await.unwrap());
+        assert_eq!(credit::insert_all(conn, &[again, others.clone()]).await.unwrap(), [others.id]);
+        assert_eq!(credit::insert_all(conn, &[]).await.unwrap(), []);
+        assert_eq!(credit::list(conn, ann).await.unwrap(), [first]);
     }
 
     async fn pages_hold_every_entry_once_and_end(store: Store) {

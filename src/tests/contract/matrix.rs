@@ -48,7 +48,7 @@ on_both! {
             let new = new_user(id, &address);
             let new = NewUser { tier: tier.unwrap_or(new.tier), trial_ends_at, ..new };
             users::insert(conn, &new, beginning()).await.unwrap();
-            users::set_credit_until(conn, id, credit_until, beginning()).await.unwrap();
+            users::set_credit_until(conn, &[(id, credit_until, beginning())]).await.unwrap();
             if closed {
                 users::disable(conn, id, beginning()).await.unwrap();
             }

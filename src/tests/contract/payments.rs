@@ -60,31 +60,42 @@ on_both! {
             kind: Some("invoice_paid"),
             ..Settled::of(EventState::Failed)
         };
-        assert!(payments::settle_event(conn, one, &failed, after(7)).await.unwrap());
+        let cus_1 = ["customer:cus_1".to_owned(), "customer:cus_0".to_owned()];
+        assert_eq!(payments::settle_events(conn, &[(one, failed)], after(7)).await.unwrap(), 1);
         let found = payments::lock_event(conn, one).await.unwrap().unwrap();
         assert_eq!((found.state, found.attempts, found.error.as_deref()), (EventState::Failed, 1, Some("nobody is that")));
         assert_eq!(found.payload, event(one, "", 0).payload);
         assert_eq!((found.occurred_at, found.received_at), (after(0), after(5)));
-        assert_eq!(payments::waiting_for(conn, Provider::Stripe, "customer:cus_1", 9).await.unwrap(), [one]);
-        assert_eq!(payments::waiting_for(conn, Provider::Paddle, "customer:cus_1", 9).await.unwrap(), []);
+        assert_eq!(payments::waiting_for(conn, Provider::Stripe, &cus_1, 9).await.unwrap(), [one]);
+        assert_eq!(payments::waiting_for(conn, Provider::Paddle, &cus_1, 9).await.unwrap(), []);
+        assert_eq!(payments::waiting_for(conn, Provider::Stripe, &cus_1[1..], 9).await.unwrap(), []);
+        assert_eq!(payments::waiting_for(conn, Provider::Stripe, &[], 9).await.unwrap(), []);
 
         assert!(payments::bury_event(conn, one, after(8)).await.unwrap());
         assert!(!payments::bury_event(conn, one, after(8)).await.unwrap());
         assert_eq!(payments::count_dead(conn).await.unwrap(), 1);
-        assert_eq!(payments::waiting_for(conn, Provider::Stripe, "customer:cus_1", 9).await.unwrap(), [one]);
+        assert_eq!(payments::waiting_for(conn, Provider::Stripe, &cus_1, 9).await.unwrap(), [one]);
         let done = Settled {
             user: Some(ann),
             subscription: Some(("sub_1", SubscriptionStatus::Active)),
             ..Settled::of(EventState::Done)
         };
-        assert!(payments::settle_event(conn, one, &done, after(9)).await.unwrap());
+        assert_eq!(payments::settle_events(conn, &[(one, done)], after(9)).await.unwrap(), 1);
         let found = payments::find_event(conn, one).await.unwrap().unwrap();
         assert_eq!((found.state, found.attempts, found.error, found.waits_for), (EventState::Done, 2, None, None));
         assert_eq!((found.user, found.subscription.as_deref()), (Some(ann), Some("sub_1")));
         // What is done stays done.
-        assert!(!payments::settle_event(conn, one, &failed, after(10)).await.unwrap());
+        assert_eq!(payments::settle_events(conn, &[(one, failed)], after(10)).await.unwrap(), 0);
         assert!(!payments::bury_event(conn, one, after(10)).await.unwrap());
         assert_eq!(payments::count_dead(conn).await.unwrap(), 0);
+
+        // Several at once, whatever came of each.
+        let ignored = (again, Settled::of(EventState::Ignored));
+        assert_eq!(payments::settle_events(conn, &[(one, failed), (two, failed), ignored], after(11)).await.unwrap(), 2);
+        for (id, expected) in [(one, EventState::Done), (two, EventState::Failed), (again, EventState::Ignored)] {
+            assert_eq!(payments::find_event(conn, id).await.unwrap().unwrap().state, expected);
+        }
+        assert_eq!(payments::settle_events(conn, &[], after(11)).await.unwrap(), 0);
 
         let ids = |events: Vec<payments::StoredEvent>| events.into_iter().map(|event| event.id).collect::<Vec<_>>();
         let mut all = vec![one, two, again];
@@ -120,7 +131,7 @@ on_both! {
             let id = store.id();
             payments::insert_events(conn, &[event(id, event_id, seconds)], beginning()).await.unwrap();
             let settled = Settled { subscription: Some(("sub_1", status)), ..Settled::of(state) };
-            payments::settle_event(conn, id, &settled, beginning()).await.unwrap();
+            payments::settle_events(conn, &[(id, settled)], beginning()).await.unwrap();
         }
         let history = payments::history(conn, Provider::Stripe, "sub_1").await.unwrap();
         let moment = |seconds, event_id: &str, status| Moment { at: after(seconds), event_id: event_id.to_owned(), status };

@@ -166,7 +166,7 @@ on_both! {
         assert!(!users::enable(conn, ann, after(3)).await.unwrap());
         assert!(users::disable(conn, ann, after(3)).await.unwrap());
         assert!(!users::disable(conn, ann, after(4)).await.unwrap());
-        users::set_credit_until(conn, ann, Some(after(45)), after(5)).await.unwrap();
+        users::set_credit_until(conn, &[(ann, Some(after(45)), after(5))]).await.unwrap();
         tx.commit().await.unwrap();
 
         let user = store.user(ann).await;
@@ -179,7 +179,7 @@ on_both! {
         let mut tx = store.begin().await;
         let conn = &mut tx.conn();
         assert!(users::enable(conn, ann, after(6)).await.unwrap());
-        users::set_credit_until(conn, ann, None, after(6)).await.unwrap();
+        users::set_credit_until(conn, &[(ann, None, after(6))]).await.unwrap();
         tx.commit().await.unwrap();
         let user = store.user(ann).await;
         assert_eq!((user.disabled_at, user.credit_until), (None, None));
@@ -191,7 +191,7 @@ on_both! {
             let conn = &mut tx.conn();
             let user = users::lock(conn, ann).await.unwrap().unwrap();
             let until = user.credit_until.unwrap_or(beginning()) + TimeDelta::days(1);
-            users::set_credit_until(conn, ann, Some(until), beginning()).await.unwrap();
+            users::set_credit_until(conn, &[(ann, Some(until), beginning())]).await.unwrap();
             (tx, ())
         }).await;
         assert_eq!(store.user(ann).await.credit_until, Some(beginning() + TimeDelta::days(20)));
@@ -224,7 +224,11 @@ on_both! {
             assert_eq!(won(&results.await), 12);
         }
         let mut tx = store.begin().await;
-        users::lock_with_referrers(&mut tx.conn(), &[]).await.unwrap();
+        let held = users::lock_with_referrers(&mut tx.conn(), &[ids[0], ids[2]]).await.unwrap();
+        let mut expected = ids[..3].to_vec();
+        expected.sort();
+        assert_eq!(held.iter().map(|user| user.id).collect::<Vec<_>>(), expected);
+        assert_eq!(users::lock_with_referrers(&mut tx.conn(), &[]).await.unwrap(), []);
     }
 
     async fn admins_are_listed_unless_they_are_closed(store: Store) {
@@ -431,9 +435,9 @@ on_both! {
         let cem = store.member("cem@example.com").await;
         let mut tx = store.begin().await;
         let conn = &mut tx.conn();
-        users::touch(conn, bob, after(2)).await.unwrap();
-        users::touch(conn, ann, after(3)).await.unwrap();
-        users::touch(conn, store.id(), after(4)).await.unwrap();
+        users::touch(conn, &[bob], after(2)).await.unwrap();
+        users::touch(conn, &[ann], after(3)).await.unwrap();
+        users::touch(conn, &[store.id()], after(4)).await.unwrap();
         assert_eq!(users::changed_since(conn, after(0), 10).await.unwrap(), [(bob, after(2)), (ann, after(3))]);
         assert_eq!(users::changed_since(conn, after(0), 1).await.unwrap(), [(bob, after(2))]);
         assert_eq!(users::changed_since(conn, after(2), 10).await.unwrap(), [(ann, after(3))]);
