@@ -216,7 +216,7 @@ async fn take_back(
         let until = user.credit_until.map(|until| until - left).filter(|until| *until > now);
         let days = -days_between(now, now + left);
         let key = (credits::REFERRAL_TAKEN_BACK, format!("{id}/{}", referral.times_taken_back));
-        if write(env, conn, &user, key, days, until, now, aftermath).await? {
+        if write(conn, &entry(env, &user, key, days, until, now), aftermath).await? {
             aftermath.log(Some(user.id), "referral_taken_back", json!({ "days": days, "until": until }));
             aftermath.write_to(&user, Letter::ReferralTakenBack { as_referrer });
         }
@@ -248,27 +248,17 @@ async fn give_back(
         let span = left(taken.until_before) - left(taken.until_after);
         let until = user.credit_until.map_or(now, |until| until.max(now)) + span;
         let key = (credits::REFERRAL_GIVEN_BACK, key.clone());
-        if write(env, conn, &user, key, -taken.days, Some(until), now, aftermath).await? {
+        if write(conn, &entry(env, &user, key, -taken.days, Some(until), now), aftermath).await? {
             aftermath.log(Some(user.id), "referral_given_back", json!({ "days": -taken.days, "until": until }));
         }
     }
     Ok(true)
 }
 
-async fn write(
-    env: &Env,
-    conn: &mut Conn<'_>,
-    user: &User,
-    of: (&str, String),
-    days: i64,
-    until: Option<DateTime<Utc>>,
-    now: DateTime<Utc>,
-    aftermath: &mut Aftermath,
-) -> Result<bool, StoreError> {
-    let entry = entry(env, user, of, days, until, now);
-    let is_written = credits::write(conn, &entry).await?;
+async fn write(conn: &mut Conn<'_>, entry: &CreditEntry, aftermath: &mut Aftermath) -> Result<bool, StoreError> {
+    let is_written = credits::write(conn, entry).await?;
     if is_written {
-        aftermath.credit_changed(user.id, until);
+        aftermath.credit_changed(entry.user_id, entry.until_after);
     }
     Ok(is_written)
 }

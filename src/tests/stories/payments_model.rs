@@ -101,11 +101,14 @@ fn told(customer: &StripeCustomer, happenings: &[Happening]) -> Vec<Value> {
     events
 }
 
+/// Status, since when payment is due, when it ended.
+type Subscribed = (SubscriptionStatus, Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+
 /// How everything stands in the end.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct State {
-    /// By customer: status, since when payment is due, when it ended.
-    subscriptions: Vec<Option<(SubscriptionStatus, Option<DateTime<Utc>>, Option<DateTime<Utc>>)>>,
+    /// By customer.
+    subscriptions: Vec<Option<Subscribed>>,
     /// By customer.
     referrals: Vec<(ReferralState, Option<String>)>,
     /// Days of credit of who invited all, and of each customer.
