@@ -102,19 +102,23 @@ export const sqlite = (name = "vouchsafe") => `sqlite:${join(directory, `${name}
 /** What the program needs beside a database, also one on a server. */
 export const SETTINGS = { VOUCHSAFE_LOG: "warn", VOUCHSAFE_SECRET: "a secret for measuring, which guards nothing at all" };
 
-/** Starts the program. @param {number} port @param {string} [database] */
-export function serve(port, database = sqlite()) {
-  const settings = { ...SETTINGS, DATABASE_URL: database, VOUCHSAFE_LISTEN: `127.0.0.1:${port}` };
+/** Starts the program. @param {number} port @param {string} [database] @param {Record<string, string>} [more] */
+export function serve(port, database = sqlite(), more = {}) {
+  const settings = { ...SETTINGS, ...more, DATABASE_URL: database, VOUCHSAFE_LISTEN: `127.0.0.1:${port}` };
   const child = start(program, ["serve"], settings);
   // Read, or the pipe fills up; the greeting is of no use here.
   child.stdout.resume();
   return child;
 }
 
-/** Starts the program and waits until it is ready. @param {string} [database] */
-export async function server(database) {
+/**
+ * Starts the program and waits until it is ready.
+ * @param {string} [database]
+ * @param {Record<string, string>} [more] settings
+ */
+export async function server(database, more) {
   const port = await freePort();
-  const child = serve(port, database);
+  const child = serve(port, database, more);
   await ready(port, child);
   return { url: `http://127.0.0.1:${port}`, child };
 }

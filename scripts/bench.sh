@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Measures size, speed, memory and start-up of target/release/vouchsafe, and how fast it decides and counts, and writes
-# docs/benchmarks.md. Only what cannot be measured at all is a failure; a figure that falls short is reported.
+# Measures size, speed, memory and start-up of target/release/vouchsafe, how fast it decides and counts, and how fast it
+# takes in what providers of payments deliver, and writes docs/benchmarks.md. Only what cannot be measured at all is a failure; a figure that falls short is reported.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -15,3 +15,4 @@ run_logged decision cargo bench --package vouchsafe-entitlements --bench decisio
 # Each cuts itself off if it takes too long, and removes what it started, also when it is interrupted.
 node benches/measure.mjs
 PATH="$(postgres_bin):$PATH" POSTGRES_FSYNC=on scripts/with-postgres.sh node benches/entitlements.mjs
+PATH="$(postgres_bin):$PATH" POSTGRES_FSYNC=on scripts/with-postgres.sh node benches/payments.mjs

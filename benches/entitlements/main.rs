@@ -1,5 +1,6 @@
-//! What the measuring of entitlements needs of the inside, see docs/benchmarks.md: fills databases fast, and runs the
-//! statements of counting in a plain loop, without HTTP. The database is that of `DATABASE_URL`.
+//! What the measuring of entitlements and payments needs of the inside, see docs/benchmarks.md: fills databases fast, runs
+//! the statements of counting in a plain loop, without HTTP, and says what came of deliveries. The database is that of
+//! `DATABASE_URL`.
 
 use std::{
     env,
@@ -21,14 +22,19 @@ use vouchsafe::{
         lang::Lang,
         limit::{Limit, LimitKind},
         matrix::MatrixCell,
+        payment::{BillingInterval, Provider},
         period::ResetPeriod,
+        referral::ReferralState,
         usage::{Act, OnExceed, Outcome, UsageCall},
         user::Role,
     },
     platform::{env::Env, server},
     services::{
         api_keys::{self, NewApiKey},
-        matrix, usage,
+        matrix, payments,
+        payments::EventState,
+        prices::{self, NewPrice},
+        referrals, usage,
     },
     store::{self, users::NewUser},
 };
@@ -56,7 +62,11 @@ async fn main() -> Result<()> {
             consume(&env, together.parse()?, users.parse()?, Duration::from_secs_f64(seconds.parse()?)).await
         }
         ["matrix", times] => read_matrix(&env, times.parse()?).await,
-        _ => Err("users COUNT | key | catalogue TIERS FEATURES | consume TOGETHER USERS SECONDS | matrix TIMES".into()),
+        ["friends", count] => add_friends(&env, count.parse()?).await,
+        ["payments"] => count_payments(&env).await,
+        _ => Err("users COUNT | key | catalogue TIERS FEATURES | consume TOGETHER USERS SECONDS | matrix TIMES | \
+            friends COUNT | payments"
+            .into()),
     }
 }
 
@@ -216,4 +226,63 @@ async fn read_matrix(env: &Env, times: usize) -> Result<()> {
         say(&format!("{:.2}", began.elapsed().as_secs_f64() * 1_000.0))?;
     }
     Ok(())
+}
+
+/// Adds members in pairs: by odd numbers who invited somebody, by even numbers who came. And the price that those buy
+/// in the recorded events.
+async fn add_friends(env: &Env, count: u64) -> Result<()> {
+    let price = NewPrice {
+        provider: Provider::Stripe,
+        price_id: "price_1PgafmB7WZ01zgkW6dKueIc5".to_owned(),
+        interval: BillingInterval::Month,
+    };
+    prices::set(env, &"premium".parse()?, &[price], "bench").await?;
+    let now = env.clock.now();
+    let tier: TierId = "free".parse()?;
+    let mut tx = env.db.begin().await?;
+    let conn = &mut tx.conn();
+    for pair in 1..=count {
+        let (referrer, friend) = (user_id(2 * pair - 1), user_id(2 * pair));
+        for (id, name, referred_by) in [(referrer, "referrer", None), (friend, "friend", Some(referrer))] {
+            let email = EmailAddress::parse(&format!("{name}-{pair}@example.com"))?;
+            let user = NewUser {
+                id,
+                email: Some(&email),
+                external_id: None,
+                role: Role::Member,
+                lang: Lang::En,
+                tier: &tier,
+                trial_ends_at: None,
+                referred_by,
+            };
+            store::users::insert(conn, &user, now).await?;
+        }
+        store::referrals::insert(conn, env.random.id(now), referrer, friend, now).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Says how many events are applied, how many could not be, and how many referrals were rewarded.
+async fn count_payments(env: &Env) -> Result<()> {
+    const PAGE: i64 = 1_000;
+    let mut counts = [0, 0, 0];
+    for (at, state) in [EventState::Done, EventState::Failed].into_iter().enumerate() {
+        let mut before = None;
+        loop {
+            let page = payments::events(env, Some(state), before, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            before = Some(last.id);
+            counts[at] += page.len();
+        }
+    }
+    let mut before = None;
+    loop {
+        let page = referrals::list(env, Some(ReferralState::Converted), before, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        before = Some(last.referral.id);
+        counts[2] += page.len();
+    }
+    let [done, failed, rewarded] = counts;
+    Ok(say(&format!("{done} {failed} {rewarded}"))?)
 }
