@@ -39,6 +39,8 @@ use crate::{
         (name = "Users", description = "Who they are and how they stand. A user is named by id, by your own external id, or by email."),
         (name = "Restrictions", description = "Limits of one user's own, which go before the tier's."),
         (name = "Credits", description = "Days of paid access that somebody was given."),
+        (name = "Grants", description = "Time at a tier that somebody was given, and whose turn it is."),
+        (name = "Coupons", description = "Codes that are redeemed for time at a tier."),
         (name = "Payments", description = "What the providers of payments told, and what is bought."),
         (name = "Referrals", description = "Who invited whom, and what became of the reward."),
         (name = "Tiers and features", description = "What there is to have."),

@@ -2,9 +2,11 @@
 //! API. Answers go to stdout, plain when piped; the log and progress go to stderr.
 
 mod catalogue;
+mod coupon;
 mod credit;
 mod doctor;
 mod entitlement;
+mod grant;
 mod key;
 mod matrix;
 mod migrate;
@@ -34,8 +36,10 @@ use crate::{
     services::{
         api_keys::ApiKeyError,
         catalogue::CatalogueError,
+        coupons::{CouponError, RedeemError},
         credits::CreditError,
         entitlements::EntitlementError,
+        grants::GrantError,
         matrix::CommitError,
         members::{self, MemberError, PutError},
         prices::PriceError,
@@ -52,7 +56,7 @@ use crate::{
     name = "vouchsafe",
     version,
     about,
-    after_help = "Exit codes: 0 done · 1 failed · 2 wrong usage or configuration · 3 no such member, feature, event or referral · 4 not allowed.\n\
+    after_help = "Exit codes: 0 done · 1 failed · 2 wrong usage or configuration · 3 no such member, feature, event, referral, coupon or grant · 4 not allowed.\n\
                   What is done already is done: a script that runs twice ends with 0 twice.\n\
                   Configuration: Leptos.toml in this folder or --config FILE; the environment (VOUCHSAFE_…, DATABASE_URL) wins."
 )]
@@ -113,6 +117,12 @@ enum Command {
     /// List invitations, and decide about held rewards
     #[command(subcommand)]
     Referral(referral::ReferralCommand),
+    /// Make, list, archive and redeem coupons
+    #[command(subcommand)]
+    Coupon(coupon::CouponCommand),
+    /// Give days at a tier, list and take them back
+    #[command(subcommand)]
+    Grant(grant::GrantCommand),
     /// Look whether everything that is kept agrees with itself; ends with 1 when it does not
     Doctor(doctor::Doctor),
     /// Change accounts
@@ -160,6 +170,12 @@ enum CliError {
     #[error(transparent)]
     Referral(#[from] ReferralError),
     #[error(transparent)]
+    Coupon(#[from] CouponError),
+    #[error(transparent)]
+    Redeem(#[from] RedeemError),
+    #[error(transparent)]
+    Grant(#[from] GrantError),
+    #[error(transparent)]
     Ask(#[from] AskError),
     #[error("there is no such event")]
     NoSuchEvent,
@@ -192,10 +208,17 @@ impl CliError {
             | Self::Credit(CreditError::BadDays)
             | Self::Usage(UsageError::BadAmount)
             | Self::Price(PriceError::TierUnknown | PriceError::BadId | PriceError::BadList)
+            | Self::Coupon(
+                CouponError::Terms(_) | CouponError::BadCount | CouponError::Description | CouponError::TierUnknown,
+            )
+            | Self::Grant(GrantError::BadDays | GrantError::TierUnknown)
             | Self::NotCounted
             | Self::Wrong(_) => 2,
             Self::Member(MemberError::NoSuchMember)
             | Self::Credit(CreditError::NoSuchMember)
+            | Self::Coupon(CouponError::NoSuchCoupon)
+            | Self::Redeem(RedeemError::Unknown | RedeemError::NoSuchMember)
+            | Self::Grant(GrantError::NoSuchGrant | GrantError::NoSuchMember)
             | Self::NoSuchEvent
             | Self::Referral(ReferralError::Unknown)
             | Self::Entitlement(EntitlementError::UserUnknown | EntitlementError::FeatureUnknown) => 3,
@@ -251,6 +274,8 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Quotes(command) => command.run(&server::open(config).await?).await,
         Command::Payments(command) => command.run(&server::open(config).await?).await,
         Command::Referral(command) => command.run(&server::open(config).await?).await,
+        Command::Coupon(command) => command.run(&server::open(config).await?).await,
+        Command::Grant(command) => command.run(&server::open(config).await?).await,
         Command::Doctor(command) => command.run(&config).await,
         Command::User(command) => command.run(&server::open(config).await?).await,
     }

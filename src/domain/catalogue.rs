@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     access::{Access, Accesses, Holding, Source, TierStanding},
+    grant::{Grant, Timeline},
     ids::{FeatureId, TierId},
     lang::Lang,
     limit::{Limit, LimitKind},
@@ -99,6 +100,15 @@ impl Feature {
     pub fn is_counted(&self) -> bool {
         self.kind != LimitKind::Boolean
     }
+}
+
+/// What a member pays for or was given, as it is kept.
+#[derive(Debug, Clone, Default)]
+pub struct Claims {
+    /// Subscriptions that may give access.
+    pub subscriptions: Vec<Subscription>,
+    /// Grants that may run or wait.
+    pub grants: Vec<Grant>,
 }
 
 /// A setting names a tier that there is not.
@@ -218,17 +228,24 @@ impl Catalogue {
         periods
     }
 
-    /// Returns what gives a member a tier beside their own, what has ended among it.
-    pub fn holdings(&self, user: &User, subscriptions: &[Subscription]) -> Vec<Holding> {
+    /// Returns how strong a tier is; one that there is not is the weakest.
+    pub fn strength(&self, tier: &TierId) -> i64 {
+        self.tier(tier).map_or(i64::MIN, |tier| tier.sort_order)
+    }
+
+    /// Returns what gives a member a tier beside their own at `now`, what has ended among it.
+    pub fn holdings(&self, user: &User, claims: &Claims, now: DateTime<Utc>) -> Vec<Holding> {
         let trial = user.trial_ends_at.map(|end| Holding::until(self.settings.trial_tier.clone(), Source::Trial, end));
         let credit =
             user.credit_until.map(|end| Holding::until(self.settings.credit_tier.clone(), Source::Credit, end));
         let grace = TimeDelta::days(self.settings.past_due_grace_days);
-        let subscriptions = subscriptions.iter().filter_map(|subscription| {
+        let subscriptions = claims.subscriptions.iter().filter_map(|subscription| {
             let Lasts { expires_at, ends_at } = subscription.lasts(grace)?;
             Some(Holding { tier: subscription.tier.clone(), source: Source::Subscription, expires_at, ends_at })
         });
-        subscriptions.chain(credit).chain(trial).collect()
+        let timeline = Timeline::new(claims.grants.clone(), |tier| self.strength(tier), now);
+        let grant = timeline.access().map(|(tier, end)| Holding::until(tier.clone(), Source::Grant, end));
+        subscriptions.chain(grant).chain(credit).chain(trial).collect()
     }
 
     /// Returns what somebody with that own tier and those holdings may use at `now`.

@@ -23,8 +23,6 @@ const CHOSEN_LENGTH: std::ops::RangeInclusive<usize> = 4..=40;
 
 /// The code of a coupon, always in its normal form: upper case, without spaces and dashes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "ssr", derive(sqlx::Type), sqlx(transparent))]
-#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema), schema(value_type = String, example = "K7MQ2XWAB4"))]
 #[serde(transparent)]
 pub struct CouponCode(String);
 

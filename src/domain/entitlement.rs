@@ -9,11 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     access::{Access, Accesses, Source},
-    catalogue::{Catalogue, Feature, NoSuchTier},
+    catalogue::{Catalogue, Claims, Feature, NoSuchTier},
     ids::{FeatureId, TierId, UserId},
     limit::Limit,
     period::Period,
-    subscription::Subscription,
     user::User,
 };
 
@@ -87,13 +86,13 @@ impl Standing {
     pub fn new(
         catalogue: &Catalogue,
         user: User,
-        subscriptions: &[Subscription],
+        claims: &Claims,
         mut restrictions: Vec<Restriction>,
         mut used: Vec<Used>,
         held: Vec<Held>,
         now: DateTime<Utc>,
     ) -> Result<Self, NoSuchTier> {
-        let accesses = catalogue.accesses(&user.tier, catalogue.holdings(&user, subscriptions), now)?;
+        let accesses = catalogue.accesses(&user.tier, catalogue.holdings(&user, claims, now), now)?;
         restrictions.sort_by(|a, b| a.feature.cmp(&b.feature));
         used.sort_by(|a, b| (&a.feature, a.period_start).cmp(&(&b.feature, b.period_start)));
         Ok(Self { user, accesses, restrictions, used, held })
@@ -700,8 +699,16 @@ mod tests {
                 amount: *amount,
                 expires_at: hours(*until),
             });
-            Standing::new(catalogue, user.clone(), &[], restrictions.collect(), used.collect(), held.collect(), read_at)
-                .expect("every tier exists")
+            Standing::new(
+                catalogue,
+                user.clone(),
+                &Claims::default(),
+                restrictions.collect(),
+                used.collect(),
+                held.collect(),
+                read_at,
+            )
+            .expect("every tier exists")
         }
     }
 

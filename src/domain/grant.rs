@@ -215,7 +215,7 @@ pub struct Timeline {
 }
 
 /// Whose turn it is: the least comes first.
-type Rank = (bool, Reverse<i64>, DateTime<Utc>, GrantId);
+type Rank = (bool, Reverse<i64>, DateTime<Utc>, bool, GrantId);
 
 /// Returns the moment on the clock of grants, which knows whole seconds only.
 pub fn whole_second(now: DateTime<Utc>) -> DateTime<Utc> {
@@ -329,7 +329,9 @@ impl Timeline {
 
     fn rank(&self, number: usize, strength: &impl Fn(&TierId) -> i64) -> Rank {
         let grant = &self.grants[number];
-        (grant.kind != GrantKind::Partner, Reverse(strength(&grant.tier)), grant.granted_at, grant.id)
+        // Of two of one instant, the one that has begun goes on.
+        let is_new = grant.began_at.is_none();
+        (grant.kind != GrantKind::Partner, Reverse(strength(&grant.tier)), grant.granted_at, is_new, grant.id)
     }
 }
 

@@ -54,6 +54,24 @@ pub enum Letter {
         /// Whether the reader invited; else they were invited.
         as_referrer: bool,
     },
+    /// The reader was given time at a tier.
+    AccessGranted {
+        /// The name of the tier.
+        tier: String,
+        /// For how many days.
+        days: i64,
+        /// When it begins, if it has to wait for its turn.
+        from: Option<DateTime<Utc>>,
+        /// Until when it lasts, as far as is known now.
+        until: DateTime<Utc>,
+    },
+    /// Time at a tier that the reader was given is used up.
+    GrantEnded {
+        /// The name of the tier.
+        tier: String,
+        /// The name of the tier that goes on, and until when.
+        next: Option<(String, DateTime<Utc>)>,
+    },
     /// To admins: what a provider told could not be applied, and nobody tries it again.
     PaymentEventFailed {
         /// The provider's name.
@@ -101,6 +119,15 @@ mod tests {
             (
                 Letter::ReferralTakenBack { as_referrer: false },
                 r#"{"letter":"referral_taken_back","as_referrer":false}"#.to_owned(),
+            ),
+            (
+                Letter::AccessGranted { tier: tier(), days: 30, from: None, until },
+                r#"{"letter":"access_granted","tier":"Premium","days":30,"from":null,"until":"1970-01-01T00:00:00Z"}"#
+                    .to_owned(),
+            ),
+            (
+                Letter::GrantEnded { tier: tier(), next: Some((tier(), until)) },
+                r#"{"letter":"grant_ended","tier":"Premium","next":["Premium","1970-01-01T00:00:00Z"]}"#.to_owned(),
             ),
             (
                 Letter::PaymentEventFailed {

@@ -8,7 +8,7 @@ use crate::{
     jobs::{payments, purge, send_mail::Mailer},
     mail::SmtpUrlError,
     platform::env::Env,
-    services::referrals,
+    services::{grants, referrals},
     store::{
         StoreError,
         jobs::{self, ClaimedJob, Work},
@@ -119,10 +119,11 @@ impl Runner {
         }
     }
 
-    /// Does what has its time, as it is done every minute: gives rewards that were held, and has the
-    /// providers asked once a day.
+    /// Does what has its time, as it is done every minute: gives rewards that were held, writes down
+    /// whose turn it is among grants, and has the providers asked once a day.
     pub async fn do_what_is_due(&self) -> Result<(), StoreError> {
         referrals::give_due(&self.env).await?;
+        grants::settle_due(&self.env).await?;
         payments::schedule(&self.env).await
     }
 

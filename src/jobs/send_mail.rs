@@ -51,6 +51,8 @@ impl Mailer {
                 Contents::ReferralConverted { days, until, as_referrer }
             }
             Letter::ReferralTakenBack { as_referrer } => Contents::ReferralTakenBack { as_referrer },
+            Letter::AccessGranted { tier, days, from, until } => Contents::AccessGranted { tier, days, from, until },
+            Letter::GrantEnded { tier, next } => Contents::GrantEnded { tier, next },
             Letter::PaymentEventFailed { provider, event_type, error } => {
                 Contents::PaymentEventFailed { provider, event_type, error }
             }

@@ -25,7 +25,7 @@ macro_rules! templates {
     };
 }
 
-const TEMPLATES: [(&str, &str); 49] = templates! {
+const TEMPLATES: [(&str, &str); 61] = templates! {
     "layout.html.j2"
     "login_code/de.html.j2" "login_code/de.subject.txt.j2" "login_code/de.txt.j2"
     "login_code/en.html.j2" "login_code/en.subject.txt.j2" "login_code/en.txt.j2"
@@ -41,6 +41,10 @@ const TEMPLATES: [(&str, &str); 49] = templates! {
     "referral_converted/en.html.j2" "referral_converted/en.subject.txt.j2" "referral_converted/en.txt.j2"
     "referral_taken_back/de.html.j2" "referral_taken_back/de.subject.txt.j2" "referral_taken_back/de.txt.j2"
     "referral_taken_back/en.html.j2" "referral_taken_back/en.subject.txt.j2" "referral_taken_back/en.txt.j2"
+    "access_granted/de.html.j2" "access_granted/de.subject.txt.j2" "access_granted/de.txt.j2"
+    "access_granted/en.html.j2" "access_granted/en.subject.txt.j2" "access_granted/en.txt.j2"
+    "grant_ended/de.html.j2" "grant_ended/de.subject.txt.j2" "grant_ended/de.txt.j2"
+    "grant_ended/en.html.j2" "grant_ended/en.subject.txt.j2" "grant_ended/en.txt.j2"
     "payment_event_failed/de.html.j2" "payment_event_failed/de.subject.txt.j2" "payment_event_failed/de.txt.j2"
     "payment_event_failed/en.html.j2" "payment_event_failed/en.subject.txt.j2" "payment_event_failed/en.txt.j2"
 };
@@ -86,6 +90,24 @@ pub enum Contents {
     ReferralTakenBack {
         /// Whether the reader invited; else they were invited.
         as_referrer: bool,
+    },
+    /// The reader was given time at a tier.
+    AccessGranted {
+        /// The name of the tier.
+        tier: String,
+        /// For how many days.
+        days: i64,
+        /// When it begins, if it has to wait for its turn.
+        from: Option<DateTime<Utc>>,
+        /// Until when it lasts.
+        until: DateTime<Utc>,
+    },
+    /// Time at a tier that the reader was given is used up.
+    GrantEnded {
+        /// The name of the tier.
+        tier: String,
+        /// The name of the tier that goes on, and until when.
+        next: Option<(String, DateTime<Utc>)>,
     },
     /// To admins: what a provider told could not be applied, and nobody tries it again.
     PaymentEventFailed {
@@ -159,6 +181,23 @@ impl Letters {
                 ("referral_converted", context! { days, until => long_date(lang, until.date_naive()), as_referrer })
             }
             Contents::ReferralTakenBack { as_referrer } => ("referral_taken_back", context! { as_referrer }),
+            Contents::AccessGranted { tier, days, from, until } => (
+                "access_granted",
+                context! {
+                    tier => one_line(tier),
+                    days,
+                    from => from.map(|from| long_date(lang, from.date_naive())),
+                    until => long_date(lang, until.date_naive()),
+                },
+            ),
+            Contents::GrantEnded { tier, next } => (
+                "grant_ended",
+                context! {
+                    tier => one_line(tier),
+                    next_tier => next.as_ref().map(|(tier, _)| one_line(tier)),
+                    next_until => next.as_ref().map(|(_, until)| long_date(lang, until.date_naive())),
+                },
+            ),
             Contents::PaymentEventFailed { provider, event_type, error } => (
                 "payment_event_failed",
                 // What others wrote stays on its line.
@@ -234,6 +273,10 @@ mod tests {
             code("ABCDEFGHJ2"),
             Contents::NoAccount,
             Contents::SubscriptionStarted { tier: tier() },
+            Contents::AccessGranted { tier: tier(), days: 1, from: None, until: until() },
+            Contents::AccessGranted { tier: tier(), days: 30, from: Some(until()), until: until() },
+            Contents::GrantEnded { tier: tier(), next: None },
+            Contents::GrantEnded { tier: tier(), next: Some((tier(), until())) },
             Contents::PaymentFailed { tier: tier(), until: until() },
             Contents::PaymentEventFailed {
                 provider: "Stripe".to_owned(),

@@ -12,8 +12,8 @@ use crate::{
         user::{User, UserRef},
     },
     platform::env::Env,
-    services::catalogue,
-    store::{Conn, StoreError, restrictions, subscriptions, usage, users},
+    services::{access, catalogue},
+    store::{Conn, StoreError, restrictions, usage, users},
 };
 
 pub use crate::platform::memory::Known;
@@ -96,8 +96,8 @@ pub(super) async fn read_standing(
     let used = usage::used(conn, user.id, &starts).await?;
     let held = usage::held(conn, user.id, now).await?;
     let restrictions = restrictions.into_iter().map(|(_, restriction)| restriction).collect();
-    let subscriptions = subscriptions::running(conn, &[user.id]).await?;
-    Standing::new(catalogue, user, &subscriptions, restrictions, used, held, now)
+    let claims = access::claims(conn, &[user.id]).await?.remove(&user.id).unwrap_or_default();
+    Standing::new(catalogue, user, &claims, restrictions, used, held, now)
         .map_err(|_| StoreError::Missing("tiers"))
 }
 

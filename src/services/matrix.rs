@@ -80,6 +80,7 @@ async fn of_catalogue(conn: &mut Conn<'_>, catalogue: &Catalogue, now: DateTime<
         let running = |tier: &TierId, source| Holding::until(tier.clone(), source, now + TimeDelta::days(1));
         let holdings = [
             group.subscription_tier.as_ref().map(|tier| running(tier, Source::Subscription)),
+            group.grant_tier.as_ref().map(|tier| running(tier, Source::Grant)),
             group.on_trial.then(|| running(&settings.trial_tier, Source::Trial)),
             group.with_credit.then(|| running(&settings.credit_tier, Source::Credit)),
         ];

@@ -19,6 +19,7 @@ use crate::{
         access,
         billing::{self, Billing},
         entitlements::{self, Entitlements},
+        grants::{self, ListedGrant},
         sessions,
     },
     store::{
@@ -26,7 +27,7 @@ use crate::{
         activity::{self, NewActivity},
         catalogue, credit, referrals,
         sessions::Session,
-        settings, subscriptions,
+        settings,
         users::{self, NewUser},
     },
 };
@@ -71,6 +72,8 @@ pub struct SettingsView {
     pub referrals: ReferralStats,
     /// The days that each side of an invitation gets.
     pub referral_days: i64,
+    /// What they were given that runs or waits, in the order of its turn, each with the name of its tier.
+    pub grants: Vec<(String, ListedGrant)>,
     /// What they have bought.
     pub billing: Billing,
     /// Where they are signed in.
@@ -96,6 +99,7 @@ pub async fn settings_view(env: &Env, user: &User) -> Result<SettingsView, Membe
     let since = now - TimeDelta::days(referral_days);
     let referrals = referrals::stats(&mut reader.conn(), user.id, since).await?;
     let billing = billing::billing(env, &mut reader.conn(), &known.catalogue, user).await?;
+    let grants = grants::in_turn(&mut reader.conn(), &known.catalogue, user.id, now).await?;
     drop(reader);
     Ok(SettingsView {
         user: user.clone(),
@@ -105,6 +109,7 @@ pub async fn settings_view(env: &Env, user: &User) -> Result<SettingsView, Membe
         referral_code,
         referrals,
         referral_days,
+        grants,
         billing,
         sessions: sessions::list(env, user).await?,
         now,
@@ -446,16 +451,16 @@ pub async fn page(env: &Env, text: &str, after: Option<UserId>, count: i64) -> R
         _ => users::search(conn, text, after, count + 1).await?,
     };
     let ids: Vec<_> = found.iter().map(|user| user.id).collect();
-    let subscriptions = subscriptions::running(conn, &ids).await?;
+    let mut claims = access::claims(conn, &ids).await?;
     drop(reader);
     let most = usize::try_from(count).unwrap_or(0);
     let has_more = found.len() > most;
     found.truncate(most);
     let next = found.last().map(|user| user.id).filter(|_| has_more);
     let members = found.into_iter().map(|user| {
-        let theirs: Vec<_> = subscriptions.iter().filter(|one| one.user == Some(user.id)).cloned().collect();
+        let theirs = claims.remove(&user.id).unwrap_or_default();
         let accesses = catalogue
-            .accesses(&user.tier, catalogue.holdings(&user, &theirs), now)
+            .accesses(&user.tier, catalogue.holdings(&user, &theirs, now), now)
             .map_err(|_| StoreError::Missing("tiers"))?;
         let access = accesses.effective().clone();
         Ok((user, access))
@@ -470,6 +475,8 @@ pub struct AdminView {
     pub entitlements: Entitlements,
     /// Days of credit left; 0 for none.
     pub credit_days: i64,
+    /// What they were given that runs or waits, in the order of its turn, each with the name of its tier.
+    pub grants: Vec<(String, ListedGrant)>,
     /// Every change of their credit, the newest first.
     pub credit: Vec<CreditEntry>,
     /// Where they are signed in.
@@ -499,6 +506,7 @@ pub async fn admin_view(env: &Env, user: UserId) -> Result<Option<AdminView>, St
     Ok(Some(AdminView {
         credit_days: credit_days(member, now),
         credit: credit::list(conn, user).await?,
+        grants: grants::in_turn(conn, &entitlements.catalogue, user, now).await?,
         activity: activity::list_by_user(conn, user, ACTIVITY_SHOWN).await?,
         sessions,
         logins,

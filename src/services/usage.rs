@@ -19,7 +19,6 @@ use crate::{
         ids::{FeatureId, ReservationId, UserId},
         limit::Limit,
         period::Period,
-        subscription::Subscription,
         usage::{
             ANSWERS_KEPT_FOR, Act, Counter, HELD_FOR, IdempotencyKey, LONGEST_HOLD, MOST_UNITS, OnExceed, Outcome,
             Reservation, ReservationState, UsageCall, UsageKind,
@@ -27,9 +26,9 @@ use crate::{
         user::User,
     },
     platform::env::{Env, WaitingCall},
-    services::catalogue,
+    services::{access, catalogue},
     store::{
-        Conn, StoreError, api_keys, idempotency, restrictions, subscriptions,
+        Conn, StoreError, api_keys, idempotency, restrictions,
         usage::{self, CounterKey, UsageEvent},
         users,
     },
@@ -239,16 +238,11 @@ impl<'a> Batch<'a> {
         users.sort();
         users.dedup();
         let mut accounts = HashMap::new();
-        let mut subscribed: HashMap<UserId, Vec<Subscription>> = HashMap::new();
-        for subscription in subscriptions::running(conn, &users).await? {
-            if let Some(user) = subscription.user {
-                subscribed.entry(user).or_default().push(subscription);
-            }
-        }
+        let mut claims = access::claims(conn, &users).await?;
         for user in users::find_all(conn, &users).await? {
-            let theirs = subscribed.get(&user.id).map(Vec::as_slice).unwrap_or_default();
+            let theirs = claims.remove(&user.id).unwrap_or_default();
             let accesses = catalogue
-                .accesses(&user.tier, catalogue.holdings(&user, theirs), now)
+                .accesses(&user.tier, catalogue.holdings(&user, &theirs, now), now)
                 .map_err(|_| StoreError::Missing("tiers"))?;
             accounts.insert(user.id, Account { user, accesses, restrictions: Vec::new() });
         }

@@ -20,7 +20,7 @@ const ROWS_TOGETHER: usize = 1_000;
 #[derive(FromRow)]
 struct CouponRow {
     id: CouponId,
-    code: CouponCode,
+    code: String,
     r#type: String,
     tier_id: TierId,
     duration_days: i64,
@@ -42,7 +42,8 @@ impl TryFrom<CouponRow> for Coupon {
     fn try_from(row: CouponRow) -> Result<Self> {
         Ok(Self {
             id: row.id,
-            code: row.code,
+            code: CouponCode::normalise(&row.code)
+                .ok_or_else(|| StoreError::corrupt("coupons", "code")("no code of a coupon"))?,
             terms: Terms {
                 kind: row.r#type.parse().map_err(StoreError::corrupt("coupons", "type"))?,
                 tier: row.tier_id,
@@ -77,7 +78,7 @@ pub async fn insert(conn: &mut Conn<'_>, coupons: &[Coupon], now: DateTime<Utc>)
             query.push(concat!("INSERT INTO coupons (", columns!(), ", updated_at) "));
             query.push_values(rows, |mut row, coupon| {
                 row.push_bind(coupon.id)
-                    .push_bind(&coupon.code)
+                    .push_bind(coupon.code.as_str())
                     .push_bind(coupon.terms.kind.as_str())
                     .push_bind(&coupon.terms.tier)
                     .push_bind(coupon.terms.days)
@@ -104,7 +105,7 @@ pub async fn insert(conn: &mut Conn<'_>, coupons: &[Coupon], now: DateTime<Utc>)
 /// Returns the coupon with a code.
 pub async fn find(conn: &mut Conn<'_>, code: &CouponCode) -> Result<Option<Coupon>> {
     run!(conn, |c| sqlx::query_as::<_, CouponRow>(concat!("SELECT ", columns!(), " FROM coupons WHERE code = $1"))
-        .bind(code)
+        .bind(code.as_str())
         .fetch_optional(c))?
     .map(Coupon::try_from)
     .transpose()
@@ -151,7 +152,7 @@ pub async fn update(
         WHERE code = $1 RETURNING ",
         columns!()
     ))
-    .bind(code)
+    .bind(code.as_str())
     .bind(change.active)
     .bind(change.archived == Some(true))
     .bind(change.archived == Some(false))

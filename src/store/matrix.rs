@@ -27,22 +27,28 @@ pub struct MemberGroup {
     pub with_credit: bool,
     /// The strongest tier that a subscription gives them.
     pub subscription_tier: Option<TierId>,
+    /// The tier of the grant that runs.
+    pub grant_tier: Option<TierId>,
     /// How many.
     pub members: i64,
 }
 
 /// Returns the members who may sign in, by what gives them a tier at `now`. `grace` is how long a
-/// subscription does so after a payment failed; see `Subscription::lasts` for the rule.
+/// subscription does so after a payment failed; see `Subscription::lasts` for the rule. Of grants,
+/// the one counts that ran when something last happened to them: who follows it is written down
+/// within a minute of its end, and until then nobody does.
 pub async fn member_groups(conn: &mut Conn<'_>, now: DateTime<Utc>, grace: TimeDelta) -> Result<Vec<MemberGroup>> {
     Ok(run!(conn, |c| sqlx::query_as(
-        "SELECT tier_id, on_trial, with_credit, subscription_tier, COUNT(*) AS members
+        "SELECT tier_id, on_trial, with_credit, subscription_tier, grant_tier, COUNT(*) AS members
         FROM (
             SELECT
                 users.tier_id,
                 COALESCE(users.trial_ends_at > $1, FALSE) AS on_trial,
                 COALESCE(users.credit_until > $1, FALSE) AS with_credit,
-                subscribed.tier_id AS subscription_tier
+                subscribed.tier_id AS subscription_tier,
+                access_grants.tier_id AS grant_tier
             FROM users
+            LEFT JOIN access_grants ON access_grants.user_id = users.id AND access_grants.runs_until > $1
             LEFT JOIN (
                 SELECT
                     subscriptions.user_id, subscriptions.tier_id,
@@ -62,7 +68,7 @@ pub async fn member_groups(conn: &mut Conn<'_>, now: DateTime<Utc>, grace: TimeD
             ) AS subscribed ON subscribed.user_id = users.id AND subscribed.place = 1
             WHERE users.disabled_at IS NULL
         ) AS claims
-        GROUP BY tier_id, on_trial, with_credit, subscription_tier"
+        GROUP BY tier_id, on_trial, with_credit, subscription_tier, grant_tier"
     )
     .bind(now)
     .bind(now - grace)

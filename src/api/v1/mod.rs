@@ -2,8 +2,10 @@
 
 mod activity;
 mod catalogue;
+mod coupons;
 mod credits;
 mod decisions;
+mod grants;
 mod keys;
 mod matrix;
 mod payments;
@@ -39,6 +41,11 @@ pub(super) fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(restrictions::list))
         .routes(routes!(restrictions::put, restrictions::delete))
         .routes(routes!(credits::list, credits::give, credits::end))
+        .routes(routes!(grants::list, grants::give))
+        .routes(routes!(grants::revoke))
+        .routes(routes!(coupons::create, coupons::list))
+        .routes(routes!(coupons::read, coupons::change))
+        .routes(routes!(coupons::redeem))
         .routes(routes!(catalogue::list_tiers))
         .routes(routes!(catalogue::read_tier, catalogue::put_tier))
         .routes(routes!(prices::list, prices::put))

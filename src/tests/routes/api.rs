@@ -52,6 +52,14 @@ const TABLE: &[(Method, &str, For)] = &[
     (Method::GET, "/api/v1/users/{id}/credits", Servers(Manage)),
     (Method::POST, "/api/v1/users/{id}/credits", Servers(Manage)),
     (Method::DELETE, "/api/v1/users/{id}/credits", Servers(Manage)),
+    (Method::GET, "/api/v1/users/{id}/grants", Servers(Manage)),
+    (Method::POST, "/api/v1/users/{id}/grants", Servers(Manage)),
+    (Method::DELETE, "/api/v1/grants/{id}", Servers(Manage)),
+    (Method::POST, "/api/v1/coupons", Servers(Manage)),
+    (Method::GET, "/api/v1/coupons", Servers(Manage)),
+    (Method::GET, "/api/v1/coupons/{code}", Servers(Manage)),
+    (Method::PATCH, "/api/v1/coupons/{code}", Servers(Manage)),
+    (Method::POST, "/api/v1/coupons/{code}/redeem", Servers(Manage)),
     (Method::GET, "/api/v1/tiers", Servers(Check)),
     (Method::GET, "/api/v1/tiers/{id}", Servers(Check)),
     (Method::PUT, "/api/v1/tiers/{id}", Servers(Admin)),
@@ -89,6 +97,7 @@ fn filled(route: &str) -> String {
         .fold(about_user, |path, blank| path.replace(blank, id))
         .replace("{feature}", "photos")
         .replace("{key}", "timezone")
+        .replace("{code}", "SUMMER")
 }
 
 /// What came of a call: whether the door opened. What is behind it depends on what was sent.

@@ -280,9 +280,12 @@ fn the_schema_goes_up_and_down() {
     assert!(out.starts_with("applied 0001 catalogue\n"), "{out}");
     assert_eq!(place.run(&["migrate", "up"]), (0, "nothing to do\n".to_owned(), String::new()));
     let (_, out, _) = place.run(&["migrate", "down"]);
-    assert_eq!(out, "took back 0008 payments\n");
+    assert_eq!(out, "took back 0009 grants and coupons\n");
     let (_, out, _) = place.run(&["migrate", "down", "--to", "4"]);
-    assert_eq!(out, "took back 0005 seed catalogue\ntook back 0006 entitlements\ntook back 0007 portfolios\n");
+    assert_eq!(
+        out,
+        "took back 0005 seed catalogue\ntook back 0006 entitlements\ntook back 0007 portfolios\ntook back 0008 payments\n"
+    );
     assert_eq!(place.run(&["migrate", "down", "--all"]).0, 0);
     let (_, out, _) = place.run(&["migrate", "status"]);
     assert!(out.lines().all(|line| line.contains("missing")), "{out}");
@@ -554,4 +557,56 @@ fn providers_are_asked_and_what_needs_a_person_is_an_error() {
     let (code, out) = ask(json!([anns, subscription("sub_2", &json!("nobody"))]));
     assert_eq!(code, 1);
     assert!(out.contains("stripe sub_2: nobody here is its customer (NOT repaired)\n"), "{out}");
+}
+
+#[test]
+fn coupons_are_redeemed_and_grants_given_and_taken_back() {
+    let place = Place::new();
+    assert_eq!(place.run(&["user", "add", "ann@example.com", "--tier", "free"]).0, 0);
+    let (code, out, err) = place.run(&["coupon", "create", "--tier", "premium", "--days", "30", "--count", "3"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    let codes: Vec<&str> = out.lines().collect();
+    assert_eq!(codes.len(), 3);
+    let redeem = |code: &str| place.run(&["coupon", "redeem", code, "--for", "ann@example.com"]);
+    let (code, out, _) = redeem(&codes[0].to_lowercase());
+    assert_eq!(code, 0);
+    assert!(out.starts_with("ann@example.com: premium from "), "{out}");
+    assert_eq!(redeem(codes[0]).0, 1, "it is hers already");
+    assert_eq!(redeem("AAAAA-AAAAA").0, 3);
+    assert_eq!(
+        place.run(&["coupon", "archive", codes[1]]).1,
+        format!("{} is archived; it was redeemed 0 time(s)\n", codes[1])
+    );
+    assert_eq!(redeem(codes[1]).0, 1);
+    let (_, list, _) = place.run(&["coupon", "list"]);
+    assert_eq!(list.lines().count(), 2);
+    assert!(list.contains(&format!("{}\tsingle_use\tpremium\t30\t1\t1\tyes\t", codes[0])), "{list}");
+    let (_, list, _) = place.run(&["coupon", "list", "--archived", "--json"]);
+    assert_eq!(serde_json::from_str::<Value>(&list).unwrap()[0]["code"], codes[1]);
+    for (arguments, code) in [
+        (&["coupon", "create", "--tier", "gold", "--days", "30"][..], 2),
+        (&["coupon", "create", "--tier", "premium", "--days", "0"], 2),
+        (&["coupon", "create", "--tier", "premium", "--days", "30", "--type", "single_use", "--max", "2"], 2),
+        (&["coupon", "archive", "NOTHING"], 3),
+        (&["grant", "give", "ann@example.com", "--tier", "gold", "--days", "1"], 2),
+        (&["grant", "give", "bob@example.com", "--tier", "basic", "--days", "1"], 3),
+        (&["grant", "revoke", "0192f0c1-2345-7abc-8def-0123456789ab"], 3),
+    ] {
+        assert_eq!(place.run(arguments).0, code, "{arguments:?}");
+    }
+
+    let (code, out, _) =
+        place.run(&["grant", "give", "ann@example.com", "--tier", "basic", "--days", "9", "--reason", "thanks"]);
+    assert_eq!((code, out.starts_with("ann@example.com: basic from ")), (0, true), "{out}");
+    let (_, list, _) = place.run(&["grant", "list", "ann@example.com"]);
+    let rows: Vec<Vec<&str>> = list.lines().map(|line| line.split('\t').collect()).collect();
+    assert_eq!(rows[0][1..5], ["waiting", "basic", "admin", "9"]);
+    assert_eq!(rows[1][1..5], ["running", "premium", "coupon", "30"]);
+    assert_eq!(rows[0][5], rows[1][6], "one begins where the other ends");
+    let (code, out, _) = place.run(&["grant", "revoke", rows[1][0]]);
+    assert_eq!((code, out), (0, format!("{} is taken back; 30 day(s) were left\n", rows[1][0])));
+    assert_eq!(place.run(&["grant", "revoke", rows[1][0]]).0, 1, "it is over");
+    let (_, list, _) = place.run(&["grant", "list", "ann@example.com", "--json"]);
+    let list: Value = serde_json::from_str(&list).unwrap();
+    assert_eq!((&list[0]["state"], &list[1]["state"]), (&json!("running"), &json!("revoked")));
 }

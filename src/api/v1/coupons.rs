@@ -1,0 +1,330 @@
+//! Coupons: made, listed, put away, redeemed.
+
+use axum::{extract::State, http::StatusCode, response::Response};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{
+    api::{
+        Problem,
+        body::{Answer, InPath, JsonBody, Page, PageParameters, Parameters, instant, json},
+        caller::{Manage, May},
+        problem::{ProblemShape, sentence},
+        v1::{grants::GrantResponse, users::user},
+    },
+    domain::{
+        coupon::{BadTerms, Coupon, CouponCode, CouponKind, Terms},
+        ids::{CouponId, TierId},
+    },
+    platform::caller::Site,
+    services::coupons::{self, Change, CouponError, Guesser, NewCoupons, RedeemError},
+};
+
+/// Coupons to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct CouponRequest {
+    /// A code of your own, of 4 to 40 letters and digits; without, codes are drawn.
+    #[schema(example = "SUMMER-2027")]
+    code: Option<String>,
+    /// For one person, for many within a window, or a partner's pass, which pauses all other grants.
+    #[schema(inline)]
+    r#type: CouponKind,
+    /// The tier that it gives.
+    tier: String,
+    /// For how many days.
+    #[schema(minimum = 1, maximum = 3650, example = 30)]
+    duration_days: i64,
+    /// How often it can be redeemed in all; without, as often as somebody wants. A `single_use` coupon is redeemed once.
+    #[schema(minimum = 1)]
+    max_redemptions: Option<i64>,
+    /// From when it can be redeemed.
+    #[serde(default, deserialize_with = "instant")]
+    valid_from: Option<DateTime<Utc>>,
+    /// Until when.
+    #[serde(default, deserialize_with = "instant")]
+    valid_until: Option<DateTime<Utc>>,
+    /// Whose pass it is, for the type `partner`.
+    #[schema(max_length = 200, example = "Wellpass")]
+    partner: Option<String>,
+    /// What is to be remembered about it.
+    #[schema(max_length = 200)]
+    description: Option<String>,
+    /// How many, each with a code of its own.
+    #[schema(minimum = 1, maximum = 10_000)]
+    count: Option<i64>,
+}
+
+/// What of a coupon may change. What is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct CouponChange {
+    /// Whether it can be redeemed.
+    active: Option<bool>,
+    /// Whether it is out of the way; an archived coupon cannot be redeemed.
+    archived: Option<bool>,
+    /// What is to be remembered about it.
+    #[schema(max_length = 200)]
+    description: Option<String>,
+}
+
+/// Who redeems.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct RedeemRequest {
+    /// The user's id, external id or email.
+    #[schema(example = "ann@example.com")]
+    user: String,
+}
+
+/// What a redeemed coupon brought.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RedeemResponse {
+    /// Time at a tier.
+    grant: GrantResponse,
+}
+
+/// Which coupons.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct CouponParameters {
+    /// Those that are archived, instead of the others.
+    archived: Option<bool>,
+}
+
+/// A coupon.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CouponResponse {
+    /// Which.
+    id: CouponId,
+    /// Its code, as people read it; case, spaces and dashes do not count.
+    code: String,
+    /// What kind it is.
+    #[schema(inline)]
+    r#type: CouponKind,
+    /// The tier that it gives.
+    tier: TierId,
+    /// For how many days.
+    duration_days: i64,
+    /// How often it can be redeemed in all.
+    max_redemptions: Option<i64>,
+    /// How often it was.
+    redemption_count: i64,
+    /// From when it can be redeemed.
+    valid_from: Option<DateTime<Utc>>,
+    /// Until when.
+    valid_until: Option<DateTime<Utc>>,
+    /// Whose pass it is.
+    partner: Option<String>,
+    /// What is to be remembered about it.
+    description: String,
+    /// Whether it can be redeemed.
+    active: bool,
+    /// Since when it is out of the way.
+    archived_at: Option<DateTime<Utc>>,
+    /// Who made it.
+    created_by: String,
+    /// When.
+    created_at: DateTime<Utc>,
+}
+
+impl From<Coupon> for CouponResponse {
+    fn from(coupon: Coupon) -> Self {
+        Self {
+            id: coupon.id,
+            code: coupon.code.to_string(),
+            r#type: coupon.terms.kind,
+            tier: coupon.terms.tier,
+            duration_days: coupon.terms.days,
+            max_redemptions: coupon.terms.max_redemptions,
+            redemption_count: coupon.redemptions,
+            valid_from: coupon.terms.valid_from,
+            valid_until: coupon.terms.valid_until,
+            partner: coupon.terms.partner,
+            description: coupon.description,
+            active: coupon.active,
+            archived_at: coupon.archived_at,
+            created_by: coupon.created_by,
+            created_at: coupon.created_at,
+        }
+    }
+}
+
+/// Make coupons
+///
+/// All or none; up to 10,000 with one call. What a coupon brings never changes afterwards.
+#[utoipa::path(
+    post, path = "/api/v1/coupons", operation_id = "create_coupons", tag = "Coupons",
+    security(("bearer" = ["manage"])),
+    request_body = CouponRequest,
+    responses(
+        (status = 201, description = "Made, all on one page", body = Page<CouponResponse>),
+        (status = 404, description = "tier_unknown", body = ProblemShape, content_type = "application/problem+json"),
+        (status = 409, description = "code_taken: there is a coupon with this code", body = ProblemShape, content_type = "application/problem+json"),
+        (status = 422, description = "invalid_body, invalid_code, invalid_days, invalid_terms, invalid_count or invalid_text", body = ProblemShape, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn create(
+    State(site): State<Site>,
+    May { caller, .. }: May<Manage>,
+    JsonBody(request): JsonBody<CouponRequest>,
+) -> Result<Response, Problem> {
+    let code = request.code.as_deref().map(|raw| {
+        CouponCode::normalise(raw).ok_or_else(|| {
+            Problem::unprocessable(
+                "invalid_code",
+                "code has 4 to 40 letters and digits; spaces and dashes do not count.",
+            )
+        })
+    });
+    let terms = Terms {
+        kind: request.r#type,
+        tier: request.tier.parse().map_err(|_| Problem::tier_unknown())?,
+        days: request.duration_days,
+        valid_from: request.valid_from,
+        valid_until: request.valid_until,
+        max_redemptions: request.max_redemptions,
+        partner: request.partner,
+    };
+    let description = request.description.as_deref().unwrap_or_default();
+    let new = NewCoupons { code: code.transpose()?, terms, description, count: request.count.unwrap_or(1) };
+    let made = coupons::create(&site.env, new, &caller.actor()).await.map_err(failed)?;
+    let mut response = json(&Page::all(made.into_iter().map(CouponResponse::from).collect()));
+    *response.status_mut() = StatusCode::CREATED;
+    Ok(response)
+}
+
+/// List coupons
+///
+/// The newest first.
+#[utoipa::path(
+    get, path = "/api/v1/coupons", operation_id = "list_coupons", tag = "Coupons",
+    security(("bearer" = ["manage"])),
+    params(CouponParameters, PageParameters),
+    responses(
+        (status = 200, description = "A page of them", body = Page<CouponResponse>),
+        (status = 422, description = "invalid_parameter", body = ProblemShape, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn list(
+    State(site): State<Site>,
+    _: May<Manage>,
+    Parameters(parameters): Parameters<CouponParameters>,
+    Parameters(page): Parameters<PageParameters>,
+) -> Result<Answer<Page<CouponResponse>>, Problem> {
+    let (count, before) = (page.count()?, page.cursor()?);
+    let found = coupons::list(&site.env, parameters.archived == Some(true), before, count + 1).await?;
+    Ok(Answer(Page::new(found, count, |coupon: &Coupon| coupon.id.to_string(), CouponResponse::from)))
+}
+
+/// Read a coupon
+#[utoipa::path(
+    get, path = "/api/v1/coupons/{code}", operation_id = "read_coupon", tag = "Coupons",
+    security(("bearer" = ["manage"])),
+    params(("code" = String, Path, description = "The coupon's code", example = "SUMMER2027")),
+    responses(
+        (status = 200, description = "The coupon", body = CouponResponse),
+        (status = 404, description = "coupon_unknown", body = ProblemShape, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn read(
+    State(site): State<Site>,
+    _: May<Manage>,
+    InPath(raw): InPath<String>,
+) -> Result<Answer<CouponResponse>, Problem> {
+    let code = CouponCode::normalise(&raw).ok_or_else(unknown)?;
+    let coupon = coupons::find(&site.env, &code).await?.ok_or_else(unknown)?;
+    Ok(Answer(coupon.into()))
+}
+
+/// Change a coupon
+///
+/// Switches it on or off, archives it, or describes it anew. What it brings stays as it is.
+#[utoipa::path(
+    patch, path = "/api/v1/coupons/{code}", operation_id = "change_coupon", tag = "Coupons",
+    security(("bearer" = ["manage"])),
+    params(("code" = String, Path, description = "The coupon's code", example = "SUMMER2027")),
+    request_body = CouponChange,
+    responses(
+        (status = 200, description = "As it is now", body = CouponResponse),
+        (status = 404, description = "coupon_unknown", body = ProblemShape, content_type = "application/problem+json"),
+        (status = 422, description = "invalid_body or invalid_text", body = ProblemShape, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn change(
+    State(site): State<Site>,
+    May { caller, .. }: May<Manage>,
+    InPath(raw): InPath<String>,
+    JsonBody(request): JsonBody<CouponChange>,
+) -> Result<Answer<CouponResponse>, Problem> {
+    let code = CouponCode::normalise(&raw).ok_or_else(unknown)?;
+    let change =
+        Change { active: request.active, archived: request.archived, description: request.description.as_deref() };
+    let coupon = coupons::change(&site.env, &code, change, &caller.actor()).await.map_err(failed)?;
+    Ok(Answer(coupon.into()))
+}
+
+/// Redeem a coupon for a user
+///
+/// Each user once. Tries are limited to 30 an hour for a user.
+#[utoipa::path(
+    post, path = "/api/v1/coupons/{code}/redeem", operation_id = "redeem_coupon", tag = "Coupons",
+    security(("bearer" = ["manage"])),
+    params(("code" = String, Path, description = "The code as it was typed", example = "K7MQ2-XWAB4")),
+    request_body = RedeemRequest,
+    responses(
+        (status = 200, description = "Redeemed", body = RedeemResponse),
+        (status = 404, description = "user_unknown or coupon_unknown", body = ProblemShape, content_type = "application/problem+json"),
+        (status = 409, description = "coupon_already_yours, coupon_inactive or coupon_not_yet", body = ProblemShape, content_type = "application/problem+json"),
+        (status = 410, description = "coupon_expired or coupon_used_up", body = ProblemShape, content_type = "application/problem+json"),
+        (status = 422, description = "invalid_body", body = ProblemShape, content_type = "application/problem+json"),
+        (status = 429, description = "too_many_tries", body = ProblemShape, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn redeem(
+    State(site): State<Site>,
+    May { caller, .. }: May<Manage>,
+    InPath(raw): InPath<String>,
+    JsonBody(request): JsonBody<RedeemRequest>,
+) -> Result<Answer<RedeemResponse>, Problem> {
+    let user = user(&site, &request.user).await?;
+    let now = site.env.clock.now();
+    match coupons::redeem(&site.env, user.id, &raw, Guesser::App, &caller.actor()).await {
+        Ok(grant) => Ok(Answer(RedeemResponse { grant: GrantResponse::at(now, grant) })),
+        Err(error) => Err(not_redeemed(error, now)),
+    }
+}
+
+fn unknown() -> Problem {
+    Problem::not_found("coupon_unknown", "There is no coupon with this code.")
+}
+
+fn failed(error: CouponError) -> Problem {
+    let code = match error {
+        CouponError::Store(error) => return error.into(),
+        CouponError::TierUnknown => return Problem::tier_unknown(),
+        CouponError::NoSuchCoupon => return unknown(),
+        CouponError::CodeTaken => return Problem::conflict("code_taken", sentence(&error)),
+        CouponError::Terms(BadTerms::Days) => "invalid_days",
+        CouponError::Terms(_) => "invalid_terms",
+        CouponError::BadCount => "invalid_count",
+        CouponError::Description => "invalid_text",
+    };
+    Problem::unprocessable(code, sentence(&error))
+}
+
+fn not_redeemed(error: RedeemError, now: DateTime<Utc>) -> Problem {
+    let title = sentence(&error);
+    match error {
+        RedeemError::Store(error) => error.into(),
+        RedeemError::NoSuchMember => Problem::user_unknown(),
+        RedeemError::Unknown => unknown(),
+        RedeemError::AlreadyYours => Problem::conflict("coupon_already_yours", title),
+        RedeemError::Inactive => Problem::conflict("coupon_inactive", title),
+        RedeemError::NotYet(from) => Problem::conflict("coupon_not_yet", title).with("valid_from", from.to_rfc3339()),
+        RedeemError::Expired(until) => {
+            Problem::new(StatusCode::GONE, "coupon_expired", title).with("valid_until", until.to_rfc3339())
+        }
+        RedeemError::UsedUp => Problem::new(StatusCode::GONE, "coupon_used_up", title),
+        RedeemError::TooMany { until } => Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tries", title)
+            .retry_after((until - now).num_seconds()),
+    }
+}

@@ -1,0 +1,289 @@
+//! Access grants: given, taken back, and written down as their turns change.
+//!
+//! Readers never wait for this: they work out for themselves whose turn it is
+//! (`domain/grant.rs`). Here it is written down, told and put into the log.
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use crate::{
+    domain::{
+        access::days_between,
+        catalogue::Catalogue,
+        grant::{Grant, GrantKind, MOST_DAYS, Timeline, TransitionKind, seconds_of},
+        ids::{GrantId, TierId, UserId},
+        letter::Letter,
+        user::User,
+    },
+    platform::env::Env,
+    services::{catalogue, payments::Aftermath},
+    store::{Conn, StoreError, grants, users},
+};
+
+/// Members whose grants are written down in one go.
+const MOST_DUE: i64 = 500;
+
+/// Why a grant is not given or taken back.
+#[derive(Debug, thiserror::Error)]
+pub enum GrantError {
+    /// Nobody is that.
+    #[error("there is no such member")]
+    NoSuchMember,
+    /// There is no such tier.
+    #[error("there is no such tier")]
+    TierUnknown,
+    /// Not between 1 and [`MOST_DAYS`].
+    #[error("the number of days is between 1 and {MOST_DAYS}")]
+    BadDays,
+    /// There is no such grant.
+    #[error("there is no such grant")]
+    NoSuchGrant,
+    /// It is used up or was taken back before.
+    #[error("this grant is over")]
+    Over,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What is given.
+#[derive(Debug, Clone)]
+pub struct Gift<'a> {
+    /// The tier.
+    pub tier: TierId,
+    /// For how many days.
+    pub days: i64,
+    /// Why.
+    pub reason: Option<&'a str>,
+    /// Who gives.
+    pub actor: &'a str,
+}
+
+/// A grant with what a member is told of it.
+#[derive(Debug, Clone)]
+pub struct ListedGrant {
+    /// The grant, as it stands now.
+    pub grant: Grant,
+    /// When its turn comes, or came last.
+    pub from: Option<DateTime<Utc>>,
+    /// When it will be used up, as far as is known now, or was.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// Gives a member days at a tier.
+pub async fn give(env: &Env, user: UserId, gift: &Gift<'_>) -> Result<ListedGrant, GrantError> {
+    if !(1..=MOST_DAYS).contains(&gift.days) {
+        return Err(GrantError::BadDays);
+    }
+    let mut tx = env.db.begin().await?;
+    let conn = &mut tx.conn();
+    let user = users::lock(conn, user).await?.ok_or(GrantError::NoSuchMember)?;
+    let catalogue = catalogue::latest(env, conn).await?;
+    if catalogue.tier(&gift.tier).is_none() {
+        return Err(GrantError::TierUnknown);
+    }
+    let now = env.clock.now();
+    let mut aftermath = Aftermath::new(now);
+    let grant = new_grant(env, &user, gift.tier.clone(), GrantKind::Admin, gift.days, gift.actor, now);
+    let grant = Grant { reason: gift.reason.map(str::to_owned), ..grant };
+    let details = json!({ "grant": grant.id, "tier": grant.tier, "days": gift.days, "reason": gift.reason });
+    aftermath.log_by(gift.actor, Some(user.id), "grant_given", details);
+    let listed = add(conn, &catalogue, &user, grant, gift.days, &mut aftermath).await?;
+    aftermath.write(env, conn).await?;
+    tx.commit().await?;
+    aftermath.announce(env);
+    Ok(listed)
+}
+
+/// Makes a grant that has not run yet.
+pub(super) fn new_grant(
+    env: &Env,
+    user: &User,
+    tier: TierId,
+    kind: GrantKind,
+    days: i64,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Grant {
+    let seconds = seconds_of(days);
+    Grant {
+        id: env.random.id(now),
+        user: Some(user.id),
+        tier,
+        kind,
+        coupon: None,
+        total: seconds,
+        remaining: seconds,
+        began_at: None,
+        running_since: None,
+        granted_at: now,
+        granted_by: actor.to_owned(),
+        reason: None,
+        ended_at: None,
+        revoked_at: None,
+    }
+}
+
+/// Adds a grant to those of a member, who is locked, and tells them.
+pub(super) async fn add(
+    conn: &mut Conn<'_>,
+    catalogue: &Catalogue,
+    user: &User,
+    grant: Grant,
+    days: i64,
+    aftermath: &mut Aftermath,
+) -> Result<ListedGrant, StoreError> {
+    let (id, tier) = (grant.id, tier_name(catalogue, &grant.tier));
+    let stored = grants::open(conn, &[user.id]).await?;
+    let mut timeline = Timeline { grants: stored.clone(), ..Timeline::default() };
+    timeline.give(grant, |tier| catalogue.strength(tier), aftermath.now);
+    write(conn, catalogue, user, &stored, &timeline, aftermath).await?;
+    let listed = listed(&timeline).into_iter().find(|listed| listed.grant.id == id);
+    let listed = listed.ok_or(StoreError::Missing("access_grants"))?;
+    let (from, until) = (listed.from, listed.until);
+    if let Some((from, until)) = from.zip(until) {
+        let waits = (from > aftermath.now).then_some(from);
+        aftermath.write_to(user, Letter::AccessGranted { tier, days, from: waits, until });
+    }
+    Ok(listed)
+}
+
+/// Takes a grant back. What of it has run stays, what is left is lost.
+pub async fn revoke(env: &Env, id: GrantId, actor: &str) -> Result<Grant, GrantError> {
+    let mut reader = env.db.reader().await?;
+    let found = grants::find(&mut reader.conn(), id).await?.ok_or(GrantError::NoSuchGrant)?;
+    drop(reader);
+    let user = found.user.ok_or(GrantError::NoSuchGrant)?;
+    let mut tx = env.db.begin().await?;
+    let conn = &mut tx.conn();
+    let user = users::lock(conn, user).await?.ok_or(GrantError::NoSuchGrant)?;
+    let catalogue = catalogue::latest(env, conn).await?;
+    let now = env.clock.now();
+    let mut aftermath = Aftermath::new(now);
+    let stored = grants::open(conn, &[user.id]).await?;
+    let mut timeline = Timeline { grants: stored.clone(), ..Timeline::default() };
+    if !timeline.revoke(id, |tier| catalogue.strength(tier), now) {
+        return Err(GrantError::Over);
+    }
+    let revoked = timeline.grants.iter().find(|grant| grant.id == id).cloned().ok_or(GrantError::NoSuchGrant)?;
+    let details = json!({ "grant": id, "tier": revoked.tier, "lost_seconds": revoked.remaining });
+    aftermath.log_by(actor, Some(user.id), "grant_revoked", details);
+    write(conn, &catalogue, &user, &stored, &timeline, &mut aftermath).await?;
+    aftermath.write(env, conn).await?;
+    tx.commit().await?;
+    aftermath.announce(env);
+    Ok(revoked)
+}
+
+/// Writes down what has happened since it was last done, for everybody whose grant has run out.
+/// Returns for how many.
+pub async fn settle_due(env: &Env) -> Result<usize, StoreError> {
+    let mut settled = 0;
+    loop {
+        let mut reader = env.db.reader().await?;
+        let due = grants::due(&mut reader.conn(), env.clock.now(), MOST_DUE).await?;
+        drop(reader);
+        let count = due.len();
+        for user in due {
+            settle(env, user).await?;
+        }
+        settled += count;
+        if i64::try_from(count).unwrap_or(0) < MOST_DUE {
+            return Ok(settled);
+        }
+    }
+}
+
+async fn settle(env: &Env, user: UserId) -> Result<(), StoreError> {
+    let mut tx = env.db.begin().await?;
+    let conn = &mut tx.conn();
+    // Two nodes at once: the second finds nothing left to write.
+    let Some(user) = users::lock(conn, user).await? else { return Ok(()) };
+    let catalogue = catalogue::latest(env, conn).await?;
+    let mut aftermath = Aftermath::new(env.clock.now());
+    let stored = grants::open(conn, &[user.id]).await?;
+    let timeline = Timeline::new(stored.clone(), |tier| catalogue.strength(tier), aftermath.now);
+    write(conn, &catalogue, &user, &stored, &timeline, &mut aftermath).await?;
+    aftermath.write(env, conn).await?;
+    tx.commit().await?;
+    aftermath.announce(env);
+    Ok(())
+}
+
+/// Writes what is not as it was stored, and leaves a line for everything that happened.
+async fn write(
+    conn: &mut Conn<'_>,
+    catalogue: &Catalogue,
+    user: &User,
+    stored: &[Grant],
+    timeline: &Timeline,
+    aftermath: &mut Aftermath,
+) -> Result<(), StoreError> {
+    let mut changed: Vec<&Grant> = timeline.grants.iter().filter(|grant| !stored.contains(grant)).collect();
+    // The database holds at most one that runs: who stops comes before who starts.
+    changed.sort_by_key(|grant| grant.running_since.is_some());
+    for grant in changed {
+        grants::put(conn, grant, aftermath.now).await?;
+    }
+    for what in &timeline.transitions {
+        let Some(grant) = timeline.grants.iter().find(|grant| grant.id == what.grant) else { continue };
+        let details = json!({ "grant": grant.id, "tier": grant.tier, "at": what.at });
+        aftermath.log(Some(user.id), what.kind.as_str(), details);
+    }
+    // Of several that ended unseen, the last is worth a letter.
+    let ended = timeline.transitions.iter().rev().find(|what| what.kind == TransitionKind::Ended);
+    if let Some(grant) = ended.and_then(|what| timeline.grants.iter().find(|grant| grant.id == what.grant)) {
+        let next = timeline.plan.first().map(|stretch| (tier_name(catalogue, &stretch.tier), stretch.until));
+        let tier = tier_name(catalogue, &grant.tier);
+        aftermath.write_to(user, Letter::GrantEnded { tier, next });
+    }
+    if !timeline.transitions.is_empty() || timeline.grants.len() != stored.len() {
+        aftermath.access_changed(user.id);
+    }
+    Ok(())
+}
+
+/// Returns a member's grants as they stand now, the newest first.
+pub async fn list(env: &Env, user: UserId) -> Result<Vec<ListedGrant>, StoreError> {
+    let catalogue = catalogue::current(env).await?;
+    let mut reader = env.db.reader().await?;
+    let all = grants::list_by_user(&mut reader.conn(), user).await?;
+    drop(reader);
+    Ok(listed(&Timeline::new(all, |tier| catalogue.strength(tier), env.clock.now())))
+}
+
+/// Returns what of a member's grants runs and what waits, in the order of their turns, each with the
+/// name of its tier.
+pub(super) async fn in_turn(
+    conn: &mut Conn<'_>,
+    catalogue: &Catalogue,
+    user: UserId,
+    now: DateTime<Utc>,
+) -> Result<Vec<(String, ListedGrant)>, StoreError> {
+    let open = grants::open(conn, &[user]).await?;
+    let timeline = Timeline::new(open, |tier| catalogue.strength(tier), now);
+    let mut turns: Vec<_> = listed(&timeline).into_iter().filter(|listed| listed.grant.is_open()).collect();
+    turns.sort_by_key(|listed| listed.from);
+    Ok(turns.into_iter().map(|listed| (tier_name(catalogue, &listed.grant.tier), listed)).collect())
+}
+
+fn listed(timeline: &Timeline) -> Vec<ListedGrant> {
+    let listed = |grant: &Grant| {
+        let planned = timeline.plan.iter().find(|stretch| stretch.grant == grant.id);
+        ListedGrant {
+            from: planned.map(|stretch| stretch.from).or(grant.began_at),
+            until: planned.map(|stretch| stretch.until).or(grant.ended_at).or(grant.revoked_at),
+            grant: grant.clone(),
+        }
+    };
+    timeline.grants.iter().map(listed).collect()
+}
+
+fn tier_name(catalogue: &Catalogue, tier: &TierId) -> String {
+    catalogue.tier(tier).map_or_else(|| tier.to_string(), |tier| tier.name.clone())
+}
+
+/// Returns the days that a grant still has, rounded up.
+pub fn days_left(grant: &Grant, now: DateTime<Utc>) -> i64 {
+    days_between(now, now + chrono::TimeDelta::seconds(grant.left(now)))
+}
