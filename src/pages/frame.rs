@@ -40,6 +40,8 @@ pub enum Section {
     Payments,
     /// /admin/referrals
     Referrals,
+    /// /admin/coupons
+    Coupons,
     /// /admin/keys
     Keys,
 }
@@ -47,13 +49,14 @@ pub enum Section {
 /// The entries of the admins' bar.
 type AdminEntry = (Section, &'static str, fn(Lang) -> &'static str);
 
-const ADMIN_ENTRIES: [AdminEntry; 7] = [
+const ADMIN_ENTRIES: [AdminEntry; 8] = [
     (Section::Users, "/admin/users", words::members_word),
     (Section::Matrix, "/admin/matrix", words::tiers_and_limits),
     (Section::Features, "/admin/features", words::features),
     (Section::Tiers, "/admin/tiers", words::tiers),
     (Section::Payments, "/admin/payments", words::payments::title),
     (Section::Referrals, "/admin/referrals", words::referrals::title),
+    (Section::Coupons, "/admin/coupons", words::coupons::title),
     (Section::Keys, "/admin/keys", words::api_keys),
 ];
 

@@ -6,6 +6,7 @@ mod admin_claim;
 mod api_docs;
 mod api_keys;
 mod billing;
+mod coupons;
 mod day;
 mod error;
 mod features;
@@ -17,6 +18,7 @@ mod next;
 mod payments;
 mod portfolio;
 mod pricing;
+mod redeem;
 mod referrals;
 mod settings;
 mod tiers;
@@ -56,6 +58,8 @@ pub fn routes(site: &Site) -> Router<Site> {
         .route("/billing/portal", post(billing::portal))
         .route("/billing/done", get(billing::done))
         .route("/settings", get(settings::show))
+        .route("/redeem", get(redeem::show).post(redeem::submit))
+        .route("/redeem/{code}", get(redeem::show_code))
         .route("/settings/sessions/revoke", post(settings::revoke_session))
         .route("/settings/sessions/revoke-all", post(settings::revoke_all_sessions))
         .route("/portfolio", get(portfolio::show).post(portfolio::save))
@@ -89,6 +93,8 @@ pub fn routes(site: &Site) -> Router<Site> {
         .route("/admin/referrals", get(referrals::list))
         .route("/admin/referrals/{id}/release", post(referrals::release))
         .route("/admin/referrals/{id}/reject", post(referrals::reject))
+        .route("/admin/coupons", get(coupons::list).post(coupons::create))
+        .route("/admin/coupons/{code}/archive", post(coupons::archive))
         .route("/admin/users", get(users::list))
         .route("/admin/users/{id}", get(users::show))
         .route("/admin/users/{id}/tier", post(users::set_tier))
@@ -98,6 +104,8 @@ pub fn routes(site: &Site) -> Router<Site> {
         .route("/admin/users/{id}/unrestrict", post(users::unrestrict))
         .route("/admin/users/{id}/credit", post(users::give_credit))
         .route("/admin/users/{id}/credit/end", post(users::end_credit))
+        .route("/admin/users/{id}/grants", post(users::give_grant))
+        .route("/admin/users/{id}/grants/revoke", post(users::revoke_grant))
         .route("/admin/users/{id}/sessions/revoke", post(users::end_session))
         .route("/admin/users/{id}/sessions/revoke-all", post(users::end_all_sessions));
     if matches!(site.env.config.mail.transport, crate::config::MailTransport::Preview) {

@@ -27,6 +27,7 @@ use crate::{
     services::{
         billing::{Billing, Held},
         entitlements::{self, Known},
+        grants::days_left,
         members::{self, MemberError, SettingsView},
         sessions,
     },
@@ -57,6 +58,7 @@ pub async fn show(State(site): State<Site>, member: Member, Query(link): Query<L
     let lang = member.visit.origin.lang;
     let said = match link.said.as_str() {
         "session-revoked" => Some(words::session_revoked(lang)),
+        "redeemed" => Some(words::grants::is_redeemed(lang)),
         "session-gone" => Some(words::session_gone(lang)),
         "language-saved" => Some(words::language_saved(lang)),
         _ => None,
@@ -195,6 +197,7 @@ struct Shown {
     tier_name: String,
     is_paid: bool,
     lines: Vec<String>,
+    turns: Vec<String>,
     credit_days: i64,
     code: String,
     invite_link: String,
@@ -259,6 +262,14 @@ impl Shown {
                 words::access_line(lang, &view.user.tier, access.source, days, access.expires_at)
             })
             .collect();
+        let turns = view
+            .grants
+            .iter()
+            .filter_map(|(tier, listed)| {
+                let (grant, dates) = (&listed.grant, listed.from.zip(listed.until)?);
+                Some(words::grants::turn(lang, tier, grant.state(), days_left(grant, view.now), dates))
+            })
+            .collect();
         let browsers = view
             .sessions
             .into_iter()
@@ -277,6 +288,7 @@ impl Shown {
             tier_name: view.tier_name,
             is_paid: status.active,
             lines,
+            turns,
             credit_days: view.credit_days,
             invite_link: format!("{}/login?ref={}", site.env.config.server.public_url, view.referral_code),
             code: view.referral_code.to_string(),
@@ -326,6 +338,8 @@ fn settings_page(lang: Lang, shown: Shown) -> impl IntoView {
     let badge = if shown.is_paid { "badge paid" } else { "badge" };
     let has_lines = !shown.lines.is_empty();
     let lines = shown.lines.into_iter().map(|line| view! { <li class="num">{line}</li> }).collect_view();
+    let has_turns = !shown.turns.is_empty();
+    let turns = shown.turns.into_iter().map(|turn| view! { <li class="num">{turn}</li> }).collect_view();
     let stats = shown
         .stats
         .map(|(name, count)| view! { <div><dt>{name}</dt><dd class="num">{words::number(lang, count)}</dd></div> })
@@ -339,8 +353,10 @@ fn settings_page(lang: Lang, shown: Shown) -> impl IntoView {
         </div>
         <Sheet title=words::your_access(lang) id="access">
             {has_lines.then(|| view! { <ul class="lines">{lines}</ul> })}
+            {has_turns.then(|| view! { <ol class="lines">{turns}</ol> })}
             {(shown.credit_days > 0).then(|| view! { <p class="soft">{words::days_on_account(lang, shown.credit_days)}</p> })}
             {(!shown.is_paid).then(|| view! { <p class="soft">{words::no_access_hint(lang, shown.referral_days)}</p> })}
+            <p><a href="/redeem">{words::grants::have_a_coupon(lang)}</a></p>
         </Sheet>
         {shown.purchase.map(|purchase| purchase_sheet(lang, purchase))}
         {usage_sheet(lang, shown.usage)}

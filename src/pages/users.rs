@@ -19,12 +19,13 @@ use crate::{
         user::{Role, User},
     },
     pages::settings::browser_name,
-    services::members::AdminView,
-    words,
+    services::{grants::days_left, members::AdminView},
+    words::{self, grants as text},
 };
 
 pub use handlers::{
-    disable, enable, end_all_sessions, end_credit, end_session, give_credit, list, restrict, set_tier, show, unrestrict,
+    disable, enable, end_all_sessions, end_credit, end_session, give_credit, give_grant, list, restrict, revoke_grant,
+    set_tier, show, unrestrict,
 };
 
 /// What the list shows.
@@ -57,6 +58,11 @@ struct Complaints {
     days_error: Option<String>,
     note: String,
     note_error: Option<String>,
+    grant_tier: String,
+    grant_days: String,
+    grant_days_error: Option<String>,
+    grant_reason: String,
+    grant_reason_error: Option<String>,
 }
 
 impl Complaints {
@@ -69,6 +75,8 @@ impl Complaints {
             &self.until_error,
             &self.days_error,
             &self.note_error,
+            &self.grant_days_error,
+            &self.grant_reason_error,
         ]
         .into_iter()
         .any(Option::is_some)
@@ -213,6 +221,7 @@ fn member_page(lang: Lang, view: &MemberView) -> impl IntoView + use<> {
             </div>
         </div>
         <div class="pair">{about(lang, view)}{access(lang, view)}</div>
+        {grants(lang, view)}
         {entitlements(lang, view)}
         <div class="pair">{restrictions(lang, view)}{credit(lang, view)}</div>
         <div class="pair">{browsers(lang, view)}{activity(lang, view)}</div>
@@ -305,6 +314,61 @@ fn access(lang: Lang, view: &MemberView) -> impl IntoView + use<> {
                         <button class="btn">{words::save(lang)}</button>
                     </div>
                 </Field>
+            </form>
+        </Sheet>
+    }
+}
+
+fn grants(lang: Lang, view: &MemberView) -> impl IntoView + use<> {
+    let turns = view
+        .shown
+        .grants
+        .iter()
+        .filter_map(|(tier, listed)| {
+            let (grant, dates) = (&listed.grant, listed.from.zip(listed.until)?);
+            let line = text::turn(lang, tier, grant.state(), days_left(grant, view.shown.now), dates);
+            let given = text::given_by(lang, grant.granted_at, &grant.granted_by);
+            let id = grant.id.to_string();
+            let reason = grant.reason.clone().map(|reason| format!(" · {reason}"));
+            Some(view! {
+                <li>
+                    <div><b class="num">{line.clone()}</b>" "<small class="soft address">{given}{reason}</small></div>
+                    <Confirm
+                        label=text::take_back(lang) about=line question=text::take_back_ask(lang)
+                        action=view.action("grants/revoke")
+                    >
+                        <input type="hidden" name="grant" value=id />
+                    </Confirm>
+                </li>
+            })
+        })
+        .collect_view();
+    let list = if view.shown.grants.is_empty() {
+        view! { <p class="soft">{text::no_grants(lang)}</p> }.into_any()
+    } else {
+        view! { <ol class="sessions">{turns}</ol> }.into_any()
+    };
+    let tiers = view.catalogue().tiers().iter().map(|tier| (tier.id.to_string(), tier.name.clone())).collect();
+    let (complaints, action) = (view.complaints.clone(), view.action("grants"));
+    view! {
+        <Sheet title=text::grants(lang) id="grants">
+            <p class="soft">{text::grants_intro(lang)}</p>
+            {list}
+            <form class="stack tight" method="post" action=action>
+                <div class="fields">
+                    <SelectField
+                        name="grant_tier" label=text::grant_tier(lang) options=tiers chosen=complaints.grant_tier
+                    />
+                    <TextField
+                        name="grant_days" label=text::grant_days(lang) value=complaints.grant_days
+                        error=complaints.grant_days_error inputmode="numeric" most="4" required=true
+                    />
+                    <TextField
+                        name="grant_reason" label=text::grant_reason(lang) value=complaints.grant_reason
+                        error=complaints.grant_reason_error most="500"
+                    />
+                </div>
+                <div><button class="btn">{text::give(lang)}</button></div>
             </form>
         </Sheet>
     }

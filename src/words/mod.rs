@@ -5,8 +5,10 @@
 
 mod api_keys;
 mod billing;
+pub mod coupons;
 pub mod explain;
 mod features;
+pub mod grants;
 mod matrix;
 mod members;
 pub mod payments;

@@ -26,6 +26,7 @@ use crate::{
     services::{
         catalogue,
         credits::{self, CreditError, Grant},
+        grants::{self, Gift, GrantError},
         members::{self, MemberDetails, MemberError, PutError},
         restrictions::{self, NewRestriction, RestrictionError},
         sessions,
@@ -112,6 +113,8 @@ pub async fn show(
         "credit" => Some(words::credit_is_given(lang)),
         "credit-twice" => Some(words::credit_was_given(lang)),
         "credit-ended" => Some(words::credit_is_ended(lang)),
+        "grant" => Some(words::grants::is_given(lang)),
+        "grant-revoked" => Some(words::grants::is_taken_back(lang)),
         "session" => Some(words::session_is_ended(lang)),
         "sessions" => Some(words::sessions_are_ended(lang)),
         "nothing" => Some(words::nothing_changed(lang)),
@@ -414,6 +417,83 @@ pub async fn end_credit(State(site): State<Site>, admin: Admin, Path(id): Path<S
         Ok(None) => done(&user, "nothing"),
         Err(CreditError::Store(error)) => failed(&error),
         Err(_) => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// What the form of a grant sends.
+#[derive(Debug, Deserialize)]
+pub struct GrantForm {
+    #[serde(default)]
+    grant_tier: String,
+    #[serde(default)]
+    grant_days: String,
+    #[serde(default)]
+    grant_reason: String,
+}
+
+/// `POST /admin/users/{id}/grants`
+pub async fn give_grant(
+    State(site): State<Site>,
+    admin: Admin,
+    Path(id): Path<String>,
+    Form(form): Form<GrantForm>,
+) -> Response {
+    let user = match member(&site, &id).await {
+        Ok(user) => user,
+        Err(response) => return response,
+    };
+    let lang = admin.visit.origin.lang;
+    let mut complaints = Complaints {
+        grant_tier: typed(&form.grant_tier),
+        grant_days: typed(&form.grant_days),
+        grant_reason: typed(&form.grant_reason),
+        ..Complaints::default()
+    };
+    let reason = form.grant_reason.trim();
+    if reason.chars().count() > LONGEST_NOTE || reason.chars().any(char::is_control) {
+        complaints.grant_reason_error = Some(words::error_note(lang).to_owned());
+        return complain(&site, &admin, &user, complaints).await;
+    }
+    // A tier that is not in the list of choices is none that a person chose.
+    let Ok(tier) = form.grant_tier.parse::<TierId>() else { return StatusCode::UNPROCESSABLE_ENTITY.into_response() };
+    let days = form.grant_days.trim().parse().unwrap_or(0);
+    let reason = Some(reason).filter(|reason| !reason.is_empty());
+    let gift = Gift { tier, days, reason, actor: &admin.identity.user.label() };
+    match grants::give(&site.env, user.id, &gift).await {
+        Ok(_) => done(&user, "grant"),
+        Err(GrantError::Store(error)) => failed(&error),
+        Err(GrantError::BadDays) => {
+            complaints.grant_days_error = Some(words::error_days(lang).to_owned());
+            complain(&site, &admin, &user, complaints).await
+        }
+        Err(GrantError::TierUnknown) => StatusCode::UNPROCESSABLE_ENTITY.into_response(),
+        Err(_) => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// What the form that takes a grant back sends.
+#[derive(Debug, Deserialize)]
+pub struct RevokeGrantForm {
+    #[serde(default)]
+    grant: String,
+}
+
+/// `POST /admin/users/{id}/grants/revoke`
+pub async fn revoke_grant(
+    State(site): State<Site>,
+    admin: Admin,
+    Path(id): Path<String>,
+    Form(form): Form<RevokeGrantForm>,
+) -> Response {
+    let user = match member(&site, &id).await {
+        Ok(user) => user,
+        Err(response) => return response,
+    };
+    let Ok(grant) = form.grant.parse() else { return done(&user, "nothing") };
+    match grants::revoke(&site.env, grant, &admin.identity.user.label()).await {
+        Ok(_) => done(&user, "grant-revoked"),
+        Err(GrantError::Store(error)) => failed(&error),
+        Err(_) => done(&user, "nothing"),
     }
 }
 

@@ -21,7 +21,7 @@ use vouchsafe::{
 };
 
 pub use browser::{Browser, Page};
-pub use client::Client;
+pub use client::{Answer, Client};
 pub use database::{Backend, TestDb};
 pub use provider::{STRIPE_SECRET, StripeCustomer, event};
 

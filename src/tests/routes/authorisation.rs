@@ -36,6 +36,9 @@ const TABLE: &[(Method, &str, [Gets; 3])] = &[
     (GET, "/billing/done", [SignIn, In, In]),
     (GET, "/settings", [SignIn, In, In]),
     (POST, "/settings/sessions/revoke", [SignIn, In, In]),
+    (GET, "/redeem", [SignIn, In, In]),
+    (POST, "/redeem", [SignIn, In, In]),
+    (GET, "/redeem/{code}", [SignIn, In, In]),
     (GET, "/portfolio", [SignIn, In, In]),
     (POST, "/portfolio", [SignIn, In, In]),
     (POST, "/portfolio/import", [SignIn, In, In]),
@@ -61,6 +64,8 @@ const TABLE: &[(Method, &str, [Gets; 3])] = &[
     (POST, "/admin/users/{id}/unrestrict", [SignIn, Nothing, Nothing]),
     (POST, "/admin/users/{id}/credit", [SignIn, Nothing, Nothing]),
     (POST, "/admin/users/{id}/credit/end", [SignIn, Nothing, Nothing]),
+    (POST, "/admin/users/{id}/grants", [SignIn, Nothing, Nothing]),
+    (POST, "/admin/users/{id}/grants/revoke", [SignIn, Nothing, Nothing]),
     (POST, "/admin/users/{id}/sessions/revoke", [SignIn, Nothing, Nothing]),
     (POST, "/admin/users/{id}/sessions/revoke-all", [SignIn, Nothing, Nothing]),
     (GET, "/admin/payments", [SignIn, Nothing, In]),
@@ -74,6 +79,9 @@ const TABLE: &[(Method, &str, [Gets; 3])] = &[
     (GET, "/admin/referrals", [SignIn, Nothing, In]),
     (POST, "/admin/referrals/{id}/release", [SignIn, Nothing, Nothing]),
     (POST, "/admin/referrals/{id}/reject", [SignIn, Nothing, Nothing]),
+    (GET, "/admin/coupons", [SignIn, Nothing, In]),
+    (POST, "/admin/coupons", [SignIn, Nothing, In]),
+    (POST, "/admin/coupons/{code}/archive", [SignIn, Nothing, In]),
     (GET, "/admin/features", [SignIn, Nothing, In]),
     (POST, "/admin/features", [SignIn, Nothing, In]),
     (GET, "/admin/features/new-feature", [SignIn, Nothing, In]),
@@ -120,6 +128,7 @@ fn filled(route: &str) -> String {
         .replace("{provider}", "stripe")
         .replace("{hash}", "0000")
         .replace("{number}", "10")
+        .replace("{code}", "SUMMER")
         .replace("{*path}", "x.js")
 }
 

@@ -18,6 +18,7 @@ mod credit;
 mod doctor;
 mod first_admin;
 mod gate;
+mod grants;
 mod mail;
 mod matrix;
 mod ofrep;

@@ -1,0 +1,408 @@
+//! Time at a tier that somebody was given: by whom, whose turn it is, and until when.
+
+use axum::http::Method;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::harness::{Answer, Backend, Client, TestApp, on_both};
+
+/// An operator of a product without trials, and the user `ann`.
+async fn without_trial(app: &TestApp) -> Client {
+    let operator = app.operator();
+    operator.put("/api/v1/settings/trial_duration_days", json!({ "value": 0 })).await.ok();
+    operator.post("/api/v1/users", json!({ "external_id": "ann", "email": "ann@example.com" })).await.ok();
+    operator
+}
+
+async fn give(operator: &Client, user: &str, tier: &str, days: i64) -> Value {
+    operator.post(&format!("/api/v1/users/{user}/grants"), json!({ "tier": tier, "days": days })).await.ok()
+}
+
+/// What a member has: effective tier, where from, and the whole hours until it ends.
+async fn access(app: &TestApp, user: &str) -> (String, String, Option<i64>) {
+    let paid = app.operator().get(&format!("/api/v1/users/{user}/status")).await.ok()["paid"].clone();
+    let text = |name: &str| paid[name].as_str().unwrap().to_owned();
+    let hours = paid["expires_at"].as_str().map(|end| {
+        let end: DateTime<Utc> = end.parse().unwrap();
+        (end - app.env.clock.now()).num_hours()
+    });
+    (text("tier"), text("source"), hours)
+}
+
+fn from(tier: &str, source: &str, hours: Option<i64>) -> (String, String, Option<i64>) {
+    (tier.to_owned(), source.to_owned(), hours)
+}
+
+/// The state and the days left of each of ann's grants, the oldest first.
+async fn states(operator: &Client, user: &str) -> Vec<(String, i64)> {
+    let list = operator.get(&format!("/api/v1/users/{user}/grants")).await.ok();
+    let mut states: Vec<_> = list["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|grant| {
+            (grant["state"].as_str().unwrap().to_owned(), grant["remaining_seconds"].as_i64().unwrap() / 86_400)
+        })
+        .collect();
+    states.reverse();
+    states
+}
+
+fn state(name: &str, days: i64) -> (String, i64) {
+    (name.to_owned(), days)
+}
+
+async fn actions(operator: &Client, begin: &str) -> Vec<String> {
+    let lines = operator.all_pages("/api/v1/activity", 100).await;
+    let mut actions: Vec<String> = lines.iter().map(|line| line["action"].as_str().unwrap().to_owned()).collect();
+    actions.retain(|action| action.starts_with(begin));
+    actions
+}
+
+async fn coupon(operator: &Client, more: Value) -> String {
+    let mut asked = json!({ "type": "period", "tier": "premium", "duration_days": 30 });
+    asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let made = operator.post("/api/v1/coupons", asked).await.ok();
+    made["items"][0]["code"].as_str().unwrap().to_owned()
+}
+
+async fn redeem(operator: &Client, code: &str, user: &str) -> Answer {
+    operator.post(&format!("/api/v1/coupons/{code}/redeem"), json!({ "user": user })).await
+}
+
+on_both! {
+    async fn a_stronger_one_pauses_a_weaker_which_goes_on_by_itself(app: TestApp) {
+        let operator = without_trial(&app).await;
+        assert_eq!(access(&app, "ann").await, from("free", "own_tier", None));
+        let first = give(&operator, "ann", "basic", 10).await;
+        assert_eq!((&first["state"], &first["kind"]), (&json!("running"), &json!("admin")));
+        assert_eq!(access(&app, "ann").await, from("basic", "grant", Some(240)));
+
+        app.env.clock.advance(TimeDelta::days(3));
+        give(&operator, "ann", "premium", 2).await;
+        assert_eq!(states(&operator, "ann").await, [state("paused", 7), state("running", 2)]);
+        assert_eq!(access(&app, "ann").await, from("premium", "grant", Some(48)));
+        // Another of the same tier waits, and both count as one.
+        let third = give(&operator, "ann", "premium", 1).await;
+        assert_eq!(third["state"], "waiting");
+        assert_eq!(access(&app, "ann").await, from("premium", "grant", Some(72)));
+
+        // Nobody has written anything down, and everybody sees it.
+        app.env.clock.advance(TimeDelta::days(4));
+        assert_eq!(access(&app, "ann").await, from("basic", "grant", Some(144)));
+        assert_eq!(states(&operator, "ann").await, [state("running", 6), state("ended", 0), state("ended", 0)]);
+        let check = operator.post("/api/v1/check", json!({ "user": "ann", "feature": "ai_calls" })).await.ok();
+        assert_eq!((&check["tier"], &check["source"]), (&json!("basic"), &json!("grant")));
+        let consumed = operator.post("/api/v1/consume", json!({ "user": "ann", "feature": "ai_calls" })).await.ok();
+        assert_eq!(consumed["tier"], "basic");
+        let listed = operator.get("/api/v1/users").await.ok();
+        assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+        app.env.clock.advance(TimeDelta::days(6));
+        assert_eq!(access(&app, "ann").await, from("free", "own_tier", None));
+    }
+
+    async fn a_reader_after_weeks_sees_what_a_job_every_hour_has_written(app: TestApp) {
+        let operator = without_trial(&app).await;
+        operator.post("/api/v1/users", json!({ "external_id": "bob", "email": "bob@example.com" })).await.ok();
+        let pass = coupon(&operator, json!({ "type": "partner", "tier": "basic", "duration_days": 3, "partner": "Wellpass" })).await;
+        for (tier, days) in [("basic", 2), ("premium", 1)] {
+            for user in ["ann", "bob"] {
+                give(&operator, user, tier, days).await;
+            }
+            // Lists are in the order in which something was given.
+            app.env.clock.advance(TimeDelta::seconds(1));
+        }
+        for user in ["ann", "bob"] {
+            redeem(&operator, &pass, user).await.ok();
+        }
+        let told = async |user: &str| {
+            let list = operator.get(&format!("/api/v1/users/{user}/grants")).await.ok();
+            let items = list["items"].as_array().unwrap().clone();
+            items.into_iter().map(|grant| (grant["tier"].clone(), grant["state"].clone(), grant["from"].clone(), grant["until"].clone())).collect::<Vec<_>>()
+        };
+        // Only bob's grants are written down on the way: ann's stay as they were.
+        for _ in 0..14 {
+            app.env.clock.advance(TimeDelta::hours(12));
+            assert_eq!(told("ann").await, told("bob").await);
+            let bob = app.member("bob@example.com").await.id;
+            app.execute(&format!("UPDATE access_grants SET user_id = NULL, reason = 'hers' WHERE user_id <> {}", id_literal(&app, bob))).await;
+            app.runner.do_what_is_due().await.unwrap();
+            let ann = app.member("ann@example.com").await.id;
+            app.execute(&format!("UPDATE access_grants SET user_id = {}, reason = NULL WHERE reason = 'hers'", id_literal(&app, ann))).await;
+        }
+        assert_eq!(actions(&operator, "grant_ended").await.len(), 3);
+        app.runner.do_what_is_due().await.unwrap();
+        assert_eq!(actions(&operator, "grant_ended").await.len(), 6);
+        app.runner.do_what_is_due().await.unwrap();
+        assert_eq!(actions(&operator, "grant_ended").await.len(), 6, "it is written down once");
+        assert_eq!(told("ann").await, told("bob").await);
+        assert_eq!(states(&operator, "ann").await, [state("ended", 0), state("ended", 0), state("ended", 0)]);
+    }
+
+    async fn members_are_told_what_they_have_and_what_goes_on(app: TestApp) {
+        let operator = without_trial(&app).await;
+        give(&operator, "ann", "premium", 2).await;
+        app.env.clock.advance(TimeDelta::seconds(1));
+        give(&operator, "ann", "basic", 5).await;
+        let mails = app.mailbox().await;
+        assert!(mails[0].text.contains("begin on 23 November 2026 and last until 28 November 2026"), "{}", mails[0].text);
+        assert!(mails[1].text.contains("have begun and last until 23 November 2026"), "{}", mails[1].text);
+        app.env.clock.advance(TimeDelta::days(2));
+        app.runner.do_what_is_due().await.unwrap();
+        let mails = app.mailbox().await;
+        assert_eq!(mails.len(), 3);
+        let text = mails[0].text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains("Your days of Premium at") && text.contains("Your Basic continues until 28 November 2026"), "{text}");
+        let log = actions(&operator, "grant_").await;
+        assert_eq!(log.iter().filter(|action| *action == "grant_started").count(), 2, "{log:?}");
+    }
+
+    async fn what_is_taken_back_makes_room_for_what_waits(app: TestApp) {
+        let operator = without_trial(&app).await;
+        let strong = give(&operator, "ann", "premium", 10).await;
+        give(&operator, "ann", "basic", 10).await;
+        app.env.clock.advance(TimeDelta::days(4));
+        let path = format!("/api/v1/grants/{}", strong["id"].as_str().unwrap());
+        assert_eq!(operator.delete(&path).await.status, 204);
+        assert_eq!(states(&operator, "ann").await, [state("revoked", 6), state("running", 10)]);
+        assert_eq!(access(&app, "ann").await, from("basic", "grant", Some(240)));
+        operator.delete(&path).await.is(409, "grant_over");
+        operator.delete("/api/v1/grants/0192f0c1-2345-7abc-8def-0123456789ab").await.is(404, "grant_unknown");
+        operator.delete("/api/v1/grants/x").await.is(404, "grant_unknown");
+    }
+
+    async fn what_cannot_be_given_is_refused(app: TestApp) {
+        let operator = without_trial(&app).await;
+        let path = "/api/v1/users/ann/grants";
+        for (body, status, code) in [
+            (json!({ "tier": "gold", "days": 1 }), 404, "tier_unknown"),
+            (json!({ "tier": "No Tier", "days": 1 }), 404, "tier_unknown"),
+            (json!({ "tier": "basic", "days": 0 }), 422, "invalid_days"),
+            (json!({ "tier": "basic", "days": 3_651 }), 422, "invalid_days"),
+            (json!({ "tier": "basic", "days": i64::MAX }), 422, "invalid_days"),
+            (json!({ "tier": "basic", "days": 1, "reason": "a\nb" }), 422, "invalid_text"),
+            (json!({ "tier": "basic" }), 422, "invalid_body"),
+        ] {
+            operator.post(path, body).await.is(status, code);
+        }
+        operator.post("/api/v1/users/nobody/grants", json!({ "tier": "basic", "days": 1 })).await.is(404, "user_unknown");
+        assert_eq!(operator.get(path).await.ok()["items"], json!([]));
+    }
+
+    async fn a_coupon_says_what_is_wrong_with_it(app: TestApp) {
+        let operator = without_trial(&app).await;
+        operator.post("/api/v1/users", json!({ "external_id": "bob" })).await.ok();
+        let code = coupon(&operator, json!({ "code": "summer-2027", "max_redemptions": 1, "valid_from": "2026-11-22T00:00:00Z", "valid_until": "2026-12-24T00:00:00Z" })).await;
+        assert_eq!(code, "SUMMER2027");
+        redeem(&operator, "winter", "ann").await.is(404, "coupon_unknown");
+        redeem(&operator, "x", "ann").await.is(404, "coupon_unknown");
+        redeem(&operator, &code, "nobody").await.is(404, "user_unknown");
+        redeem(&operator, &code, "ann").await.is(409, "coupon_not_yet");
+        app.env.clock.advance(TimeDelta::days(1));
+        let path = format!("/api/v1/coupons/{code}");
+        operator.patch(&path, json!({ "active": false })).await.ok();
+        redeem(&operator, &code, "ann").await.is(409, "coupon_inactive");
+        operator.patch(&path, json!({ "active": true })).await.ok();
+        let redeemed = redeem(&operator, "su-MMer 2027".replace(' ', "%20").as_str(), "ann").await.ok();
+        let grant = &redeemed["grant"];
+        assert_eq!((&grant["tier"], &grant["kind"], &grant["state"]), (&json!("premium"), &json!("coupon"), &json!("running")));
+        assert_eq!(access(&app, "ann").await, from("premium", "grant", Some(720)));
+        redeem(&operator, &code, "ann").await.is(409, "coupon_already_yours");
+        redeem(&operator, &code, "bob").await.is(410, "coupon_used_up");
+        app.env.clock.advance(TimeDelta::days(40));
+        redeem(&operator, &code, "bob").await.is(410, "coupon_expired");
+        operator.patch(&path, json!({ "archived": true, "description": "over" })).await.ok();
+        redeem(&operator, &code, "bob").await.is(409, "coupon_inactive");
+        assert_eq!(operator.get("/api/v1/coupons").await.ok()["items"], json!([]));
+        let kept = operator.get(&path).await.ok();
+        assert_eq!((&kept["redemption_count"], &kept["description"]), (&json!(1), &json!("over")));
+        assert_eq!(operator.get("/api/v1/coupons?archived=true").await.ok()["items"], json!([kept]));
+        assert_eq!(actions(&operator, "coupon_redeemed").await.len(), 1);
+    }
+
+    async fn many_coupons_are_made_in_one_go(app: TestApp) {
+        let operator = without_trial(&app).await;
+        let asked = json!({ "type": "single_use", "tier": "basic", "duration_days": 7, "count": 10_000 });
+        let made = operator.post("/api/v1/coupons", asked).await;
+        assert_eq!(made.status, 201);
+        let codes: std::collections::BTreeSet<String> =
+            made.ok()["items"].as_array().unwrap().iter().map(|one| one["code"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(codes.len(), 10_000);
+        assert!(codes.iter().all(|code| code.len() == 11 && code.as_bytes()[5] == b'-'));
+        for (more, status, code) in [
+            (json!({ "count": 10_001 }), 422, "invalid_count"),
+            (json!({ "count": 2, "code": "SUMMER" }), 422, "invalid_count"),
+            (json!({ "code": "ä" }), 422, "invalid_code"),
+            (json!({ "code": codes.first().unwrap() }), 409, "code_taken"),
+            (json!({ "duration_days": 0 }), 422, "invalid_days"),
+            (json!({ "max_redemptions": 0 }), 422, "invalid_terms"),
+            (json!({ "partner": "Wellpass" }), 422, "invalid_terms"),
+            (json!({ "tier": "gold" }), 404, "tier_unknown"),
+            (json!({ "type": "wellpass" }), 422, "invalid_body"),
+            (json!({ "description": "x".repeat(201) }), 422, "invalid_text"),
+        ] {
+            let mut asked = json!({ "type": "period", "tier": "premium", "duration_days": 30 });
+            asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            operator.post("/api/v1/coupons", asked).await.is(status, code);
+        }
+    }
+
+    async fn of_three_hundred_at_once_twenty_redeem(app: TestApp) {
+        let operator = without_trial(&app).await;
+        let code = coupon(&operator, json!({ "max_redemptions": 20 })).await;
+        for number in 0..300 {
+            operator.post("/api/v1/users", json!({ "external_id": format!("user{number}") })).await.ok();
+        }
+        let mut racing = JoinSet::new();
+        for number in 0..300 {
+            let (operator, code) = (operator.clone(), code.clone());
+            racing.spawn(async move { redeem(&operator, &code, &format!("user{number}")).await });
+        }
+        let answers = racing.join_all().await;
+        let with = |status: u16| answers.iter().filter(|answer| answer.status.as_u16() == status).count();
+        assert_eq!((with(200), with(410)), (20, 280));
+        let kept = operator.get(&format!("/api/v1/coupons/{code}")).await.ok();
+        assert_eq!(kept["redemption_count"], 20);
+        let mut grants = 0;
+        for number in 0..300 {
+            grants += states(&operator, &format!("user{number}")).await.len();
+        }
+        assert_eq!(grants, 20, "who was refused keeps nothing");
+    }
+
+    async fn a_member_who_tries_many_times_at_once_redeems_once(app: TestApp) {
+        let operator = without_trial(&app).await;
+        let code = coupon(&operator, json!({})).await;
+        let mut racing = JoinSet::new();
+        for _ in 0..60 {
+            let (operator, code) = (operator.clone(), code.clone());
+            racing.spawn(async move { redeem(&operator, &code, "ann").await });
+        }
+        let answers = racing.join_all().await;
+        let with = |status: u16| answers.iter().filter(|answer| answer.status.as_u16() == status).count();
+        assert_eq!((with(200), with(409), with(429)), (1, 29, 30));
+        let limited = answers.iter().find(|answer| answer.status.as_u16() == 429).unwrap();
+        limited.is(429, "too_many_tries");
+        assert!(limited.header("retry-after").parse::<i64>().unwrap() > 3_000);
+        assert_eq!(states(&operator, "ann").await.len(), 1);
+        app.env.clock.advance(TimeDelta::hours(1));
+        operator.send(Method::POST, &format!("/api/v1/coupons/{code}/redeem"), r#"{"user":"ann"}"#).await.is(409, "coupon_already_yours");
+    }
+
+    async fn a_link_with_a_coupon_survives_signing_in(app: TestApp) {
+        let operator = app.operator();
+        operator.put("/api/v1/settings/trial_duration_days", json!({ "value": 0 })).await.ok();
+        let code = coupon(&operator, json!({})).await;
+        let path = format!("/redeem/{}", code.to_lowercase());
+        let mut ann = app.browser();
+        let away = ann.get(&path).await;
+        assert!(away.location().starts_with("/login?next=%2Fredeem%2F"), "{}", away.location());
+        let login = ann.get(away.location()).await;
+        assert!(login.body.contains(&format!(r#"name="next" value="{path}""#)), "{}", login.body);
+        app.env.clock.advance(TimeDelta::seconds(1));
+        ann.post("/login", &[("email", "ann@example.com"), ("next", &path)]).await;
+        let mailed = app.code_for("ann@example.com").await;
+        let back = ann.post("/verify", &[("code", &mailed)]).await;
+        assert_eq!(back.location(), path);
+        let form = ann.get(&path).await;
+        assert!(form.body.contains(&format!(r#"value="{code}""#)), "{}", form.body);
+        let redeemed = ann.post("/redeem", &[("code", &code)]).await;
+        assert_eq!((redeemed.status.as_u16(), redeemed.location()), (303, "/settings?said=redeemed"));
+        let settings = ann.get(redeemed.location()).await;
+        assert!(settings.body.contains("The coupon is redeemed."));
+        assert!(settings.body.contains("Premium runs until 21 December 2026"), "{}", settings.body);
+        let again = ann.post("/redeem", &[("code", &code)]).await;
+        assert_eq!(again.status, 422);
+        assert!(again.body.contains("You have redeemed this coupon already.") && again.body.contains(&code));
+    }
+
+    async fn guesses_are_limited_for_a_member_and_a_network(app: TestApp) {
+        let mut ann = app.signed_in("ann@example.com").await;
+        for _ in 0..30 {
+            let wrong = ann.post("/redeem", &[("code", "AAAAA-AAAAA")]).await;
+            assert_eq!(wrong.status, 422);
+            assert!(wrong.body.contains("There is no such coupon."));
+        }
+        let refused = ann.post("/redeem", &[("code", "AAAAA-AAAAA")]).await;
+        assert_eq!(refused.status, 429);
+        assert!(refused.headers.contains_key("retry-after"));
+        // Somebody else in the same network is no way round it.
+        let mut bob = app.signed_in("bob@example.com").await;
+        assert_eq!(bob.post("/redeem", &[("code", "AAAAA-AAAAA")]).await.status, 429);
+        app.env.clock.advance(TimeDelta::hours(1));
+        assert_eq!(bob.post("/redeem", &[("code", "AAAAA-AAAAA")]).await.status, 422);
+    }
+
+    async fn an_admin_makes_coupons_and_puts_them_away(app: TestApp) {
+        let mut root = app.signed_in_admin("root@example.com").await;
+        assert!(root.get("/admin/coupons").await.body.contains("There are no such coupons."));
+        let one = [("kind", "period"), ("tier", "premium"), ("days", "30"), ("count", "1"), ("code", "summer-2027"), ("until", "2027-08-31"), ("description", "for the fair")];
+        let made = root.post("/admin/coupons", &one).await;
+        assert_eq!(made.location(), "/admin/coupons?said=made", "{}", made.body);
+        let list = root.get(made.location()).await;
+        for text in ["SUMMER2027", "30 days of Premium", "through 31 August 2027", "for the fair", "The coupon is made."] {
+            assert!(list.body.contains(text), "{text}: {}", list.body);
+        }
+        let taken = root.post("/admin/coupons", &one).await;
+        assert_eq!(taken.status, 422);
+        assert!(taken.body.contains("There is a coupon with this code.") && taken.body.contains(r#"value="summer-2027""#));
+        let many = [("kind", "single_use"), ("tier", "basic"), ("days", "7"), ("count", "250")];
+        let file = root.post("/admin/coupons", &many).await;
+        assert_eq!(file.headers["content-disposition"], r#"attachment; filename="coupons.csv""#);
+        let rows: Vec<&str> = file.body.lines().collect();
+        assert_eq!((rows.len(), rows[0]), (251, "code,link,tier,days,until"));
+        let code = rows[1].split(',').next().unwrap();
+        assert!(rows[1].ends_with(&format!("/redeem/{code},basic,7,")), "{}", rows[1]);
+        for (field, typed, problem) in [
+            ("days", "0", "Enter a whole number from 1 to 3,650."),
+            ("count", "10001", "Enter 1 to 10,000"),
+            ("code", "ä", "Enter 4 to 40 letters and digits."),
+            ("most", "2", "Enter a whole number above 0"),
+            ("until", "soon", "Enter a day"),
+            ("partner", "Wellpass", "A partner is named for a partner"),
+            ("tier", "gold", "There is no such tier."),
+        ] {
+            let mut form: Vec<(&str, &str)> = many.into_iter().filter(|(name, _)| *name != field).collect();
+            form.push((field, typed));
+            let page = root.post("/admin/coupons", &form).await;
+            assert_eq!(page.status, 422, "{field}");
+            assert!(page.body.contains(problem), "{field}: {}", page.body);
+        }
+        let archived = root.post("/admin/coupons/summer-2027/archive", &[]).await;
+        assert_eq!(archived.location(), "/admin/coupons?said=archived");
+        assert!(!root.get("/admin/coupons").await.body.contains("SUMMER2027"));
+        assert!(root.get("/admin/coupons?archived=1").await.body.contains("SUMMER2027"));
+        assert_eq!(root.post("/admin/coupons/nothing/archive", &[]).await.location(), "/admin/coupons?said=gone");
+    }
+
+    async fn an_admin_gives_and_takes_back(app: TestApp) {
+        let mut root = app.signed_in_admin("root@example.com").await;
+        let operator = without_trial(&app).await;
+        let ann = app.member("ann@example.com").await.id;
+        let path = format!("/admin/users/{ann}");
+        assert!(root.get(&path).await.body.contains("Nothing runs or waits."));
+        let given = root.post(&format!("{path}/grants"), &[("grant_tier", "premium"), ("grant_days", "3"), ("grant_reason", "thanks")]).await;
+        assert_eq!(given.location(), format!("{path}?said=grant"));
+        let page = root.get(&path).await;
+        assert!(page.body.contains("Premium runs until") && page.body.contains("thanks"), "{}", page.body);
+        for (tier, days) in [("premium", "0"), ("premium", "many"), ("gold", "3")] {
+            let refused = root.post(&format!("{path}/grants"), &[("grant_tier", tier), ("grant_days", days)]).await;
+            assert_eq!(refused.status, 422, "{tier} {days}");
+        }
+        let id = operator.get("/api/v1/users/ann/grants").await.ok()["items"][0]["id"].as_str().unwrap().to_owned();
+        let taken = root.post(&format!("{path}/grants/revoke"), &[("grant", &id)]).await;
+        assert_eq!(taken.location(), format!("{path}?said=grant-revoked"));
+        let again = root.post(&format!("{path}/grants/revoke"), &[("grant", &id)]).await;
+        assert_eq!(again.location(), format!("{path}?said=nothing"));
+        assert_eq!(access(&app, "ann").await, from("free", "own_tier", None));
+    }
+}
+
+/// Writes an id as SQL does.
+fn id_literal(app: &TestApp, id: vouchsafe::domain::ids::UserId) -> String {
+    match app.backend() {
+        Backend::Sqlite => format!("x'{}'", id.to_string().replace('-', "")),
+        Backend::Postgres => format!("'{id}'"),
+    }
+}

@@ -1,0 +1,99 @@
+//! Words about grants and coupons. They are called by their own module, as those about referrals
+//! are.
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    domain::{grant::GrantState, lang::Lang},
+    words::{long_date, phrases},
+};
+
+phrases! {
+    redeem: "Redeem" | "Einlösen";
+    redeem_title: "Redeem a coupon" | "Gutschein einlösen";
+    redeem_intro:
+        "It gives you days at a tier. What you have already waits meanwhile or goes first, and no day is lost." |
+        "Er gibt Ihnen Tage in einer Stufe. Was Sie schon haben, wartet solange oder kommt zuerst, und kein Tag geht verloren.";
+    grants: "Days at a tier" | "Tage in einer Stufe";
+    grants_intro:
+        "At most one runs: a partner's pass first, then the strongest tier, then the oldest. The others wait and lose nothing." |
+        "Höchstens eines läuft: zuerst ein Partnerpass, dann die stärkste Stufe, dann das älteste. Die anderen warten und verlieren nichts.";
+    no_grants: "Nothing runs or waits." | "Nichts läuft oder wartet.";
+    grant_tier: "Tier" | "Stufe";
+    grant_days: "Days, 1 to 3,650" | "Tage, 1 bis 3.650";
+    grant_reason: "Reason" | "Grund";
+    give: "Give" | "Geben";
+    take_back: "Take back" | "Zurücknehmen";
+    take_back_ask: "What has run stays, what is left is lost." | "Was gelaufen ist, bleibt; was übrig ist, geht verloren.";
+    is_given: "The days are given." | "Die Tage sind gegeben.";
+    is_taken_back: "The days are taken back." | "Die Tage sind zurückgenommen.";
+    have_a_coupon: "I have a coupon" | "Ich habe einen Gutschein";
+    coupon_code: "Coupon code" | "Gutscheincode";
+    coupon_hint: "Capitals, spaces and dashes do not matter." | "Großschreibung, Leerzeichen und Striche sind egal.";
+    is_redeemed: "The coupon is redeemed." | "Der Gutschein ist eingelöst.";
+    unknown: "There is no such coupon. Check the code." | "Diesen Gutschein gibt es nicht. Prüfen Sie den Code.";
+    inactive: "This coupon is not good any more." | "Dieser Gutschein gilt nicht mehr.";
+    used_up: "This coupon is used up." | "Dieser Gutschein ist aufgebraucht.";
+    already_yours: "You have redeemed this coupon already." | "Sie haben diesen Gutschein schon eingelöst.";
+}
+
+/// From when a coupon can be redeemed.
+pub fn not_yet(lang: Lang, from: DateTime<Utc>) -> String {
+    let day = long_date(lang, from.date_naive());
+    match lang {
+        Lang::En => format!("This coupon is good from {day}."),
+        Lang::De => format!("Dieser Gutschein gilt ab {day}."),
+    }
+}
+
+/// Until when a coupon could be redeemed.
+pub fn expired(lang: Lang, until: DateTime<Utc>) -> String {
+    let day = long_date(lang, until.date_naive());
+    match lang {
+        Lang::En => format!("This coupon was good until {day}."),
+        Lang::De => format!("Dieser Gutschein galt bis {day}."),
+    }
+}
+
+/// That too many codes were tried, and when the next may be.
+pub fn too_many_tries(lang: Lang, seconds: i64) -> String {
+    let minutes = (seconds + 59) / 60;
+    match lang {
+        Lang::En => format!("Too many codes were tried. Try again in {minutes} min."),
+        Lang::De => format!("Es wurden zu viele Codes versucht. Versuchen Sie es in {minutes} Min. noch einmal."),
+    }
+}
+
+/// Who gave it, and when.
+pub fn given_by(lang: Lang, at: DateTime<Utc>, who: &str) -> String {
+    let day = long_date(lang, at.date_naive());
+    match lang {
+        Lang::En => format!("given on {day} by {who}"),
+        Lang::De => format!("gegeben am {day} von {who}"),
+    }
+}
+
+/// One line of what a member was given: what runs or waits, how much is left, and until when.
+pub fn turn(
+    lang: Lang,
+    tier: &str,
+    state: GrantState,
+    days: i64,
+    (from, until): (DateTime<Utc>, DateTime<Utc>),
+) -> String {
+    let (from, until) = (long_date(lang, from.date_naive()), long_date(lang, until.date_naive()));
+    let left = match (lang, days) {
+        (Lang::En, 1) => "1 day".to_owned(),
+        (Lang::En, _) => format!("{days} days"),
+        (Lang::De, 1) => "1 Tag".to_owned(),
+        (Lang::De, _) => format!("{days} Tagen"),
+    };
+    match (lang, state) {
+        (Lang::En, GrantState::Running) => format!("{tier} runs until {until}"),
+        (Lang::De, GrantState::Running) => format!("{tier} läuft bis {until}"),
+        (Lang::En, GrantState::Paused) => format!("{tier} is paused with {left} left: {from} to {until}"),
+        (Lang::De, GrantState::Paused) => format!("{tier} pausiert mit noch {left}: {from} bis {until}"),
+        (Lang::En, _) => format!("{tier} waits with {left}: {from} to {until}"),
+        (Lang::De, _) => format!("{tier} wartet mit {left}: {from} bis {until}"),
+    }
+}
