@@ -97,8 +97,7 @@ pub(super) async fn read_standing(
     let held = usage::held(conn, user.id, now).await?;
     let restrictions = restrictions.into_iter().map(|(_, restriction)| restriction).collect();
     let claims = access::claims(conn, &[user.id]).await?.remove(&user.id).unwrap_or_default();
-    Standing::new(catalogue, user, &claims, restrictions, used, held, now)
-        .map_err(|_| StoreError::Missing("tiers"))
+    Standing::new(catalogue, user, &claims, restrictions, used, held, now).map_err(|_| StoreError::Missing("tiers"))
 }
 
 /// Decides whether a member may use so much of a feature.

@@ -467,12 +467,11 @@ pub async fn enable(conn: &mut Conn<'_>, id: UserId, now: DateTime<Utc>) -> Resu
     Ok(updated == 1)
 }
 
-/// Writes until when credit lasts, for each of some members, and when that was known: the projection
-/// of `credit_entries`.
-pub async fn set_credit_until(
-    conn: &mut Conn<'_>,
-    until: &[(UserId, Option<DateTime<Utc>>, DateTime<Utc>)],
-) -> Result<()> {
+/// A member, until when their credit lasts, and when that was known.
+pub type CreditUntil = (UserId, Option<DateTime<Utc>>, DateTime<Utc>);
+
+/// Writes until when credit lasts, for each of some members: the projection of `credit_entries`.
+pub async fn set_credit_until(conn: &mut Conn<'_>, until: &[CreditUntil]) -> Result<()> {
     if until.is_empty() {
         return Ok(());
     }
