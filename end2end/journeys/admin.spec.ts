@@ -19,7 +19,7 @@ test("an admin finds a member, gives credit and a limit of their own, and the me
   await page.getByRole("link", { name: "ann@example.com" }).click();
   await expect(page.getByRole("heading", { level: 1 })).toHaveText("ann@example.com");
 
-  await page.getByLabel("Days").fill("45");
+  await page.getByRole("textbox", { name: "Days", exact: true }).fill("45");
   await page.getByLabel("Note").fill("for the wait");
   await page.getByRole("button", { name: "Give days" }).click();
   await expect(page.getByRole("status")).toHaveText("The days are on the account.");

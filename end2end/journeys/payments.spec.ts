@@ -56,15 +56,16 @@ test("a newcomer sees a payment arrive without an account anywhere", async ({ vi
   await expect(ben.page.getByRole("region", { name: "Subscription" })).toHaveCount(0);
 });
 
-test("an event that cannot be applied waits with its reason until it can", async ({ visitor: admin, program }) => {
+test("a test event about a tier without a price says what to do", async ({ visitor: admin, program, faults }) => {
   await admin.claimAdmin("root@example.com");
   await program.run("user", "add", "ben@example.com");
   await sendTestEvent(admin, "ben@example.com", "subscribes and pays");
-  // Its price is taken away: the next event about it says what to do.
+  // Its price is taken away, and none shall be made.
   await program.run("price", "remove", "stripe", "price_test_premium");
   await admin.page.goto("/admin/payments/test");
   await admin.page.getByLabel("Member", { exact: true }).fill("ben@example.com");
   await admin.page.getByLabel("What happens").selectOption({ label: "payment fails" });
+  faults.expect(422, "/admin/payments/test");
   await admin.page.getByLabel("Make a test price if there is none").uncheck();
   await admin.page.getByRole("button", { name: "Send test event" }).click();
   await expect(admin.page.getByText("The tier has no price at this provider.")).toBeVisible();
