@@ -36,7 +36,11 @@ async fn receive(State(site): State<Site>, Path(provider): Path<String>, request
     let body: Bytes = match Limited::new(body, WEBHOOK_LIMIT).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => {
-            return refuse(provider, StatusCode::PAYLOAD_TOO_LARGE, &format!("a delivery has at most {WEBHOOK_LIMIT} bytes"));
+            return refuse(
+                provider,
+                StatusCode::PAYLOAD_TOO_LARGE,
+                &format!("a delivery has at most {WEBHOOK_LIMIT} bytes"),
+            );
         }
         Err(_) => return refuse(provider, StatusCode::BAD_REQUEST, "the body did not come completely"),
     };
