@@ -19,6 +19,15 @@ pub enum Letter {
         /// Which sending of that flow it is; each has its own code.
         send: i64,
     },
+    /// Anything else: what is stored is all there is to tell.
+    #[serde(untagged)]
+    Notice(Notice),
+}
+
+/// What is told in a letter that holds nothing secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "letter", rename_all = "snake_case")]
+pub enum Notice {
     /// There is no account for the address, and none can be opened.
     NoAccount,
     /// A subscription has begun.
@@ -83,6 +92,12 @@ pub enum Letter {
     },
 }
 
+impl From<Notice> for Letter {
+    fn from(notice: Notice) -> Self {
+        Self::Notice(notice)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,43 +113,43 @@ mod tests {
                 Letter::LoginCode { attempt, send: 2 },
                 format!(r#"{{"letter":"login_code","attempt":"{attempt}","send":2}}"#),
             ),
-            (Letter::NoAccount, r#"{"letter":"no_account"}"#.to_owned()),
+            (Notice::NoAccount.into(), r#"{"letter":"no_account"}"#.to_owned()),
             (
-                Letter::SubscriptionStarted { tier: tier() },
+                Notice::SubscriptionStarted { tier: tier() }.into(),
                 r#"{"letter":"subscription_started","tier":"Premium"}"#.to_owned(),
             ),
             (
-                Letter::PaymentFailed { tier: tier(), until },
+                Notice::PaymentFailed { tier: tier(), until }.into(),
                 r#"{"letter":"payment_failed","tier":"Premium","until":"1970-01-01T00:00:00Z"}"#.to_owned(),
             ),
             (
-                Letter::SubscriptionEnded { tier: tier(), returned_days: 3 },
+                Notice::SubscriptionEnded { tier: tier(), returned_days: 3 }.into(),
                 r#"{"letter":"subscription_ended","tier":"Premium","returned_days":3}"#.to_owned(),
             ),
             (
-                Letter::ReferralConverted { days: 45, until, as_referrer: true },
+                Notice::ReferralConverted { days: 45, until, as_referrer: true }.into(),
                 r#"{"letter":"referral_converted","days":45,"until":"1970-01-01T00:00:00Z","as_referrer":true}"#
                     .to_owned(),
             ),
             (
-                Letter::ReferralTakenBack { as_referrer: false },
+                Notice::ReferralTakenBack { as_referrer: false }.into(),
                 r#"{"letter":"referral_taken_back","as_referrer":false}"#.to_owned(),
             ),
             (
-                Letter::AccessGranted { tier: tier(), days: 30, from: None, until },
+                Notice::AccessGranted { tier: tier(), days: 30, from: None, until }.into(),
                 r#"{"letter":"access_granted","tier":"Premium","days":30,"from":null,"until":"1970-01-01T00:00:00Z"}"#
                     .to_owned(),
             ),
             (
-                Letter::GrantEnded { tier: tier(), next: Some((tier(), until)) },
+                Notice::GrantEnded { tier: tier(), next: Some((tier(), until)) }.into(),
                 r#"{"letter":"grant_ended","tier":"Premium","next":["Premium","1970-01-01T00:00:00Z"]}"#.to_owned(),
             ),
             (
-                Letter::PaymentEventFailed {
+                Notice::PaymentEventFailed {
                     provider: "Stripe".to_owned(),
                     event_type: "invoice.paid".to_owned(),
                     error: "no such price".to_owned(),
-                },
+                }.into(),
                 r#"{"letter":"payment_event_failed","provider":"Stripe","event_type":"invoice.paid","error":"no such price"}"#
                     .to_owned(),
             ),

@@ -12,6 +12,7 @@ pub mod credit;
 pub mod csv;
 pub mod email;
 pub mod entitlement;
+pub mod event;
 pub mod grant;
 pub mod ids;
 pub mod lang;

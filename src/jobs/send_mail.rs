@@ -43,19 +43,7 @@ impl Mailer {
                 Some(contents) => contents,
                 None => return Ok(()),
             },
-            Letter::NoAccount => Contents::NoAccount,
-            Letter::SubscriptionStarted { tier } => Contents::SubscriptionStarted { tier },
-            Letter::PaymentFailed { tier, until } => Contents::PaymentFailed { tier, until },
-            Letter::SubscriptionEnded { tier, returned_days } => Contents::SubscriptionEnded { tier, returned_days },
-            Letter::ReferralConverted { days, until, as_referrer } => {
-                Contents::ReferralConverted { days, until, as_referrer }
-            }
-            Letter::ReferralTakenBack { as_referrer } => Contents::ReferralTakenBack { as_referrer },
-            Letter::AccessGranted { tier, days, from, until } => Contents::AccessGranted { tier, days, from, until },
-            Letter::GrantEnded { tier, next } => Contents::GrantEnded { tier, next },
-            Letter::PaymentEventFailed { provider, event_type, error } => {
-                Contents::PaymentEventFailed { provider, event_type, error }
-            }
+            Letter::Notice(notice) => notice.into(),
         };
         let rendered = letters.render(&contents, mail.lang);
         let message_id = message_id(id, env.config.server.public_url.as_str());

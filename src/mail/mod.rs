@@ -4,8 +4,8 @@
 //! their transaction. A job then asks [`Letters`] for the words and hands them to a
 //! [`Transport`]. Nothing here knows the database, and only a transport knows the network.
 //!
-//! A new letter needs a variant of [`Contents`] and a folder in `letters/` with its subject, its
-//! text and its HTML in every language.
+//! A new letter needs a variant of [`Notice`](crate::domain::letter::Notice) and a folder in `letters/`
+//! with its subject, its text and its HTML in every language.
 
 mod render;
 mod smtp;

@@ -5,12 +5,12 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Utc};
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 
 use crate::{
     domain::{
         lang::Lang,
+        letter::Notice,
         login::{CODE_LIFETIME, LoginCode, SHORT_CODE_LENGTH},
     },
     words::long_date,
@@ -19,34 +19,25 @@ use crate::{
 /// The longest line of a text, in characters: what still fits when it is quoted in a terminal.
 const LINE_LENGTH: usize = 76;
 
+/// Takes in the templates of letters by the names of their folders.
 macro_rules! templates {
-    ($($name:literal)+) => {
-        [$(($name, include_str!(concat!("letters/", $name)))),+]
+    ($($letter:literal)+) => {
+        &[
+            ("layout.html.j2", include_str!("letters/layout.html.j2")),
+            $(
+                templates!(@ $letter "de.html"), templates!(@ $letter "de.subject.txt"), templates!(@ $letter "de.txt"),
+                templates!(@ $letter "en.html"), templates!(@ $letter "en.subject.txt"), templates!(@ $letter "en.txt"),
+            )+
+        ]
+    };
+    (@ $letter:literal $part:literal) => {
+        (concat!($letter, "/", $part, ".j2"), include_str!(concat!("letters/", $letter, "/", $part, ".j2")))
     };
 }
 
-const TEMPLATES: [(&str, &str); 61] = templates! {
-    "layout.html.j2"
-    "login_code/de.html.j2" "login_code/de.subject.txt.j2" "login_code/de.txt.j2"
-    "login_code/en.html.j2" "login_code/en.subject.txt.j2" "login_code/en.txt.j2"
-    "no_account/de.html.j2" "no_account/de.subject.txt.j2" "no_account/de.txt.j2"
-    "no_account/en.html.j2" "no_account/en.subject.txt.j2" "no_account/en.txt.j2"
-    "subscription_started/de.html.j2" "subscription_started/de.subject.txt.j2" "subscription_started/de.txt.j2"
-    "subscription_started/en.html.j2" "subscription_started/en.subject.txt.j2" "subscription_started/en.txt.j2"
-    "payment_failed/de.html.j2" "payment_failed/de.subject.txt.j2" "payment_failed/de.txt.j2"
-    "payment_failed/en.html.j2" "payment_failed/en.subject.txt.j2" "payment_failed/en.txt.j2"
-    "subscription_ended/de.html.j2" "subscription_ended/de.subject.txt.j2" "subscription_ended/de.txt.j2"
-    "subscription_ended/en.html.j2" "subscription_ended/en.subject.txt.j2" "subscription_ended/en.txt.j2"
-    "referral_converted/de.html.j2" "referral_converted/de.subject.txt.j2" "referral_converted/de.txt.j2"
-    "referral_converted/en.html.j2" "referral_converted/en.subject.txt.j2" "referral_converted/en.txt.j2"
-    "referral_taken_back/de.html.j2" "referral_taken_back/de.subject.txt.j2" "referral_taken_back/de.txt.j2"
-    "referral_taken_back/en.html.j2" "referral_taken_back/en.subject.txt.j2" "referral_taken_back/en.txt.j2"
-    "access_granted/de.html.j2" "access_granted/de.subject.txt.j2" "access_granted/de.txt.j2"
-    "access_granted/en.html.j2" "access_granted/en.subject.txt.j2" "access_granted/en.txt.j2"
-    "grant_ended/de.html.j2" "grant_ended/de.subject.txt.j2" "grant_ended/de.txt.j2"
-    "grant_ended/en.html.j2" "grant_ended/en.subject.txt.j2" "grant_ended/en.txt.j2"
-    "payment_event_failed/de.html.j2" "payment_event_failed/de.subject.txt.j2" "payment_event_failed/de.txt.j2"
-    "payment_event_failed/en.html.j2" "payment_event_failed/en.subject.txt.j2" "payment_event_failed/en.txt.j2"
+const TEMPLATES: &[(&str, &str)] = templates! {
+    "access_granted" "grant_ended" "login_code" "no_account" "payment_event_failed" "payment_failed"
+    "referral_converted" "referral_taken_back" "subscription_ended" "subscription_started"
 };
 
 /// A letter with everything that its words need.
@@ -56,68 +47,14 @@ const TEMPLATES: [(&str, &str); 61] = templates! {
 pub enum Contents {
     /// The code that completes a sign-in.
     LoginCode(LoginCode),
-    /// There is no account for the address, and none can be opened.
-    NoAccount,
-    /// A subscription has begun.
-    SubscriptionStarted {
-        /// The name of its tier.
-        tier: String,
-    },
-    /// A subscription could not be paid.
-    PaymentFailed {
-        /// The name of its tier.
-        tier: String,
-        /// Until when it gives access all the same.
-        until: DateTime<Utc>,
-    },
-    /// A subscription is over.
-    SubscriptionEnded {
-        /// The name of its tier.
-        tier: String,
-        /// Days of credit that came back; 0 for none.
-        returned_days: i64,
-    },
-    /// A friend who was invited has paid, so both sides got their days.
-    ReferralConverted {
-        /// The days of each side.
-        days: i64,
-        /// Until when the reader's credit lasts since.
-        until: DateTime<Utc>,
-        /// Whether the reader invited; else they were invited.
-        as_referrer: bool,
-    },
-    /// The friend's payment went back in full, and so did what was left of the days.
-    ReferralTakenBack {
-        /// Whether the reader invited; else they were invited.
-        as_referrer: bool,
-    },
-    /// The reader was given time at a tier.
-    AccessGranted {
-        /// The name of the tier.
-        tier: String,
-        /// For how many days.
-        days: i64,
-        /// When it begins, if it has to wait for its turn.
-        from: Option<DateTime<Utc>>,
-        /// Until when it lasts.
-        until: DateTime<Utc>,
-    },
-    /// Time at a tier that the reader was given is used up.
-    GrantEnded {
-        /// The name of the tier.
-        tier: String,
-        /// The name of the tier that goes on, and until when.
-        next: Option<(String, DateTime<Utc>)>,
-    },
-    /// To admins: what a provider told could not be applied, and nobody tries it again.
-    PaymentEventFailed {
-        /// The provider's name.
-        provider: String,
-        /// The provider's word for what happened.
-        event_type: String,
-        /// Why it failed the last time.
-        error: String,
-    },
+    /// Anything else.
+    Notice(Notice),
+}
+
+impl From<Notice> for Contents {
+    fn from(notice: Notice) -> Self {
+        Self::Notice(notice)
+    }
 }
 
 /// A letter in words.
@@ -152,7 +89,7 @@ impl Letters {
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_trim_blocks(true);
         environment.set_lstrip_blocks(true);
-        for (name, source) in TEMPLATES {
+        for &(name, source) in TEMPLATES {
             environment.add_template(name, source).expect("embedded templates are well-formed: the tests read each");
         }
         Self { environment, product: one_line(product_name), site: one_line(public_url.trim_end_matches('/')) }
@@ -169,40 +106,7 @@ impl Letters {
                     minutes => CODE_LIFETIME.num_minutes(),
                 },
             ),
-            Contents::NoAccount => ("no_account", context! {}),
-            Contents::SubscriptionStarted { tier } => ("subscription_started", context! { tier => one_line(tier) }),
-            Contents::PaymentFailed { tier, until } => {
-                ("payment_failed", context! { tier => one_line(tier), until => long_date(lang, until.date_naive()) })
-            }
-            Contents::SubscriptionEnded { tier, returned_days } => {
-                ("subscription_ended", context! { tier => one_line(tier), days => returned_days })
-            }
-            Contents::ReferralConverted { days, until, as_referrer } => {
-                ("referral_converted", context! { days, until => long_date(lang, until.date_naive()), as_referrer })
-            }
-            Contents::ReferralTakenBack { as_referrer } => ("referral_taken_back", context! { as_referrer }),
-            Contents::AccessGranted { tier, days, from, until } => (
-                "access_granted",
-                context! {
-                    tier => one_line(tier),
-                    days,
-                    from => from.map(|from| long_date(lang, from.date_naive())),
-                    until => long_date(lang, until.date_naive()),
-                },
-            ),
-            Contents::GrantEnded { tier, next } => (
-                "grant_ended",
-                context! {
-                    tier => one_line(tier),
-                    next_tier => next.as_ref().map(|(tier, _)| one_line(tier)),
-                    next_until => next.as_ref().map(|(_, until)| long_date(lang, until.date_naive())),
-                },
-            ),
-            Contents::PaymentEventFailed { provider, event_type, error } => (
-                "payment_event_failed",
-                // What others wrote stays on its line.
-                context! { provider => one_line(provider), event_type => one_line(event_type), error => one_line(error) },
-            ),
+            Contents::Notice(notice) => notice_values(notice, lang),
         };
         let values = context! { product => self.product, site => self.site, lang => lang.tag(), ..values };
         let subject = one_line(&self.fill(letter, lang, "subject.txt", &values));
@@ -216,6 +120,46 @@ impl Letters {
             .get_template(&format!("{letter}/{}.{part}.j2", lang.tag()))
             .and_then(|template| template.render(values))
             .expect("every letter has its templates and every value they name: the tests render each")
+    }
+}
+
+/// Returns the folder of a notice, and the values that its words need.
+fn notice_values(notice: &Notice, lang: Lang) -> (&'static str, Value) {
+    match notice {
+        Notice::NoAccount => ("no_account", context! {}),
+        Notice::SubscriptionStarted { tier } => ("subscription_started", context! { tier => one_line(tier) }),
+        Notice::PaymentFailed { tier, until } => {
+            ("payment_failed", context! { tier => one_line(tier), until => long_date(lang, until.date_naive()) })
+        }
+        Notice::SubscriptionEnded { tier, returned_days } => {
+            ("subscription_ended", context! { tier => one_line(tier), days => returned_days })
+        }
+        Notice::ReferralConverted { days, until, as_referrer } => {
+            ("referral_converted", context! { days, until => long_date(lang, until.date_naive()), as_referrer })
+        }
+        Notice::ReferralTakenBack { as_referrer } => ("referral_taken_back", context! { as_referrer }),
+        Notice::AccessGranted { tier, days, from, until } => (
+            "access_granted",
+            context! {
+                tier => one_line(tier),
+                days,
+                from => from.map(|from| long_date(lang, from.date_naive())),
+                until => long_date(lang, until.date_naive()),
+            },
+        ),
+        Notice::GrantEnded { tier, next } => (
+            "grant_ended",
+            context! {
+                tier => one_line(tier),
+                next_tier => next.as_ref().map(|(tier, _)| one_line(tier)),
+                next_until => next.as_ref().map(|(_, until)| long_date(lang, until.date_naive())),
+            },
+        ),
+        Notice::PaymentEventFailed { provider, event_type, error } => (
+            "payment_event_failed",
+            // What others wrote stays on its line.
+            context! { provider => one_line(provider), event_type => one_line(event_type), error => one_line(error) },
+        ),
     }
 }
 
@@ -255,6 +199,8 @@ fn wrap(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use chrono::{DateTime, Utc};
+
     use super::*;
 
     fn code(text: &str) -> Contents {
@@ -269,30 +215,28 @@ mod tests {
     fn all() -> Vec<Contents> {
         let tier = || "Premium".to_owned();
         let mut all = vec![
-            code("012345"),
-            code("ABCDEFGHJ2"),
-            Contents::NoAccount,
-            Contents::SubscriptionStarted { tier: tier() },
-            Contents::AccessGranted { tier: tier(), days: 1, from: None, until: until() },
-            Contents::AccessGranted { tier: tier(), days: 30, from: Some(until()), until: until() },
-            Contents::GrantEnded { tier: tier(), next: None },
-            Contents::GrantEnded { tier: tier(), next: Some((tier(), until())) },
-            Contents::PaymentFailed { tier: tier(), until: until() },
-            Contents::PaymentEventFailed {
+            Notice::NoAccount,
+            Notice::SubscriptionStarted { tier: tier() },
+            Notice::AccessGranted { tier: tier(), days: 1, from: None, until: until() },
+            Notice::AccessGranted { tier: tier(), days: 30, from: Some(until()), until: until() },
+            Notice::GrantEnded { tier: tier(), next: None },
+            Notice::GrantEnded { tier: tier(), next: Some((tier(), until())) },
+            Notice::PaymentFailed { tier: tier(), until: until() },
+            Notice::PaymentEventFailed {
                 provider: "Stripe".to_owned(),
                 event_type: "invoice.paid".to_owned(),
                 error: "the price price_1 buys nothing here".to_owned(),
             },
         ];
         for days in [0, 1, 45] {
-            all.push(Contents::SubscriptionEnded { tier: tier(), returned_days: days });
+            all.push(Notice::SubscriptionEnded { tier: tier(), returned_days: days });
         }
         for as_referrer in [true, false] {
-            all.push(Contents::ReferralConverted { days: 1, until: until(), as_referrer });
-            all.push(Contents::ReferralConverted { days: 45, until: until(), as_referrer });
-            all.push(Contents::ReferralTakenBack { as_referrer });
+            all.push(Notice::ReferralConverted { days: 1, until: until(), as_referrer });
+            all.push(Notice::ReferralConverted { days: 45, until: until(), as_referrer });
+            all.push(Notice::ReferralTakenBack { as_referrer });
         }
-        all
+        [code("012345"), code("ABCDEFGHJ2")].into_iter().chain(all.into_iter().map(Contents::from)).collect()
     }
 
     /// A text without its line breaks, as it is read.
@@ -351,16 +295,16 @@ mod tests {
 
     #[test]
     fn a_letter_without_a_code_says_what_to_do() {
-        let english = letters().render(&Contents::NoAccount, Lang::En);
+        let english = letters().render(&Notice::NoAccount.into(), Lang::En);
         assert_eq!(english.subject, "No Vouchsafe account for this address");
         assert!(english.text.contains("ask the person who runs\nVouchsafe"), "{}", english.text);
-        let german = letters().render(&Contents::NoAccount, Lang::De);
+        let german = letters().render(&Notice::NoAccount.into(), Lang::De);
         assert_eq!(german.subject, "Kein Konto für diese Adresse bei Vouchsafe");
     }
 
     #[test]
     fn a_letter_about_a_subscription_says_until_when_and_where_to_change_it() {
-        let failed = Contents::PaymentFailed { tier: "Premium".to_owned(), until: until() };
+        let failed = Contents::from(Notice::PaymentFailed { tier: "Premium".to_owned(), until: until() });
         let english = letters().render(&failed, Lang::En);
         assert_eq!(english.subject, "Your payment for Vouchsafe failed");
         assert!(flat(&english).contains("You keep your access until 1 December 2026."), "{}", english.text);
@@ -374,7 +318,10 @@ mod tests {
     #[test]
     fn only_days_that_came_back_are_spoken_of() {
         let ended = |days, lang| {
-            flat(&letters().render(&Contents::SubscriptionEnded { tier: "Plus".to_owned(), returned_days: days }, lang))
+            flat(
+                &letters()
+                    .render(&Notice::SubscriptionEnded { tier: "Plus".to_owned(), returned_days: days }.into(), lang),
+            )
         };
         assert!(!ended(0, Lang::En).contains("credit"), "{}", ended(0, Lang::En));
         assert!(!ended(0, Lang::De).contains("Guthaben"), "{}", ended(0, Lang::De));
@@ -387,7 +334,7 @@ mod tests {
     #[test]
     fn each_side_of_an_invitation_reads_its_own_side() {
         let converted = |as_referrer, lang| {
-            letters().render(&Contents::ReferralConverted { days: 45, until: until(), as_referrer }, lang)
+            letters().render(&Notice::ReferralConverted { days: 45, until: until(), as_referrer }.into(), lang)
         };
         assert_eq!(converted(true, Lang::En).subject, "45 days of paid access for you at Vouchsafe");
         assert_eq!(converted(true, Lang::De).subject, "45 Tage bezahlter Zugang für Sie bei Vouchsafe");
@@ -398,18 +345,18 @@ mod tests {
             assert!(text.contains("45 days of paid access for"), "{text}");
             assert!(text.contains("Your credit now lasts until 1 December 2026."), "{text}");
         }
-        let taken_back = |as_referrer| letters().render(&Contents::ReferralTakenBack { as_referrer }, Lang::En);
+        let taken_back = |as_referrer| letters().render(&Notice::ReferralTakenBack { as_referrer }.into(), Lang::En);
         assert!(flat(&taken_back(true)).starts_with("Somebody whom you invited"));
         assert!(flat(&taken_back(false)).starts_with("Your first payment"));
     }
 
     #[test]
     fn an_admin_reads_what_failed_and_where_it_is_replayed() {
-        let contents = Contents::PaymentEventFailed {
+        let contents = Contents::from(Notice::PaymentEventFailed {
             provider: "Paddle".to_owned(),
             event_type: "transaction.completed".to_owned(),
             error: "the price\npri_1 <b>buys</b> nothing here".to_owned(),
-        };
+        });
         let rendered = letters().render(&contents, Lang::En);
         assert_eq!(rendered.subject, "Vouchsafe: an event from Paddle could not be applied");
         let told = "\n    transaction.completed\n    the price pri_1 <b>buys</b> nothing here\n";

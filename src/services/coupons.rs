@@ -8,15 +8,16 @@ pub use crate::store::coupons::Change;
 use crate::{
     domain::{
         coupon::{BadTerms, Closed, Coupon, CouponCode, LONGEST_TEXT, MOST_AT_ONCE, Terms},
+        event::Event,
         grant::Grant,
         ids::{CouponId, UserId},
         login::Allowance,
     },
     platform::env::Env,
     services::{
+        aftermath::Aftermath,
         catalogue,
         grants::{self, ListedGrant},
-        payments::Aftermath,
     },
     store::{
         StoreError, coupons,
@@ -225,6 +226,8 @@ pub async fn redeem(
     let id = grant.id;
     let details = json!({ "code": code, "grant": id, "tier": terms.tier, "days": terms.days });
     aftermath.log_by(actor, Some(user.id), "coupon_redeemed", details);
+    let event = Event::CouponRedeemed { code: code.to_string(), tier: terms.tier.clone(), days: terms.days };
+    aftermath.happened(user.id, event);
     let listed = grants::add(conn, &catalogue, &user, grant, terms.days, &mut aftermath).await?;
     // Nothing of the grant stays when one of the two refuses: the transaction is dropped.
     if !coupons::insert_redemption(conn, env.random.id(now), coupon.id, user.id, id, now).await? {

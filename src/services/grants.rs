@@ -12,11 +12,11 @@ use crate::{
         catalogue::Catalogue,
         grant::{Grant, GrantKind, MOST_DAYS, Timeline, TransitionKind, seconds_of},
         ids::{GrantId, TierId, UserId},
-        letter::Letter,
+        letter::Notice,
         user::User,
     },
     platform::env::Env,
-    services::{catalogue, payments::Aftermath},
+    services::{aftermath::Aftermath, catalogue},
     store::{Conn, StoreError, grants, users},
 };
 
@@ -143,7 +143,7 @@ pub(super) async fn add(
     let (from, until) = (listed.from, listed.until);
     if let Some((from, until)) = from.zip(until) {
         let waits = (from > aftermath.now).then_some(from);
-        aftermath.write_to(user, Letter::AccessGranted { tier, days, from: waits, until });
+        aftermath.write_to(user, Notice::AccessGranted { tier, days, from: waits, until });
     }
     Ok(listed)
 }
@@ -235,7 +235,7 @@ async fn write(
     if let Some(grant) = ended.and_then(|what| timeline.grants.iter().find(|grant| grant.id == what.grant)) {
         let next = timeline.plan.first().map(|stretch| (tier_name(catalogue, &stretch.tier), stretch.until));
         let tier = tier_name(catalogue, &grant.tier);
-        aftermath.write_to(user, Letter::GrantEnded { tier, next });
+        aftermath.write_to(user, Notice::GrantEnded { tier, next });
     }
     if !timeline.transitions.is_empty() || timeline.grants.len() != stored.len() {
         aftermath.access_changed(user.id);

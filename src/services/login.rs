@@ -12,7 +12,7 @@ use crate::{
     domain::{
         email::{EmailAddress, EmailKey},
         ids::{LoginAttemptId, UserId},
-        letter::Letter,
+        letter::{Letter, Notice},
         login::{
             CODE_LIFETIME, FLOW_LIFETIME, LoginCode, RESEND_AFTER, SENDS_PER_ADDRESS, SENDS_PER_NETWORK,
             TRIES_PER_CODE, needs_long_code,
@@ -260,7 +260,7 @@ async fn letter_for(
     Ok(if is_known || settings.self_registration_enabled {
         Letter::LoginCode { attempt, send }
     } else {
-        Letter::NoAccount
+        Notice::NoAccount.into()
     })
 }
 

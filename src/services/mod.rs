@@ -6,6 +6,7 @@
 pub mod access;
 pub mod activity;
 pub mod admin_claim;
+mod aftermath;
 pub mod analysis;
 pub mod api_keys;
 pub mod billing;

@@ -7,12 +7,12 @@
 //! it waits for a person.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     sync::Arc,
 };
 
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::oneshot;
 
 pub use crate::store::payments::{EventState, StoredEvent};
@@ -21,8 +21,7 @@ use crate::{
     domain::{
         catalogue::Catalogue,
         ids::{PaymentEventId, UserId},
-        lang::Lang,
-        letter::Letter,
+        letter::Notice,
         payment::{Envelope, Loss, LossKind, LostFrom, PaidInvoice, Payer, PaymentEvent, Provider, Unreadable},
         subscription::SubscriptionStatus,
         user::{User, UserRef},
@@ -31,13 +30,11 @@ use crate::{
         env::{Env, WaitingDelivery},
         payment_providers,
     },
-    services::{catalogue, letters, referrals, subscriptions},
+    services::{aftermath::Aftermath, catalogue, referrals, subscriptions},
     store::{
         self, Conn, StoreError,
-        activity::{self, NewActivity},
         db::Db,
         jobs::{self, Work},
-        mails::QueuedMail,
         payments::{self, NewEvent, Settled},
         users,
     },
@@ -53,8 +50,6 @@ const TRIES: usize = 6;
 pub const MOST_ATTEMPTS: i64 = 12;
 /// How many events are tried again at once when a thing that they lack arrives.
 const MOST_WAITING: i64 = 100;
-/// Who the log says did it.
-const ACTOR: &str = "system";
 
 /// Why a delivery is not taken in.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -198,17 +193,17 @@ async fn in_transaction(env: &Env, events: &[Incoming], marks: Marks) -> Result<
     let payers =
         open.iter().filter_map(|(_, event)| Some((event.provider, event.envelope.event.as_ref().ok()?.as_ref()?)));
     let members = members_of(conn, payers).await?;
-    let mut aftermath = Aftermath { marks, ..Aftermath::new(now) };
-    aftermath.lock(conn, &members).await?;
+    let mut intake = Intake::new(now, marks);
+    intake.aftermath.lock(conn, &members).await?;
     let catalogue = catalogue::latest(env, conn).await?;
     for (id, event) in &open {
-        if !try_event(env, conn, &catalogue, *id, event.provider, &event.envelope, &mut aftermath).await? {
-            aftermath.work.push(Work::ApplyPaymentEvent { event: *id });
+        if try_event(env, conn, &catalogue, *id, event.provider, &event.envelope, &mut intake).await?.is_some() {
+            intake.aftermath.queue(Work::ApplyPaymentEvent { event: *id });
         }
     }
-    aftermath.write(env, conn).await?;
+    intake.write(env, conn).await?;
     tx.commit().await?;
-    aftermath.announce(env);
+    intake.announce(env);
     Ok(())
 }
 
@@ -234,26 +229,16 @@ async fn members_of<'a>(
     Ok(members)
 }
 
-/// What events leave to be written at the end of the transaction, all together.
+/// Events that are applied in one transaction, and what they leave.
 #[derive(Debug)]
-pub(super) struct Aftermath {
-    /// When it is.
-    pub now: DateTime<Utc>,
-    lines: Vec<(String, Option<UserId>, &'static str, Value)>,
-    letters: Vec<(String, Lang, Letter)>,
-    for_admins: Vec<Letter>,
-    work: Vec<Work>,
-    arrived: Vec<(Provider, String)>,
-    changed: HashSet<UserId>,
-    touched: HashSet<UserId>,
+struct Intake {
+    aftermath: Aftermath,
+    marks: Marks,
     settled: Vec<(PaymentEventId, Outcome)>,
+    /// What is known now for which other events may wait.
+    arrived: Vec<(Provider, String)>,
     /// What to count after the commit.
     tally: Vec<(Provider, &'static str)>,
-    marks: Marks,
-    /// Whom this transaction has locked together with who invited them.
-    locked: HashSet<UserId>,
-    /// Whose rows it has locked, as they are now.
-    people: HashMap<UserId, User>,
 }
 
 /// What came of an event.
@@ -284,93 +269,10 @@ impl Outcome {
     }
 }
 
-/// How much had been left when an event began.
-#[derive(Debug, Clone, Copy)]
-struct Mark([usize; 5]);
-
-impl Aftermath {
-    pub(super) fn new(now: DateTime<Utc>) -> Self {
-        Self {
-            now,
-            lines: Vec::new(),
-            letters: Vec::new(),
-            for_admins: Vec::new(),
-            work: Vec::new(),
-            arrived: Vec::new(),
-            changed: HashSet::new(),
-            touched: HashSet::new(),
-            settled: Vec::new(),
-            tally: Vec::new(),
-            marks: Marks::Each,
-            locked: HashSet::new(),
-            people: HashMap::new(),
-        }
-    }
-
-    /// Locks members and who invited them, all at once, unless this transaction has.
-    pub(super) async fn lock(&mut self, conn: &mut Conn<'_>, members: &[UserId]) -> Result<(), StoreError> {
-        let open: Vec<UserId> = members.iter().copied().filter(|member| !self.locked.contains(member)).collect();
-        let people = users::lock_with_referrers(conn, &open).await?;
-        self.people.extend(people.into_iter().map(|user| (user.id, user)));
-        self.locked.extend(open);
-        Ok(())
-    }
-
-    /// Returns a member as they are now.
-    pub(super) async fn member(&self, conn: &mut Conn<'_>, id: UserId) -> Result<Option<User>, StoreError> {
-        match self.people.get(&id) {
-            Some(known) => Ok(Some(known.clone())),
-            None => users::find(conn, id).await,
-        }
-    }
-
-    /// Notes that a member's credit lasts until another time.
-    pub(super) fn credit_changed(&mut self, user: UserId, until: Option<DateTime<Utc>>) {
-        self.changed.insert(user);
-        if let Some(known) = self.people.get_mut(&user) {
-            known.credit_until = until;
-        }
-    }
-
-    /// Leaves a line for the log.
-    pub(super) fn log(&mut self, user: Option<UserId>, action: &'static str, details: Value) {
-        self.log_by(ACTOR, user, action, details);
-    }
-
-    /// Leaves a line for the log about what somebody did.
-    pub(super) fn log_by(&mut self, actor: &str, user: Option<UserId>, action: &'static str, details: Value) {
-        self.lines.push((actor.to_owned(), user, action, details));
-    }
-
-    /// Leaves a letter to a member, if they have an address.
-    pub(super) fn write_to(&mut self, user: &User, letter: Letter) {
-        if let Some(email) = user.email.as_ref().filter(|_| user.disabled_at.is_none()) {
-            self.letters.push((email.clone(), user.lang, letter));
-        }
-    }
-
-    /// Leaves a letter to all admins.
-    pub(super) fn write_to_admins(&mut self, letter: Letter) {
-        self.for_admins.push(letter);
-    }
-
-    /// Leaves work for the job runner.
-    pub(super) fn queue(&mut self, work: Work) {
-        self.work.push(work);
-    }
-
-    /// Notes that something about a member's access changed that stands in another table.
-    pub(super) fn access_changed(&mut self, user: UserId) {
-        self.changed.insert(user);
-        self.touched.insert(user);
-    }
-
-    /// Writes down what came of events, before somebody reads it.
-    async fn settle(&mut self, conn: &mut Conn<'_>) -> Result<(), StoreError> {
-        let settled: Vec<_> = self.settled.iter().map(|(id, outcome)| (*id, outcome.as_settled())).collect();
-        payments::settle_events(conn, &settled, self.now).await?;
-        self.settled.clear();
-        Ok(())
+impl Intake {
+    fn new(now: DateTime<Utc>, marks: Marks) -> Self {
+        let aftermath = Aftermath::new(now);
+        Self { aftermath, marks, settled: Vec::new(), arrived: Vec::new(), tally: Vec::new() }
     }
 
     /// Notes that something is known now for which other events may wait.
@@ -378,55 +280,18 @@ impl Aftermath {
         self.arrived.push((provider, what));
     }
 
-    fn mark(&self) -> Mark {
-        Mark([self.lines.len(), self.letters.len(), self.for_admins.len(), self.work.len(), self.arrived.len()])
-    }
-
-    fn go_back(&mut self, Mark([lines, letters, for_admins, work, arrived]): Mark) {
-        self.lines.truncate(lines);
-        self.letters.truncate(letters);
-        self.for_admins.truncate(for_admins);
-        self.work.truncate(work);
-        self.arrived.truncate(arrived);
-        // What was locked since the mark is not any more, and what is known of members may not hold.
-        self.locked.clear();
-        self.people.clear();
-        // Members whose access was noted as changed are looked up once more for nothing.
+    /// Writes down what came of events, before somebody reads it.
+    async fn settle(&mut self, conn: &mut Conn<'_>) -> Result<(), StoreError> {
+        let settled: Vec<_> = self.settled.iter().map(|(id, outcome)| (*id, outcome.as_settled())).collect();
+        payments::settle_events(conn, &settled, self.aftermath.now).await?;
+        self.settled.clear();
+        Ok(())
     }
 
     /// Writes everything down.
-    pub(super) async fn write(&mut self, env: &Env, conn: &mut Conn<'_>) -> Result<(), StoreError> {
-        let now = self.now;
+    async fn write(&mut self, env: &Env, conn: &mut Conn<'_>) -> Result<(), StoreError> {
         self.settle(conn).await?;
-        users::touch(conn, &self.touched.drain().collect::<Vec<_>>(), now).await?;
-        let lines: Vec<_> = self
-            .lines
-            .iter()
-            .map(|(actor, user, action, details)| NewActivity {
-                id: env.random.id(now),
-                user: *user,
-                actor,
-                action,
-                details: details.clone(),
-                ip_address: None,
-                user_agent: None,
-            })
-            .collect();
-        activity::insert_all(conn, &lines, now).await?;
-        if !self.for_admins.is_empty() {
-            for admin in users::admins(conn).await? {
-                for letter in self.for_admins.clone() {
-                    self.write_to(&admin, letter);
-                }
-            }
-        }
-        let letters = self.letters.drain(..).map(|(recipient, lang, letter)| QueuedMail {
-            id: env.random.id(now),
-            recipient,
-            lang,
-            letter,
-        });
-        letters::queue_all(env, conn, &letters.collect::<Vec<_>>()).await?;
+        self.aftermath.write(env, conn).await?;
         let mut arrived: BTreeMap<Provider, Vec<String>> = BTreeMap::new();
         for (provider, what) in self.arrived.drain(..) {
             arrived.entry(provider).or_default().push(what);
@@ -434,20 +299,16 @@ impl Aftermath {
         for (provider, what) in arrived {
             try_waiting(env, conn, provider, &what).await?;
         }
-        let work: Vec<_> = self.work.drain(..).map(|work| (env.random.id(now), work)).collect();
-        jobs::insert(conn, &work, now).await
+        Ok(())
     }
 
     /// Tells this node what has changed, after the commit.
-    pub(super) fn announce(self, env: &Env) {
-        for user in self.changed {
-            env.access_changed(user);
-        }
+    fn announce(self, env: &Env) {
         for (provider, outcome) in self.tally {
             metrics::counter!("payment_events_total", "provider" => provider.as_str(), "outcome" => outcome)
                 .increment(1);
         }
-        env.wake_workers();
+        self.aftermath.announce(env);
     }
 }
 
@@ -514,8 +375,8 @@ pub(super) struct Applied {
     pub subscription: Option<(String, SubscriptionStatus)>,
 }
 
-/// Applies an event that is in the inbox, and leaves what came of it to be written. Returns whether
-/// it is settled; otherwise somebody has to try again.
+/// Applies an event that is in the inbox, and leaves what came of it to be written. Returns the
+/// problem if it cannot be applied: then somebody has to try again.
 async fn try_event(
     env: &Env,
     conn: &mut Conn<'_>,
@@ -523,57 +384,59 @@ async fn try_event(
     id: PaymentEventId,
     provider: Provider,
     envelope: &Envelope,
-    aftermath: &mut Aftermath,
-) -> Result<bool, Stumble> {
+    intake: &mut Intake,
+) -> Result<Option<String>, Stumble> {
     let event = match &envelope.event {
         Ok(Some(event)) => event,
         Ok(None) => {
-            aftermath.settled.push((id, Outcome::of(EventState::Ignored)));
-            return Ok(true);
+            intake.settled.push((id, Outcome::of(EventState::Ignored)));
+            return Ok(None);
         }
         Err(problem) => {
-            let failed = Outcome { error: Some(problem.to_string()), ..Outcome::of(EventState::Failed) };
-            aftermath.settled.push((id, failed));
-            return Ok(false);
+            let problem = problem.to_string();
+            let failed = Outcome { error: Some(problem.clone()), ..Outcome::of(EventState::Failed) };
+            intake.settled.push((id, failed));
+            return Ok(Some(problem));
         }
     };
     if let PaymentEvent::Subscription { snapshot, .. } = event
-        && aftermath.settled.iter().any(|(_, outcome)| {
+        && intake.settled.iter().any(|(_, outcome)| {
             outcome.subscription.as_ref().is_some_and(|(subscription, _)| *subscription == snapshot.subscription)
         })
     {
         // Its history is read.
-        aftermath.settle(conn).await?;
+        intake.settle(conn).await?;
     }
-    let mark = aftermath.mark();
-    if aftermath.marks == Marks::Each {
+    let mark = (intake.aftermath.mark(), intake.arrived.len());
+    if intake.marks == Marks::Each {
         conn.savepoint().await?;
     }
-    let applied = apply(env, conn, catalogue, provider, envelope, event, aftermath).await;
+    let applied = apply(env, conn, catalogue, provider, envelope, event, intake).await;
     let (waits_for, problem) = match applied {
         Ok(Applied { user, kind, subscription }) => {
-            if aftermath.marks == Marks::Each {
+            if intake.marks == Marks::Each {
                 conn.keep().await?;
             }
             let done = Outcome { kind: Some(kind), user, subscription, ..Outcome::of(EventState::Done) };
-            aftermath.settled.push((id, done));
-            aftermath.tally.push((provider, "applied"));
-            return Ok(true);
+            intake.settled.push((id, done));
+            intake.tally.push((provider, "applied"));
+            return Ok(None);
         }
         // The whole transaction is tried again.
         Err(Obstacle::Store(error)) if error.is_temporary() || error.is_collision() => return Err(error.into()),
-        Err(_) if aftermath.marks == Marks::None => return Err(Stumble::NoMark),
+        Err(_) if intake.marks == Marks::None => return Err(Stumble::NoMark),
         Err(Obstacle::Store(error)) => (None, error.to_string()),
         Err(Obstacle::Lacks { waits_for, problem }) => (waits_for, problem),
     };
     conn.go_back().await?;
-    aftermath.go_back(mark);
-    aftermath.tally.push((provider, "failed"));
+    intake.aftermath.go_back(mark.0);
+    intake.arrived.truncate(mark.1);
+    intake.tally.push((provider, "failed"));
     tracing::warn!(%provider, event.id = envelope.event_id, event.type = envelope.event_type, problem, "an event cannot be applied yet");
-    let failed =
-        Outcome { kind: Some(event.kind()), error: Some(problem), waits_for, ..Outcome::of(EventState::Failed) };
-    aftermath.settled.push((id, failed));
-    Ok(false)
+    let error = Some(problem.clone());
+    let failed = Outcome { kind: Some(event.kind()), error, waits_for, ..Outcome::of(EventState::Failed) };
+    intake.settled.push((id, failed));
+    Ok(Some(problem))
 }
 
 async fn apply(
@@ -583,36 +446,37 @@ async fn apply(
     provider: Provider,
     envelope: &Envelope,
     event: &PaymentEvent,
-    aftermath: &mut Aftermath,
+    intake: &mut Intake,
 ) -> Result<Applied, Obstacle> {
     match event {
         PaymentEvent::Customer(payer) => {
-            let user = find_member(conn, provider, payer, aftermath).await?;
+            let user = find_member(conn, provider, payer, &intake.aftermath).await?;
             if let Some(user) = &user {
-                note_customer(conn, provider, payer, user.id, aftermath).await?;
+                note_customer(conn, provider, payer, user.id, intake).await?;
             }
             Ok(Applied { user: user.map(|user| user.id), kind: event.kind(), subscription: None })
         }
         PaymentEvent::Subscription { payer, snapshot } => {
             let mut known = store::subscriptions::find(conn, provider, &snapshot.subscription).await?;
             let user = match known.as_ref().and_then(|known| known.user) {
-                Some(user) => aftermath.member(conn, user).await?,
-                None => find_member(conn, provider, payer, aftermath).await?,
+                Some(user) => intake.aftermath.member(conn, user).await?,
+                None => find_member(conn, provider, payer, &intake.aftermath).await?,
             };
             let user = user.ok_or_else(|| nobody(provider, payer))?.id;
-            note_customer(conn, provider, payer, user, aftermath).await?;
-            if !aftermath.locked.contains(&user) {
-                aftermath.lock(conn, &[user]).await?;
+            note_customer(conn, provider, payer, user, intake).await?;
+            if !intake.aftermath.has_locked(user) {
+                intake.aftermath.lock(conn, &[user]).await?;
                 known = store::subscriptions::find(conn, provider, &snapshot.subscription).await?;
             }
-            let user = aftermath.member(conn, user).await?.ok_or(StoreError::Missing("users"))?;
+            let user = intake.aftermath.member(conn, user).await?.ok_or(StoreError::Missing("users"))?;
             let news = subscriptions::News {
                 provider,
                 snapshot,
                 occurred_at: envelope.occurred_at,
                 event_id: &envelope.event_id,
             };
-            let change = subscriptions::apply(env, conn, catalogue, &user, known.as_ref(), &news, aftermath).await?;
+            let change =
+                subscriptions::apply(env, conn, catalogue, &user, known.as_ref(), &news, &mut intake.aftermath).await?;
             Ok(Applied {
                 user: Some(user.id),
                 kind: change.as_str(),
@@ -620,16 +484,16 @@ async fn apply(
             })
         }
         PaymentEvent::InvoicePaid(invoice) => {
-            let user = paid(env, conn, catalogue, provider, invoice, aftermath).await?;
+            let user = paid(env, conn, catalogue, provider, invoice, intake).await?;
             Ok(Applied { user: Some(user), kind: event.kind(), subscription: None })
         }
         PaymentEvent::PaymentOfInvoice { invoice, payment } => {
             payments::insert_link(conn, provider, payment, invoice).await?;
-            aftermath.arrived(provider, waits_for_payment(payment));
+            intake.arrived(provider, waits_for_payment(payment));
             Ok(Applied { user: None, kind: event.kind(), subscription: None })
         }
         PaymentEvent::Loss(loss) => {
-            let user = lost(env, conn, catalogue, provider, loss, envelope.occurred_at, aftermath).await?;
+            let user = lost(env, conn, catalogue, provider, loss, envelope.occurred_at, intake).await?;
             Ok(Applied { user, kind: event.kind(), subscription: None })
         }
     }
@@ -657,7 +521,7 @@ pub(super) async fn find_member(
 ) -> Result<Option<User>, StoreError> {
     // An address is not taken as reference: whoever pays can write one into a link.
     let reference = payer.reference.as_deref().and_then(UserRef::parse);
-    if let Some(known) = reference.as_ref().and_then(|named| named.id).and_then(|id| aftermath.people.get(&id)) {
+    if let Some(known) = reference.as_ref().and_then(|named| named.id).and_then(|id| aftermath.known(id)) {
         return Ok(Some(known.clone()));
     }
     if let Some(named) = reference.map(|named| UserRef { email: None, ..named })
@@ -681,12 +545,12 @@ async fn note_customer(
     provider: Provider,
     payer: &Payer,
     user: UserId,
-    aftermath: &mut Aftermath,
+    intake: &mut Intake,
 ) -> Result<(), StoreError> {
     if let Some(customer) = &payer.customer
-        && payments::put_customer(conn, provider, customer, user, aftermath.now).await?
+        && payments::put_customer(conn, provider, customer, user, intake.aftermath.now).await?
     {
-        aftermath.arrived(provider, waits_for_customer(customer));
+        intake.arrived(provider, waits_for_customer(customer));
     }
     Ok(())
 }
@@ -697,32 +561,32 @@ async fn paid(
     catalogue: &Catalogue,
     provider: Provider,
     invoice: &PaidInvoice,
-    aftermath: &mut Aftermath,
+    intake: &mut Intake,
 ) -> Result<UserId, Obstacle> {
-    let mut user = find_member(conn, provider, &invoice.payer, aftermath).await?;
+    let mut user = find_member(conn, provider, &invoice.payer, &intake.aftermath).await?;
     if let (None, Some(subscription)) = (&user, &invoice.subscription)
         && let Some(known) = store::subscriptions::find(conn, provider, subscription).await?
         && let Some(id) = known.user
     {
-        user = aftermath.member(conn, id).await?;
+        user = intake.aftermath.member(conn, id).await?;
     }
     let user = user.ok_or_else(|| nobody(provider, &invoice.payer))?.id;
-    note_customer(conn, provider, &invoice.payer, user, aftermath).await?;
-    aftermath.lock(conn, &[user]).await?;
-    if payments::insert_payment(conn, provider, user, invoice, aftermath.now).await? {
-        aftermath.arrived(provider, waits_for_invoice(&invoice.id));
+    note_customer(conn, provider, &invoice.payer, user, intake).await?;
+    intake.aftermath.lock(conn, &[user]).await?;
+    if payments::insert_payment(conn, provider, user, invoice, intake.aftermath.now).await? {
+        intake.arrived(provider, waits_for_invoice(&invoice.id));
         let details = json!({
             "provider": provider, "invoice": invoice.id, "amount": invoice.amount, "currency": invoice.currency,
         });
-        aftermath.log(Some(user), "invoice_paid", details);
+        intake.aftermath.log(Some(user), "invoice_paid", details);
     }
     for payment in &invoice.payments {
         if payments::insert_link(conn, provider, payment, &invoice.id).await? {
-            aftermath.arrived(provider, waits_for_payment(payment));
+            intake.arrived(provider, waits_for_payment(payment));
         }
     }
     if invoice.amount > 0 {
-        referrals::settle(env, conn, &catalogue.settings, user, aftermath).await?;
+        referrals::settle(env, conn, &catalogue.settings, user, &mut intake.aftermath).await?;
     }
     Ok(user)
 }
@@ -734,7 +598,7 @@ async fn lost(
     provider: Provider,
     loss: &Loss,
     occurred_at: DateTime<Utc>,
-    aftermath: &mut Aftermath,
+    intake: &mut Intake,
 ) -> Result<Option<UserId>, Obstacle> {
     let (invoice, waits_for) = match &loss.from {
         LostFrom::Invoice(invoice) => (Some(invoice.clone()), waits_for_invoice(invoice)),
@@ -759,7 +623,7 @@ async fn lost(
         return Err(Obstacle::Lacks { waits_for, problem });
     };
     if let Some(user) = user {
-        aftermath.lock(conn, &[user]).await?;
+        intake.aftermath.lock(conn, &[user]).await?;
     }
     if payments::put_loss(conn, provider, invoice, loss, occurred_at).await? {
         let details = json!({ "provider": provider, "invoice": invoice, "amount": loss.amount });
@@ -769,9 +633,9 @@ async fn lost(
             LossKind::DisputeLost => "dispute_lost",
             LossKind::DisputeWon => "dispute_won",
         };
-        aftermath.log(user, action, details);
+        intake.aftermath.log(user, action, details);
         if let Some(user) = user {
-            referrals::settle(env, conn, &catalogue.settings, user, aftermath).await?;
+            referrals::settle(env, conn, &catalogue.settings, user, &mut intake.aftermath).await?;
         }
     }
     Ok(user)
@@ -821,40 +685,32 @@ async fn try_once_more(env: &Env, id: PaymentEventId, is_last: bool) -> Result<T
     };
     let about = envelope.event.as_ref().ok().and_then(Option::as_ref).map(|event| (stored.provider, event));
     let members = members_of(conn, about.into_iter()).await?;
-    let mut aftermath = Aftermath::new(now);
-    aftermath.lock(conn, &members).await?;
+    let mut intake = Intake::new(now, Marks::Each);
+    intake.aftermath.lock(conn, &members).await?;
     let catalogue = catalogue::latest(env, conn).await?;
-    let tried = try_event(env, conn, &catalogue, id, stored.provider, &envelope, &mut aftermath).await;
-    let is_settled = tried.map_err(|stumble| match stumble {
+    let problem = try_event(env, conn, &catalogue, id, stored.provider, &envelope, &mut intake).await;
+    let problem = problem.map_err(|stumble| match stumble {
         Stumble::Store(error) => error,
         Stumble::NoMark => unreachable!("there is one"),
     })?;
-    aftermath.settle(conn).await?;
-    let mut tried = Tried::Settled;
-    if !is_settled {
-        let failed = payments::find_event(conn, id).await?.ok_or(StoreError::Missing("payment_events"))?;
-        let error = failed.error.unwrap_or_default();
-        if is_last {
-            payments::bury_event(conn, id, now).await?;
-            aftermath.log(
-                None,
-                "payment_event_given_up",
-                json!({ "provider": stored.provider, "event": stored.event_id }),
-            );
-            // Somebody who replays a dead one sees the answer themselves.
-            if stored.state != EventState::Dead {
-                aftermath.write_to_admins(Letter::PaymentEventFailed {
-                    provider: stored.provider.name().to_owned(),
-                    event_type: stored.event_type.clone(),
-                    error: error.clone(),
-                });
-            }
+    let tried = problem.map_or(Tried::Settled, Tried::Failed);
+    if let (Tried::Failed(error), true) = (&tried, is_last) {
+        intake.settle(conn).await?;
+        payments::bury_event(conn, id, now).await?;
+        let details = json!({ "provider": stored.provider, "event": stored.event_id });
+        intake.aftermath.log(None, "payment_event_given_up", details);
+        // Somebody who replays a dead one sees the answer themselves.
+        if stored.state != EventState::Dead {
+            intake.aftermath.write_to_admins(Notice::PaymentEventFailed {
+                provider: stored.provider.name().to_owned(),
+                event_type: stored.event_type.clone(),
+                error: error.clone(),
+            });
         }
-        tried = Tried::Failed(error);
     }
-    aftermath.write(env, conn).await?;
+    intake.write(env, conn).await?;
     tx.commit().await?;
-    aftermath.announce(env);
+    intake.announce(env);
     Ok(tried)
 }
 

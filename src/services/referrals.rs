@@ -11,15 +11,16 @@ use crate::{
         access::days_between,
         credit,
         email::EmailAddress,
+        event::Event,
         ids::{CreditEntryId, ReferralId, UserId},
-        letter::Letter,
+        letter::Notice,
         payment::FirstPayment,
         referral::{Referral, ReferralState, Step, suspicious},
         settings::AppSettings,
         user::User,
     },
     platform::env::Env,
-    services::{catalogue, credits, payments::Aftermath},
+    services::{aftermath::Aftermath, catalogue, credits},
     store::{
         Conn, StoreError,
         credit::CreditEntry,
@@ -177,8 +178,11 @@ async fn give(
             aftermath.credit_changed(user.id, entry.until_after);
             let details = json!({ "days": days, "until": until, "as_referrer": as_referrer });
             aftermath.log(Some(user.id), "referral_credited", details);
-            aftermath.write_to(user, Letter::ReferralConverted { days, until, as_referrer: *as_referrer });
+            aftermath.write_to(user, Notice::ReferralConverted { days, until, as_referrer: *as_referrer });
         }
+    }
+    if let (Some(referrer), Some(friend)) = (referral.referrer, referral.referred) {
+        aftermath.happened(referrer, Event::ReferralConverted { friend, days });
     }
     Ok(true)
 }
@@ -218,7 +222,7 @@ async fn take_back(
         let key = (credits::REFERRAL_TAKEN_BACK, format!("{id}/{}", referral.times_taken_back));
         if write(conn, &entry(env, &user, key, days, until, now), aftermath).await? {
             aftermath.log(Some(user.id), "referral_taken_back", json!({ "days": days, "until": until }));
-            aftermath.write_to(&user, Letter::ReferralTakenBack { as_referrer });
+            aftermath.write_to(&user, Notice::ReferralTakenBack { as_referrer });
         }
     }
     Ok(true)

@@ -8,8 +8,9 @@ use crate::{
         access::days_between,
         catalogue::Catalogue,
         credit,
+        event::Event,
         ids::{CreditEntryId, UserId},
-        letter::Letter,
+        letter::Notice,
         payment::{Provider, TierPrice},
         settings::CreditDuringSubscription,
         subscription::{
@@ -22,8 +23,9 @@ use crate::{
         payment_providers::{self, Fetched, ProviderError},
     },
     services::{
+        aftermath::Aftermath,
         catalogue, credits,
-        payments::{Aftermath, Obstacle, waits_for_price},
+        payments::{Obstacle, waits_for_price},
     },
     store::{Conn, StoreError, credit::CreditEntry, jobs::Work, payments, prices, subscriptions},
 };
@@ -125,19 +127,25 @@ fn tell(
         "period_end": subscription.period_end,
     });
     aftermath.log(Some(user.id), change.as_str(), details);
+    let event = Event::SubscriptionChanged {
+        subscription: subscription.provider_id.clone(),
+        change: change.as_str().to_owned(),
+        tier: subscription.tier.clone(),
+    };
+    aftermath.happened(user.id, event);
     let tier = tier_name.to_owned();
     match change {
-        SubscriptionChange::Started => aftermath.write_to(user, Letter::SubscriptionStarted { tier }),
+        SubscriptionChange::Started => aftermath.write_to(user, Notice::SubscriptionStarted { tier }),
         SubscriptionChange::PastDue => {
             let grace = TimeDelta::days(catalogue.settings.past_due_grace_days);
             let until = subscription.lasts(grace).and_then(|lasts| lasts.ends_at);
             if let Some(until) = until.filter(|until| *until > aftermath.now) {
-                aftermath.write_to(user, Letter::PaymentFailed { tier, until });
+                aftermath.write_to(user, Notice::PaymentFailed { tier, until });
             }
         }
         SubscriptionChange::Ended => {
             let returned_days = whole_days(returned);
-            aftermath.write_to(user, Letter::SubscriptionEnded { tier, returned_days });
+            aftermath.write_to(user, Notice::SubscriptionEnded { tier, returned_days });
         }
         SubscriptionChange::Changed | SubscriptionChange::Paused | SubscriptionChange::Resumed => {}
     }

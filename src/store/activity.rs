@@ -76,9 +76,9 @@ pub async fn insert<D: Serialize + Sync>(
 }
 
 /// Writes lines, in the transaction of what they tell.
-pub async fn insert_all(
+pub async fn insert_all<D: Serialize + Sync>(
     conn: &mut Conn<'_>,
-    lines: &[NewActivity<'_, serde_json::Value>],
+    lines: &[NewActivity<'_, D>],
     now: DateTime<Utc>,
 ) -> Result<()> {
     if lines.is_empty() {

@@ -73,7 +73,7 @@ on_both! {
         let conn = &mut tx.conn();
         let lines = [line(ids[0], Some(ann)), line(ids[1], None), line(ids[2], Some(ann))];
         activity::insert_all(conn, &lines, after(1)).await.unwrap();
-        activity::insert_all(conn, &[], after(2)).await.unwrap();
+        activity::insert_all::<serde_json::Value>(conn, &[], after(2)).await.unwrap();
         let found = activity::find(conn, ids[0]).await.unwrap().unwrap();
         assert_eq!((found.user_id, found.details, found.created_at), (Some(ann), json!({ "of": ann }), after(1)));
         assert_eq!(activity::list_by_user(conn, ann, 9).await.unwrap().len(), 2);
