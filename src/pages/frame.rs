@@ -28,41 +28,105 @@ pub enum Section {
     Portfolio,
     /// /settings
     Settings,
+    /// /admin
+    Overview,
     /// /admin/users
     Users,
+    /// /admin/invitations
+    Invitations,
+    /// /admin/referrals
+    Referrals,
+    /// /admin/activity
+    Activity,
     /// /admin/matrix
     Matrix,
     /// /admin/features
     Features,
     /// /admin/tiers
     Tiers,
-    /// /admin/payments
-    Payments,
-    /// /admin/referrals
-    Referrals,
     /// /admin/coupons
     Coupons,
+    /// /admin/partners
+    Partners,
+    /// /admin/bonus
+    Bonus,
+    /// /admin/payments
+    Payments,
+    /// /admin/notifications
+    Notifications,
+    /// /admin/mails
+    Mails,
+    /// /admin/webhooks
+    Webhooks,
+    /// /admin/jobs
+    Jobs,
     /// /admin/keys
     Keys,
+    /// /admin/settings
+    AppSettings,
 }
 
-/// The entries of the admins' bar.
+/// An entry of the admins' bar.
 type AdminEntry = (Section, &'static str, fn(Lang) -> &'static str);
 
-const ADMIN_ENTRIES: [AdminEntry; 8] = [
-    (Section::Users, "/admin/users", words::members_word),
-    (Section::Matrix, "/admin/matrix", words::tiers_and_limits),
-    (Section::Features, "/admin/features", words::features),
-    (Section::Tiers, "/admin/tiers", words::tiers),
-    (Section::Payments, "/admin/payments", words::payments::title),
-    (Section::Referrals, "/admin/referrals", words::referrals::title),
-    (Section::Coupons, "/admin/coupons", words::coupons::title),
-    (Section::Keys, "/admin/keys", words::api_keys),
+/// A group of them, by what they are about.
+type AdminGroup = (fn(Lang) -> &'static str, &'static [AdminEntry]);
+
+/// The bar. A group leads to its first entry.
+const ADMIN_GROUPS: [AdminGroup; 6] = [
+    (
+        words::overview,
+        &[
+            (Section::Overview, "/admin", words::overview),
+            (Section::Notifications, "/admin/notifications", words::notifications_word),
+            (Section::Activity, "/admin/activity", words::activity_word),
+        ],
+    ),
+    (
+        words::members_word,
+        &[
+            (Section::Users, "/admin/users", words::members_word),
+            (Section::Invitations, "/admin/invitations", words::invitations_word),
+            (Section::Referrals, "/admin/referrals", words::referrals::title),
+        ],
+    ),
+    (
+        words::tiers_and_limits,
+        &[
+            (Section::Matrix, "/admin/matrix", words::tiers_and_limits),
+            (Section::Features, "/admin/features", words::features),
+            (Section::Tiers, "/admin/tiers", words::tiers),
+        ],
+    ),
+    (
+        words::coupons::title,
+        &[
+            (Section::Coupons, "/admin/coupons", words::coupons::title),
+            (Section::Partners, "/admin/partners", words::partners_word),
+            (Section::Bonus, "/admin/bonus", words::bonus_word),
+        ],
+    ),
+    (words::payments::title, &[(Section::Payments, "/admin/payments", words::payments::title)]),
+    (
+        words::operations,
+        &[
+            (Section::AppSettings, "/admin/settings", words::settings),
+            (Section::Mails, "/admin/mails", words::mails_word),
+            (Section::Webhooks, "/admin/webhooks", words::webhooks_word),
+            (Section::Jobs, "/admin/jobs", words::jobs_word),
+            (Section::Keys, "/admin/keys", words::api_keys),
+        ],
+    ),
 ];
 
 impl Section {
     fn is_for_admins(self) -> bool {
-        ADMIN_ENTRIES.iter().any(|(section, ..)| *section == self)
+        self.group().is_some()
+    }
+
+    /// Returns the entries among which it stands.
+    fn group(self) -> Option<&'static [AdminEntry]> {
+        ADMIN_GROUPS.into_iter().map(|(_, entries)| entries).find(|entries| entries.iter().any(|(s, ..)| *s == self))
     }
 }
 
@@ -190,15 +254,22 @@ fn Document(surroundings: Surroundings, children: Children) -> impl IntoView {
     let is_admin_page = section.is_some_and(Section::is_for_admins);
     let admin_bar = is_admin_page.then(|| {
         let badge = (waiting > 0).then(|| words::payments::waiting_for_you(lang, waiting));
-        let entries = ADMIN_ENTRIES
-            .map(|(this, path, text)| {
-                let badge = badge.clone().filter(|_| this == Section::Payments);
+        let current = section.and_then(Section::group).unwrap_or_default();
+        let groups = ADMIN_GROUPS
+            .into_iter()
+            .map(|(text, entries)| {
+                let is_here = entries.iter().any(|(this, ..)| section == Some(*this));
+                let path = entries.first().map(|(_, path, _)| *path);
+                let badge = badge.clone().filter(|_| entries.iter().any(|(this, ..)| *this == Section::Payments));
                 let badge =
                     badge.map(|text| view! { <a class="badge stop" href="/admin/payments?state=dead">{text}</a> });
-                view! { {entry(this, path, text(lang))}{badge} }
+                let here = if entries.len() == 1 { "page" } else { "true" };
+                view! { <a href=path aria-current=is_here.then_some(here)>{text(lang)}</a>{badge} }
             })
             .collect_view();
-        view! { <nav class="rooms" aria-label=words::administration(lang)><div>{entries}</div></nav> }
+        let entries = current.iter().map(|(this, path, text)| entry(*this, path, text(lang))).collect_view();
+        let entries = (current.len() > 1).then(|| view! { <div class="entries">{entries}</div> });
+        view! { <nav class="rooms" aria-label=words::administration(lang)><div>{groups}</div>{entries}</nav> }
     });
     let languages = Lang::ALL
         .map(|language| {

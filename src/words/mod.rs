@@ -51,6 +51,16 @@ phrases! {
     tiers_and_limits: "Tiers and limits" | "Stufen und Limits";
     admin: "Admin" | "Admin";
     administration: "Administration" | "Verwaltung";
+    overview: "Overview" | "Überblick";
+    notifications_word: "Notifications" | "Meldungen";
+    activity_word: "Activity" | "Protokoll";
+    invitations_word: "Invitations" | "Einladungen";
+    partners_word: "Partners" | "Partner";
+    bonus_word: "Bonus" | "Bonus";
+    operations: "Operations" | "Betrieb";
+    mails_word: "E-mails" | "E-Mails";
+    webhooks_word: "Webhooks" | "Webhooks";
+    jobs_word: "Jobs" | "Aufgaben";
     pricing: "Pricing" | "Preise";
     mailbox: "Mailbox" | "Postfach";
     main_navigation: "Main" | "Haupt";
