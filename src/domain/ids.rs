@@ -86,6 +86,16 @@ row_id! {
     CouponId;
     /// That somebody redeemed one.
     RedemptionId;
+    /// That somebody is invited.
+    InvitationId;
+    /// Coupons that were made in one go.
+    BatchId;
+    /// For whom coupons are made: a gym, a company.
+    PartnerId;
+    /// Where an app wants to hear what happened.
+    WebhookEndpointId;
+    /// An event on its way to one of those.
+    WebhookDeliveryId;
 }
 
 /// A name that is not usable as the id of a tier or a feature.

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::{
     email::EmailKey,
-    ids::{LoginAttemptId, UserId},
+    ids::{InvitationId, LoginAttemptId, UserId},
     login::LoginCode,
 };
 
@@ -22,6 +22,8 @@ pub struct Keys(Arc<Derived>);
 struct Derived {
     login_code: [u8; 32],
     event_stream: [u8; 32],
+    address_hash: [u8; 32],
+    invitation: [u8; 32],
     cookie: cookie::Key,
 }
 
@@ -33,6 +35,8 @@ impl Keys {
         Self(Arc::new(Derived {
             login_code: derive(&source, "vouchsafe/1/login-code"),
             event_stream: derive(&source, "vouchsafe/1/event-stream"),
+            address_hash: derive(&source, "vouchsafe/1/address-hash"),
+            invitation: derive(&source, "vouchsafe/1/invitation"),
             cookie: cookie::Key::from(&cookie),
         }))
     }
@@ -60,6 +64,22 @@ impl Keys {
         // Both parts have one length each.
         mac.update(user.as_bytes());
         mac.update(&window.to_be_bytes());
+        let tag: [u8; 32] = mac.finalize().into_bytes().into();
+        *tag.first_chunk().expect("16 bytes fit into 32")
+    }
+
+    /// Returns what is kept of an address that has to be known again once it is forgotten. Without the
+    /// secret nobody can try out addresses on it.
+    pub fn address_hash(&self, email_key: &EmailKey) -> [u8; 32] {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0.address_hash).expect("HMAC takes keys of any length");
+        mac.update(email_key.as_str().as_bytes());
+        mac.finalize().into_bytes().into()
+    }
+
+    /// Returns the proof in the link of an invitation that whoever follows it has had the mail.
+    pub fn invitation(&self, invitation: InvitationId) -> [u8; 16] {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0.invitation).expect("HMAC takes keys of any length");
+        mac.update(invitation.as_bytes());
         let tag: [u8; 32] = mac.finalize().into_bytes().into();
         *tag.first_chunk().expect("16 bytes fit into 32")
     }
@@ -153,6 +173,26 @@ mod tests {
         assert_ne!(keys.event_stream(ann, 7), keys.event_stream(bob, 7));
         assert_ne!(keys.event_stream(ann, 7), keys.event_stream(ann, 8));
         assert_ne!(keys.event_stream(ann, 7), Keys::from_secret("another secret").event_stream(ann, 7));
+    }
+
+    #[test]
+    fn what_is_kept_of_an_address_depends_on_its_key_and_on_the_secret() {
+        let keys = Keys::from_secret(SECRET);
+        let ann = keys.address_hash(&email_key("ann@example.com"));
+        assert_eq!(ann, keys.address_hash(&email_key(" ANN@Example.com")));
+        assert_ne!(ann, keys.address_hash(&email_key("bob@example.com")));
+        assert_ne!(ann, Keys::from_secret("another secret").address_hash(&email_key("ann@example.com")));
+    }
+
+    #[test]
+    fn the_proof_of_an_invitation_is_good_for_that_one() {
+        let random = Random::seeded(5);
+        let now = DateTime::from_timestamp(1_000, 0).expect("in range");
+        let (first, second): (InvitationId, InvitationId) = (random.id(now), random.id(now));
+        let keys = Keys::from_secret(SECRET);
+        assert_eq!(keys.invitation(first), Keys::from_secret(SECRET).invitation(first));
+        assert_ne!(keys.invitation(first), keys.invitation(second));
+        assert_ne!(keys.invitation(first), Keys::from_secret("another secret").invitation(first));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! guarded inside one statement, and a comment there says what two callers at once see.
 
 pub mod activity;
+pub mod address_marks;
 pub mod api_keys;
 pub mod catalogue;
 pub mod coupons;

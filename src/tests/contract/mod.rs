@@ -5,6 +5,7 @@
 //! who won.
 
 mod activity;
+mod address_marks;
 mod api_keys;
 mod catalogue;
 mod coupons;
