@@ -43,6 +43,8 @@ impl Mailer {
                 Some(contents) => contents,
                 None => return Ok(()),
             },
+            // Nobody invites yet.
+            Letter::Invitation { .. } => return Ok(()),
             Letter::Notice(notice) => notice.into(),
         };
         let rendered = letters.render(&contents, mail.lang);

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 
 use crate::{
@@ -36,8 +37,10 @@ macro_rules! templates {
 }
 
 const TEMPLATES: &[(&str, &str)] = templates! {
-    "access_granted" "grant_ended" "login_code" "no_account" "payment_event_failed" "payment_failed"
-    "referral_converted" "referral_taken_back" "subscription_ended" "subscription_started"
+    "access_granted" "account_deleted" "admin_digest" "badge_awarded" "bonus_awarded" "coupon_redeemed"
+    "deletion_scheduled" "grant_ended" "grant_ending" "grant_paused" "grant_resumed" "grant_started" "invitation"
+    "login_code" "no_account" "payment_event_failed" "payment_failed" "referral_converted" "referral_joined"
+    "referral_taken_back" "subscription_ended" "subscription_started" "trial_ended" "trial_ending" "welcome"
 };
 
 /// A letter with everything that its words need.
@@ -47,8 +50,27 @@ const TEMPLATES: &[(&str, &str)] = templates! {
 pub enum Contents {
     /// The code that completes a sign-in.
     LoginCode(LoginCode),
+    /// An invitation to open an account.
+    Invitation(InvitationLetter),
     /// Anything else.
     Notice(Notice),
+}
+
+/// An invitation with everything that its words need.
+///
+/// It has no `Debug`, because its link opens an account.
+#[derive(Clone, PartialEq, Eq)]
+pub struct InvitationLetter {
+    /// Who invites, by name or address, where the reader may know.
+    pub inviter: Option<String>,
+    /// What they write.
+    pub note: Option<String>,
+    /// The name of the tier that waits for the reader, and for how many days.
+    pub gift: Option<(String, i64)>,
+    /// The address that accepts it, with its token.
+    pub link: String,
+    /// Until when it can be accepted.
+    pub expires_at: DateTime<Utc>,
 }
 
 impl From<Notice> for Contents {
@@ -106,6 +128,7 @@ impl Letters {
                     minutes => CODE_LIFETIME.num_minutes(),
                 },
             ),
+            Contents::Invitation(invitation) => ("invitation", invitation_values(invitation, lang)),
             Contents::Notice(notice) => notice_values(notice, lang),
         };
         let values = context! { product => self.product, site => self.site, lang => lang.tag(), ..values };
@@ -123,10 +146,71 @@ impl Letters {
     }
 }
 
+/// Returns the values that an invitation's words need.
+fn invitation_values(letter: &InvitationLetter, lang: Lang) -> Value {
+    context! {
+        // What people wrote stays on its line, and what is empty is not there.
+        inviter => letter.inviter.as_deref().map(one_line).filter(|inviter| !inviter.is_empty()),
+        note => letter.note.as_deref().map(one_line).filter(|note| !note.is_empty()),
+        gift_tier => letter.gift.as_ref().map(|(tier, _)| one_line(tier)),
+        gift_days => letter.gift.as_ref().map(|(_, days)| *days),
+        link => letter.link,
+        expires_at => long_date(lang, letter.expires_at.date_naive()),
+    }
+}
+
 /// Returns the folder of a notice, and the values that its words need.
 fn notice_values(notice: &Notice, lang: Lang) -> (&'static str, Value) {
+    let day = |moment: &DateTime<Utc>| long_date(lang, moment.date_naive());
     match notice {
         Notice::NoAccount => ("no_account", context! {}),
+        Notice::Welcome { trial } => (
+            "welcome",
+            context! {
+                trial_tier => trial.as_ref().map(|(tier, _)| one_line(tier)),
+                trial_until => trial.as_ref().map(|(_, until)| day(until)),
+            },
+        ),
+        Notice::CouponRedeemed { code, tier, days, from, until } => (
+            "coupon_redeemed",
+            context! {
+                code => one_line(code),
+                tier => one_line(tier),
+                days,
+                from => from.as_ref().map(day),
+                until => day(until),
+            },
+        ),
+        Notice::GrantStarted { tier, until } => {
+            ("grant_started", context! { tier => one_line(tier), until => day(until) })
+        }
+        Notice::GrantPaused { tier, by, days_left } => {
+            ("grant_paused", context! { tier => one_line(tier), by => one_line(by), days_left })
+        }
+        Notice::GrantResumed { tier, until } => {
+            ("grant_resumed", context! { tier => one_line(tier), until => day(until) })
+        }
+        Notice::GrantEnding { tier, until } => {
+            ("grant_ending", context! { tier => one_line(tier), until => day(until) })
+        }
+        Notice::TrialEnding { tier, until } => {
+            ("trial_ending", context! { tier => one_line(tier), until => day(until) })
+        }
+        Notice::TrialEnded { tier, next } => {
+            ("trial_ended", context! { tier => one_line(tier), next => one_line(next) })
+        }
+        Notice::ReferralJoined => ("referral_joined", context! {}),
+        Notice::BadgeAwarded { badge } => ("badge_awarded", context! { badge => one_line(badge) }),
+        Notice::BonusAwarded { rule, tier, days } => {
+            ("bonus_awarded", context! { rule => one_line(rule), tier => one_line(tier), days })
+        }
+        Notice::DeletionScheduled { on } => ("deletion_scheduled", context! { on => day(on) }),
+        Notice::AccountDeleted => ("account_deleted", context! {}),
+        Notice::AdminDigest { since, lines, more } => {
+            let line = |(text, count): &(String, i64)| context! { text => one_line(text), count };
+            let lines: Vec<Value> = lines.iter().map(line).collect();
+            ("admin_digest", context! { since => day(since), lines, more => one_line(more) })
+        }
         Notice::SubscriptionStarted { tier } => ("subscription_started", context! { tier => one_line(tier) }),
         Notice::PaymentFailed { tier, until } => {
             ("payment_failed", context! { tier => one_line(tier), until => long_date(lang, until.date_naive()) })
@@ -177,6 +261,8 @@ fn wrap(text: &str) -> String {
         if line.chars().count() <= LINE_LENGTH {
             wrapped.push_str(line);
         } else {
+            // What stands apart stays apart.
+            let indent = &line[..line.len() - line.trim_start_matches(' ').len()];
             let mut length = 0;
             for word in line.split_whitespace() {
                 let word_length = word.chars().count();
@@ -184,7 +270,10 @@ fn wrap(text: &str) -> String {
                     wrapped.push('\n');
                     length = 0;
                 }
-                if length > 0 {
+                if length == 0 {
+                    wrapped.push_str(indent);
+                    length = indent.len();
+                } else {
                     wrapped.push(' ');
                     length += 1;
                 }
@@ -199,8 +288,6 @@ fn wrap(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use chrono::{DateTime, Utc};
-
     use super::*;
 
     fn code(text: &str) -> Contents {
@@ -219,6 +306,34 @@ mod tests {
             Notice::SubscriptionStarted { tier: tier() },
             Notice::AccessGranted { tier: tier(), days: 1, from: None, until: until() },
             Notice::AccessGranted { tier: tier(), days: 30, from: Some(until()), until: until() },
+            Notice::Welcome { trial: None },
+            Notice::Welcome { trial: Some((tier(), until())) },
+            Notice::CouponRedeemed { code: "SUMMER".to_owned(), tier: tier(), days: 1, from: None, until: until() },
+            Notice::CouponRedeemed {
+                code: "SUMMER".to_owned(),
+                tier: tier(),
+                days: 30,
+                from: Some(until()),
+                until: until(),
+            },
+            Notice::GrantStarted { tier: tier(), until: until() },
+            Notice::GrantPaused { tier: tier(), by: "Studio Pass".to_owned(), days_left: 1 },
+            Notice::GrantPaused { tier: tier(), by: "Studio Pass".to_owned(), days_left: 12 },
+            Notice::GrantResumed { tier: tier(), until: until() },
+            Notice::GrantEnding { tier: tier(), until: until() },
+            Notice::TrialEnding { tier: tier(), until: until() },
+            Notice::TrialEnded { tier: tier(), next: "Free".to_owned() },
+            Notice::ReferralJoined,
+            Notice::BadgeAwarded { badge: "Early bird".to_owned() },
+            Notice::BonusAwarded { rule: "Five friends".to_owned(), tier: tier(), days: 1 },
+            Notice::BonusAwarded { rule: "Five friends".to_owned(), tier: tier(), days: 30 },
+            Notice::DeletionScheduled { on: until() },
+            Notice::AccountDeleted,
+            Notice::AdminDigest {
+                since: until(),
+                lines: vec![("New members".to_owned(), 3), ("Payments that failed".to_owned(), 1)],
+                more: "/admin/notifications".to_owned(),
+            },
             Notice::GrantEnded { tier: tier(), next: None },
             Notice::GrantEnded { tier: tier(), next: Some((tier(), until())) },
             Notice::PaymentFailed { tier: tier(), until: until() },
@@ -236,7 +351,22 @@ mod tests {
             all.push(Notice::ReferralConverted { days: 45, until: until(), as_referrer });
             all.push(Notice::ReferralTakenBack { as_referrer });
         }
-        [code("012345"), code("ABCDEFGHJ2")].into_iter().chain(all.into_iter().map(Contents::from)).collect()
+        let mut letters = vec![code("012345"), code("ABCDEFGHJ2")];
+        for (inviter, note, gift) in [
+            (None, None, None),
+            (Some("Ann"), Some("See you there!"), Some((tier(), 30))),
+            (Some("ann@example.com"), None, Some((tier(), 1))),
+        ] {
+            letters.push(Contents::Invitation(InvitationLetter {
+                inviter: inviter.map(str::to_owned),
+                note: note.map(str::to_owned),
+                gift,
+                link: "https://members.example.com/invitation/token".to_owned(),
+                expires_at: until(),
+            }));
+        }
+        letters.extend(all.into_iter().map(Contents::from));
+        letters
     }
 
     /// A text without its line breaks, as it is read.
@@ -388,6 +518,8 @@ mod tests {
         let address = format!("https://example.com/{}", "x".repeat(80));
         assert_eq!(wrap(&format!("see {address} now")), format!("see\n{address}\nnow\n"));
         assert_eq!(wrap("    kept  as it is"), "    kept  as it is\n");
+        let apart = format!("    {}", "word ".repeat(20));
+        assert!(wrap(&apart).lines().all(|line| line.starts_with("    word")), "{}", wrap(&apart));
         assert_eq!(wrap(&"ü ".repeat(40)), format!("{}\n{}\n", ["ü"; 38].join(" "), ["ü"; 2].join(" ")));
     }
 
