@@ -14,7 +14,12 @@ use crate::{
         payment::{Envelope, Provider},
         usage::{Outcome, UsageCall},
     },
-    platform::{clock::Clock, keys::Keys, memory::Memory, random::Random},
+    platform::{
+        clock::Clock,
+        keys::Keys,
+        memory::{Known, Memory},
+        random::Random,
+    },
     store::{StoreError, db::Db},
 };
 
@@ -40,6 +45,10 @@ pub struct Env {
     pub usage: Arc<UsageQueue>,
     /// Deliveries of providers that wait to be taken in together.
     pub payments: Arc<PaymentQueue>,
+    /// Coupons that wait to be redeemed together.
+    pub redemptions: Arc<RedemptionQueue>,
+    /// Members whose standing is to be read together.
+    pub standings: Arc<StandingQueue>,
     stopping: watch::Sender<bool>,
 }
 
@@ -56,6 +65,8 @@ impl Env {
             memory: Arc::default(),
             usage: Arc::default(),
             payments: Arc::default(),
+            redemptions: Arc::default(),
+            standings: Arc::default(),
             stopping: watch::Sender::new(false),
         }
     }
@@ -141,6 +152,37 @@ impl Default for PaymentQueue {
     }
 }
 
+/// Coupons in the queue, more than which wait outside of it.
+const LONGEST_REDEMPTION_QUEUE: usize = 1_024;
+
+/// What came of redeeming a coupon.
+pub type RedemptionOutcome = Result<Result<ListedGrant, Refusal>, Arc<StoreError>>;
+
+/// A coupon that waits to be redeemed, and who waits for that.
+#[derive(Debug)]
+pub struct WaitingRedemption {
+    /// What is wanted.
+    pub redemption: Redemption,
+    /// Who waits.
+    pub answer: oneshot::Sender<RedemptionOutcome>,
+}
+
+/// Coupons that wait to be redeemed together. Whoever sends the first one starts the workers.
+#[derive(Debug)]
+pub struct RedemptionQueue {
+    /// Where they go in.
+    pub redemptions: mpsc::Sender<WaitingRedemption>,
+    /// Where the workers take them out, until there are workers.
+    pub unattended: Mutex<Option<mpsc::Receiver<WaitingRedemption>>>,
+}
+
+impl Default for RedemptionQueue {
+    fn default() -> Self {
+        let (redemptions, receiver) = mpsc::channel(LONGEST_REDEMPTION_QUEUE);
+        Self { redemptions, unattended: Mutex::new(Some(receiver)) }
+    }
+}
+
 /// Calls in the queue, more than which wait outside of it.
 const LONGEST_QUEUE: usize = 4_096;
 
@@ -168,5 +210,42 @@ impl Default for UsageQueue {
     fn default() -> Self {
         let (calls, receiver) = mpsc::channel(LONGEST_QUEUE);
         Self { calls, unattended: Mutex::new(Some(receiver)), in_flight: Mutex::default() }
+    }
+}
+
+/// Members in the queue, more than which wait outside of it.
+const LONGEST_STANDING_QUEUE: usize = 4_096;
+
+/// A member whose standing is to be read.
+#[derive(Debug)]
+pub struct WaitingMember {
+    /// Who, by what is known of them.
+    pub member: MemberName,
+    /// Who waits for it; nobody when it is looked up before its time.
+    pub answer: Option<oneshot::Sender<Option<Arc<Known>>>>,
+}
+
+/// How a member is known whose standing is to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MemberName {
+    /// By their id.
+    Id(UserId),
+    /// By an id, external id or address that somebody outside names.
+    Text(String),
+}
+
+/// Members whose standing is to be read together. Whoever sends the first one starts the worker.
+#[derive(Debug)]
+pub struct StandingQueue {
+    /// Where members go in.
+    pub members: mpsc::Sender<WaitingMember>,
+    /// Where the worker takes them out, until there is a worker.
+    pub unattended: Mutex<Option<mpsc::Receiver<WaitingMember>>>,
+}
+
+impl Default for StandingQueue {
+    fn default() -> Self {
+        let (members, receiver) = mpsc::channel(LONGEST_STANDING_QUEUE);
+        Self { members, unattended: Mutex::new(Some(receiver)) }
     }
 }

@@ -52,9 +52,9 @@ pub struct Known {
     read_at: ReadAt,
 }
 
-/// When something was read. Of several who find it rather old, one reads again; the others take
-/// the old for a little longer, so that a popular entry is not read by all at once. Should that
-/// one never come back, nobody takes what is too old.
+/// When something was read. Of several who find it rather old, one is told to look it up; the
+/// others take the old for a little longer, so that a popular entry is not read by all at once.
+/// Should that one never come back, nobody takes what is too old.
 #[derive(Debug)]
 struct ReadAt {
     at: DateTime<Utc>,
@@ -67,11 +67,30 @@ impl ReadAt {
         Self { at, is_renewed: AtomicBool::new(false) }
     }
 
-    fn is_fresh(&self, now: DateTime<Utc>) -> bool {
+    /// Returns how old it is; nothing when it is too old.
+    fn age(&self, now: DateTime<Utc>) -> Option<Age> {
         // A clock that was set back is no reason to remember for longer.
         let age = (now - self.at).abs();
-        age < LOOKED_UP_AFTER || age < REMEMBERED_FOR && self.is_renewed.swap(true, Ordering::Relaxed)
+        if age >= REMEMBERED_FOR {
+            return None;
+        }
+        let is_first = age >= LOOKED_UP_AFTER && !self.is_renewed.swap(true, Ordering::Relaxed);
+        Some(if is_first { Age::Old } else { Age::Fresh })
     }
+
+    /// Returns whether it can be taken by one who looks it up at once when it is old.
+    fn is_fresh(&self, now: DateTime<Utc>) -> bool {
+        self.age(now) == Some(Age::Fresh)
+    }
+}
+
+/// How old something remembered is that can still be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Age {
+    /// It needs no looking up.
+    Fresh,
+    /// It soon cannot be taken any more, and nobody looks it up yet: whoever is told this should.
+    Old,
 }
 
 type KnownCatalogue = Arc<(Arc<Catalogue>, ReadAt)>;
@@ -188,12 +207,12 @@ impl Memory {
     }
 
     /// Returns the standing of a member if it is remembered, under this configuration.
-    pub fn standing(&self, user: UserId, catalogue: &Arc<Catalogue>, now: DateTime<Utc>) -> Option<Arc<Known>> {
+    pub fn standing(&self, user: UserId, catalogue: &Arc<Catalogue>, now: DateTime<Utc>) -> Option<(Arc<Known>, Age)> {
         let known = self.standings.get(&user)?;
-        let is_good = Arc::ptr_eq(&known.catalogue, catalogue)
-            && known.epoch == self.epoch_of(user).load(Ordering::Acquire)
-            && known.read_at.is_fresh(now);
-        is_good.then_some(known)
+        let is_good =
+            Arc::ptr_eq(&known.catalogue, catalogue) && known.epoch == self.epoch_of(user).load(Ordering::Acquire);
+        let age = known.read_at.age(now).filter(|_| is_good)?;
+        Some((known, age))
     }
 
     /// Remembers a standing that was read since `epoch`.
@@ -229,10 +248,11 @@ impl Memory {
     }
 
     /// Returns whom a name means, if it is remembered.
-    pub fn named(&self, name: &str, now: DateTime<Utc>) -> Option<UserId> {
+    pub fn named(&self, name: &str, now: DateTime<Utc>) -> Option<(UserId, Age)> {
         let known = self.names.get(name)?;
-        let is_good = known.epoch == self.names_epoch.load(Ordering::Acquire) && known.read_at.is_fresh(now);
-        is_good.then_some(known.user)
+        let is_good = known.epoch == self.names_epoch.load(Ordering::Acquire);
+        let age = known.read_at.age(now).filter(|_| is_good)?;
+        Some((known.user, age))
     }
 
     /// Remembers whom a name means, which was looked up since `epoch`.

@@ -1,8 +1,14 @@
 //! May this member do this, and why? Answered from what this node remembers.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    pin::pin,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     domain::{
@@ -11,7 +17,10 @@ use crate::{
         ids::{FeatureId, UserId},
         user::{User, UserRef},
     },
-    platform::env::Env,
+    platform::{
+        env::{Env, MemberName, WaitingMember},
+        memory::{Age, Epoch},
+    },
     services::{access, catalogue},
     store::{Conn, StoreError, restrictions, usage, users},
 };
@@ -32,53 +41,161 @@ pub enum EntitlementError {
     Store(#[from] StoreError),
 }
 
+/// The most members that are read together.
+const MOST_TOGETHER: usize = 256;
+/// For how long members are gathered for whom nobody waits. Their standing is good for longer.
+const GATHERED_FOR: Duration = Duration::from_millis(20);
+
 /// Returns what is known of a member.
 pub async fn known(env: &Env, user: UserId) -> Result<Option<Arc<Known>>, StoreError> {
-    let now = env.clock.now();
     let catalogue = catalogue::current(env).await?;
-    if let Some(known) = env.memory.standing(user, &catalogue, now) {
-        return Ok(Some(known));
+    match env.memory.standing(user, &catalogue, env.clock.now()) {
+        Some((known, age)) => {
+            if age == Age::Old {
+                look_up_soon(env, MemberName::Id(user));
+            }
+            Ok(Some(known))
+        }
+        None => look_up(env, MemberName::Id(user)).await,
     }
-    let epoch = env.memory.standing_epoch(user);
-    let mut reader = env.db.reader().await?;
-    let conn = &mut reader.conn();
-    let Some(user) = users::find(conn, user).await? else { return Ok(None) };
-    let standing = read_standing(conn, &catalogue, user, now).await?;
-    Ok(Some(env.memory.remember_standing(epoch, catalogue, standing, now)))
 }
 
 /// Returns what is known of a member whom somebody outside names: by id, external id or address.
 pub async fn find(env: &Env, name: &str) -> Result<Option<Arc<Known>>, StoreError> {
     let name = name.trim();
-    if let Some(user) = env.memory.named(name, env.clock.now())
+    if let Some(user) = remembered(env, name)
         && let Some(known) = known(env, user).await?
     {
         return Ok(Some(known));
     }
-    match look_up(env, name).await? {
-        Some(user) => known(env, user).await,
-        None => Ok(None),
-    }
+    look_up(env, MemberName::Text(name.to_owned())).await
 }
 
 /// Returns whom somebody outside names: enough for who counts, where all else is read together
 /// with the counter.
 pub async fn identify(env: &Env, name: &str) -> Result<Option<UserId>, StoreError> {
     let name = name.trim();
-    match env.memory.named(name, env.clock.now()) {
+    match remembered(env, name) {
         Some(user) => Ok(Some(user)),
-        None => look_up(env, name).await,
+        None => {
+            let known = look_up(env, MemberName::Text(name.to_owned())).await?;
+            Ok(known.map(|known| known.standing.user.id))
+        }
     }
 }
 
-async fn look_up(env: &Env, name: &str) -> Result<Option<UserId>, StoreError> {
+fn remembered(env: &Env, name: &str) -> Option<UserId> {
+    let (user, age) = env.memory.named(name, env.clock.now())?;
+    if age == Age::Old {
+        look_up_soon(env, MemberName::Text(name.to_owned()));
+    }
+    Some(user)
+}
+
+/// Reads a member's standing, together with the others that are asked for now.
+async fn look_up(env: &Env, member: MemberName) -> Result<Option<Arc<Known>>, StoreError> {
+    attend(env);
+    let (answer, answered) = oneshot::channel();
+    let waiting = WaitingMember { member: member.clone(), answer: Some(answer) };
+    if env.standings.members.send(waiting).await.is_ok()
+        && let Ok(known) = answered.await
+    {
+        return Ok(known);
+    }
+    // Something is wrong with one of them, or with the database: each finds out for themselves.
+    Ok(read_together(env, &[member]).await?.remove(0))
+}
+
+/// Has a standing read that is still good, so that nobody has to wait for it. A queue that is full
+/// takes no more: then it is read when somebody needs it.
+fn look_up_soon(env: &Env, member: MemberName) {
+    attend(env);
+    let _ = env.standings.members.try_send(WaitingMember { member, answer: None });
+}
+
+/// Starts the worker unless there is one.
+fn attend(env: &Env) {
+    let receiver = env.standings.unattended.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(receiver) = receiver {
+        tokio::spawn(work(env.clone(), receiver));
+    }
+}
+
+async fn work(env: Env, mut waiting: mpsc::Receiver<WaitingMember>) {
+    let mut together = Vec::with_capacity(MOST_TOGETHER);
+    while waiting.recv_many(&mut together, MOST_TOGETHER).await > 0 {
+        gather(&mut waiting, &mut together).await;
+        let (members, answers): (Vec<_>, Vec<_>) =
+            together.drain(..).map(|WaitingMember { member, answer }| (member, answer)).unzip();
+        // On a task of its own: should it panic, those who wait are told, and others come next.
+        let read = tokio::spawn({
+            let env = env.clone();
+            async move { read_together(&env, &members).await }
+        });
+        // Without an answer everybody reads for themselves, and says what is wrong.
+        if let Ok(Ok(known)) = read.await {
+            for (answer, known) in answers.into_iter().zip(known) {
+                if let Some(answer) = answer {
+                    let _ = answer.send(known);
+                }
+            }
+        }
+    }
+}
+
+/// Waits for more while nobody waits for what there is.
+async fn gather(waiting: &mut mpsc::Receiver<WaitingMember>, together: &mut Vec<WaitingMember>) {
+    let mut time_is_up = pin!(tokio::time::sleep(GATHERED_FOR));
+    while together.len() < MOST_TOGETHER && together.iter().all(|member| member.answer.is_none()) {
+        tokio::select! {
+            () = &mut time_is_up => return,
+            more = waiting.recv() => match more {
+                Some(more) => together.push(more),
+                None => return,
+            },
+        }
+    }
+}
+
+/// Reads the standings of members and remembers them. Returns them in the order of their names.
+async fn read_together(env: &Env, members: &[MemberName]) -> Result<Vec<Option<Arc<Known>>>, StoreError> {
     let now = env.clock.now();
-    let Some(named) = UserRef::parse(name) else { return Ok(None) };
-    let epoch = env.memory.names_epoch();
+    let catalogue = catalogue::current(env).await?;
+    let names_epoch = env.memory.names_epoch();
     let mut reader = env.db.reader().await?;
-    let Some(user) = users::find_by_ref(&mut reader.conn(), &named).await? else { return Ok(None) };
-    env.memory.remember_name(epoch, name, user.id, now);
-    Ok(Some(user.id))
+    let conn = &mut reader.conn();
+    let named: Vec<UserRef> = members.iter().filter_map(as_ref).collect();
+    let named = users::find_by_refs(conn, &named).await?;
+    let user_of = |member: &MemberName| match member {
+        MemberName::Id(user) => Some(*user),
+        MemberName::Text(name) => named.get(name.as_str()).copied(),
+    };
+    let mut ids: Vec<UserId> = members.iter().filter_map(user_of).collect();
+    ids.sort();
+    ids.dedup();
+    // Before their rows are read: what changes afterwards is not taken for old.
+    let epochs: HashMap<UserId, Epoch> = ids.iter().map(|user| (*user, env.memory.standing_epoch(*user))).collect();
+    let people = users::find_all(conn, &ids).await?;
+    let mut known = HashMap::with_capacity(people.len());
+    for standing in read_standings(conn, &catalogue, people, now).await? {
+        let user = standing.user.id;
+        if let Some(epoch) = epochs.get(&user) {
+            known.insert(user, env.memory.remember_standing(*epoch, catalogue.clone(), standing, now));
+        }
+    }
+    for member in members {
+        if let (MemberName::Text(name), Some(user)) = (member, user_of(member)) {
+            env.memory.remember_name(names_epoch, name, user, now);
+        }
+    }
+    Ok(members.iter().map(|member| user_of(member).and_then(|user| known.get(&user).cloned())).collect())
+}
+
+fn as_ref(member: &MemberName) -> Option<UserRef> {
+    match member {
+        MemberName::Id(_) => None,
+        MemberName::Text(name) => UserRef::parse(name),
+    }
 }
 
 /// Reads everything about a member that decisions depend on.
@@ -88,16 +205,41 @@ pub(super) async fn read_standing(
     user: User,
     now: DateTime<Utc>,
 ) -> Result<Standing, StoreError> {
-    let restrictions = restrictions::list(conn, &[user.id]).await?;
-    let periods = catalogue.periods(user.created_at, now);
-    let mut starts: Vec<_> = periods.into_iter().map(|period| period.start).collect();
+    Ok(read_standings(conn, catalogue, vec![user], now).await?.remove(0))
+}
+
+/// Reads everything about members that decisions depend on, in their order.
+async fn read_standings(
+    conn: &mut Conn<'_>,
+    catalogue: &Catalogue,
+    people: Vec<User>,
+    now: DateTime<Utc>,
+) -> Result<Vec<Standing>, StoreError> {
+    let ids: Vec<UserId> = people.iter().map(|user| user.id).collect();
+    let mut starts: Vec<_> =
+        people.iter().flat_map(|user| catalogue.periods(user.created_at, now)).map(|period| period.start).collect();
     starts.sort();
     starts.dedup();
-    let used = usage::used(conn, user.id, &starts).await?;
-    let held = usage::held(conn, user.id, now).await?;
-    let restrictions = restrictions.into_iter().map(|(_, restriction)| restriction).collect();
-    let claims = access::claims(conn, &[user.id]).await?.remove(&user.id).unwrap_or_default();
-    Standing::new(catalogue, user, &claims, restrictions, used, held, now).map_err(|_| StoreError::Missing("tiers"))
+    let mut restrictions = by_user(restrictions::list(conn, &ids).await?);
+    let mut used = by_user(usage::used(conn, &ids, &starts).await?);
+    let mut held = by_user(usage::held(conn, &ids, now).await?);
+    let mut claims = access::claims(conn, &ids).await?;
+    let standing = |user: User| {
+        let id = user.id;
+        let claims = claims.remove(&id).unwrap_or_default();
+        let restrictions = restrictions.remove(&id).unwrap_or_default();
+        let (used, held) = (used.remove(&id).unwrap_or_default(), held.remove(&id).unwrap_or_default());
+        Standing::new(catalogue, user, &claims, restrictions, used, held, now).map_err(|_| StoreError::Missing("tiers"))
+    };
+    people.into_iter().map(standing).collect()
+}
+
+fn by_user<T>(rows: Vec<(UserId, T)>) -> HashMap<UserId, Vec<T>> {
+    let mut grouped: HashMap<UserId, Vec<T>> = HashMap::new();
+    for (user, row) in rows {
+        grouped.entry(user).or_default().push(row);
+    }
+    grouped
 }
 
 /// Decides whether a member may use so much of a feature.

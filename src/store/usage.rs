@@ -205,15 +205,24 @@ pub async fn append(conn: &mut Conn<'_>, events: &[UsageEvent], now: DateTime<Ut
     Ok(())
 }
 
-/// Returns what one member has used in some periods.
-pub async fn used(conn: &mut Conn<'_>, user: UserId, period_starts: &[DateTime<Utc>]) -> Result<Vec<Used>> {
-    if period_starts.is_empty() {
+/// Returns what members have used in some periods, in no order.
+pub async fn used(
+    conn: &mut Conn<'_>,
+    users: &[UserId],
+    period_starts: &[DateTime<Utc>],
+) -> Result<Vec<(UserId, Used)>> {
+    if users.is_empty() || period_starts.is_empty() {
         return Ok(Vec::new());
     }
     let rows: Vec<CounterRow> = build!(conn, |query, c| {
-        query.push("SELECT user_id, period_start, feature_id, used AS amount FROM user_feature_usage WHERE user_id = ");
-        query.push_bind(user);
-        query.push(" AND period_start IN (");
+        query.push(
+            "SELECT user_id, period_start, feature_id, used AS amount FROM user_feature_usage WHERE user_id IN (",
+        );
+        let mut list = query.separated(", ");
+        for user in users {
+            list.push_bind(*user);
+        }
+        query.push(") AND period_start IN (");
         let mut list = query.separated(", ");
         for start in period_starts {
             list.push_bind(*start);
@@ -221,25 +230,42 @@ pub async fn used(conn: &mut Conn<'_>, user: UserId, period_starts: &[DateTime<U
         query.push(")");
         query.build_query_as().fetch_all(c).await
     })?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Used { feature: row.feature_id, period_start: row.period_start, used: row.amount })
-        .collect())
+    let used = |row: CounterRow| Used { feature: row.feature_id, period_start: row.period_start, used: row.amount };
+    Ok(rows.into_iter().map(|row| (row.user_id, used(row))).collect())
 }
 
-/// Returns what is held of one member at `now`.
-pub async fn held(conn: &mut Conn<'_>, user: UserId, now: DateTime<Utc>) -> Result<Vec<Held>> {
-    let rows: Vec<(FeatureId, DateTime<Utc>, i64, DateTime<Utc>)> = run!(conn, |c| sqlx::query_as(
-        "SELECT feature_id, period_start, amount, expires_at FROM reservations
-        WHERE user_id = $1 AND state = 'held' AND expires_at > $2"
-    )
-    .bind(user)
-    .bind(now)
-    .fetch_all(c))?;
-    Ok(rows
-        .into_iter()
-        .map(|(feature, period_start, amount, expires_at)| Held { feature, period_start, amount, expires_at })
-        .collect())
+#[derive(FromRow)]
+struct HeldRow {
+    user_id: UserId,
+    feature_id: FeatureId,
+    period_start: DateTime<Utc>,
+    amount: i64,
+    expires_at: DateTime<Utc>,
+}
+
+/// Returns what is held of members at `now`, in no order.
+pub async fn held(conn: &mut Conn<'_>, users: &[UserId], now: DateTime<Utc>) -> Result<Vec<(UserId, Held)>> {
+    if users.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<HeldRow> = build!(conn, |query, c| {
+        query.push(
+            "SELECT user_id, feature_id, period_start, amount, expires_at FROM reservations
+            WHERE state = 'held' AND expires_at > ",
+        );
+        query.push_bind(now).push(" AND user_id IN (");
+        let mut list = query.separated(", ");
+        for user in users {
+            list.push_bind(*user);
+        }
+        query.push(")");
+        query.build_query_as().fetch_all(c).await
+    })?;
+    let held = |row: HeldRow| {
+        let HeldRow { user_id, feature_id: feature, period_start, amount, expires_at } = row;
+        (user_id, Held { feature, period_start, amount, expires_at })
+    };
+    Ok(rows.into_iter().map(held).collect())
 }
 
 #[derive(FromRow)]

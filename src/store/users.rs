@@ -1,5 +1,7 @@
 //! Members: `users` and `user_stats`.
 
+use std::collections::{HashMap, HashSet};
+
 use chrono::{DateTime, Utc};
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -27,6 +29,8 @@ struct UserRow {
     lang: String,
     tier_id: TierId,
     trial_ends_at: Option<DateTime<Utc>>,
+    email_verified_at: Option<DateTime<Utc>>,
+    closes_after_trial: bool,
     credit_until: Option<DateTime<Utc>>,
     referral_code: Option<ReferralCode>,
     disabled_at: Option<DateTime<Utc>>,
@@ -45,6 +49,8 @@ impl TryFrom<UserRow> for User {
             lang: row.lang.parse().map_err(StoreError::corrupt("users", "lang"))?,
             tier: row.tier_id,
             trial_ends_at: row.trial_ends_at,
+            email_verified_at: row.email_verified_at,
+            closes_after_trial: row.closes_after_trial,
             credit_until: row.credit_until,
             referral_code: row.referral_code,
             disabled_at: row.disabled_at,
@@ -55,7 +61,8 @@ impl TryFrom<UserRow> for User {
 
 macro_rules! columns {
     () => {
-        "id, email, external_id, role, lang, tier_id, trial_ends_at, credit_until, referral_code, disabled_at, created_at"
+        "id, email, external_id, role, lang, tier_id, trial_ends_at, email_verified_at, closes_after_trial, credit_until,
+        referral_code, disabled_at, created_at"
     };
 }
 
@@ -109,11 +116,15 @@ pub async fn insert(conn: &mut Conn<'_>, user: &NewUser<'_>, now: DateTime<Utc>)
     Ok(inserted == 1)
 }
 
-/// Returns the member, if there is one.
+/// Returns the member, if there is one. Whoever is deleted is nobody, here and in all that follows.
 pub async fn find(conn: &mut Conn<'_>, id: UserId) -> Result<Option<User>> {
-    run!(conn, |c| sqlx::query_as::<_, UserRow>(concat!("SELECT ", columns!(), " FROM users WHERE id = $1"))
-        .bind(id)
-        .fetch_optional(c))?
+    run!(conn, |c| sqlx::query_as::<_, UserRow>(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM users WHERE id = $1 AND deleted_at IS NULL"
+    ))
+    .bind(id)
+    .fetch_optional(c))?
     .map(User::try_from)
     .transpose()
 }
@@ -132,7 +143,7 @@ pub async fn find_by_ref(conn: &mut Conn<'_>, named: &UserRef) -> Result<Option<
     let rows: Vec<UserRow> = run!(conn, |c| sqlx::query_as(concat!(
         "SELECT ",
         columns!(),
-        " FROM users WHERE id = $1 OR external_id = $2 OR email_key = $3"
+        " FROM users WHERE (id = $1 AND deleted_at IS NULL) OR external_id = $2 OR email_key = $3"
     ))
     .bind(named.id)
     .bind(&named.text)
@@ -150,6 +161,50 @@ pub async fn find_by_ref(conn: &mut Conn<'_>, named: &UserRef) -> Result<Option<
     rows.into_iter().min_by_key(preference).map(User::try_from).transpose()
 }
 
+/// Returns whom names from outside mean, as [`find_by_ref`] understands them. Who is nobody is left
+/// out.
+pub async fn find_by_refs(conn: &mut Conn<'_>, names: &[UserRef]) -> Result<HashMap<String, UserId>> {
+    if names.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<(UserId, Option<String>, EmailKey)> = build!(conn, |query, c| {
+        query.push("SELECT id, external_id, email_key FROM users WHERE external_id IN (");
+        let mut list = query.separated(", ");
+        for name in names {
+            list.push_bind(name.text.clone());
+        }
+        let ids: Vec<UserId> = names.iter().filter_map(|name| name.id).collect();
+        if !ids.is_empty() {
+            query.push(") OR deleted_at IS NULL AND id IN (");
+            let mut list = query.separated(", ");
+            for id in ids {
+                list.push_bind(id);
+            }
+        }
+        let emails: Vec<&EmailKey> = names.iter().filter_map(|name| name.email.as_ref()).collect();
+        if !emails.is_empty() {
+            query.push(") OR email_key IN (");
+            let mut list = query.separated(", ");
+            for email in emails {
+                list.push_bind(email.clone());
+            }
+        }
+        query.push(")");
+        query.build_query_as().fetch_all(c).await
+    })?;
+    let ids: HashSet<UserId> = rows.iter().map(|(id, ..)| *id).collect();
+    let by_external_id: HashMap<&str, UserId> =
+        rows.iter().filter_map(|(id, external_id, _)| Some((external_id.as_deref()?, *id))).collect();
+    let by_email: HashMap<&str, UserId> = rows.iter().map(|(id, _, email)| (email.as_str(), *id)).collect();
+    let found = |name: &UserRef| {
+        let by_id = name.id.filter(|id| ids.contains(id));
+        let by_external_id = || by_external_id.get(name.text.as_str()).copied();
+        let by_email = || by_email.get(name.email.as_ref()?.as_str()).copied();
+        by_id.or_else(by_external_id).or_else(by_email)
+    };
+    Ok(names.iter().filter_map(|name| Some((name.text.clone(), found(name)?))).collect())
+}
+
 /// Returns the member with that external id, if there is one.
 pub async fn find_by_external_id(conn: &mut Conn<'_>, external_id: &str) -> Result<Option<User>> {
     run!(conn, |c| sqlx::query_as::<_, UserRow>(concat!("SELECT ", columns!(), " FROM users WHERE external_id = $1"))
@@ -159,13 +214,23 @@ pub async fn find_by_external_id(conn: &mut Conn<'_>, external_id: &str) -> Resu
     .transpose()
 }
 
+/// Returns the member with that address and holds the row until the transaction ends: who is just
+/// being deleted is waited for, and is nobody then.
+pub async fn lock_by_email(conn: &mut Conn<'_>, key: &EmailKey) -> Result<Option<User>> {
+    let sql = conn.dialect(
+        concat!("SELECT ", columns!(), " FROM users WHERE email_key = $1"),
+        concat!("SELECT ", columns!(), " FROM users WHERE email_key = $1 FOR UPDATE"),
+    );
+    run!(conn, |c| sqlx::query_as::<_, UserRow>(sql).bind(key).fetch_optional(c))?.map(User::try_from).transpose()
+}
+
 /// Returns several members, in no order.
 pub async fn find_all(conn: &mut Conn<'_>, ids: &[UserId]) -> Result<Vec<User>> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
     let rows: Vec<UserRow> = build!(conn, |query, c| {
-        query.push(concat!("SELECT ", columns!(), " FROM users WHERE id IN ("));
+        query.push(concat!("SELECT ", columns!(), " FROM users WHERE deleted_at IS NULL AND id IN ("));
         let mut list = query.separated(", ");
         for id in ids {
             list.push_bind(*id);
@@ -180,10 +245,30 @@ pub async fn find_all(conn: &mut Conn<'_>, ids: &[UserId]) -> Result<Vec<User>> 
 /// it wait here. (SQLite has one writer, who holds everything.)
 pub async fn lock(conn: &mut Conn<'_>, id: UserId) -> Result<Option<User>> {
     let sql = conn.dialect(
-        concat!("SELECT ", columns!(), " FROM users WHERE id = $1"),
-        concat!("SELECT ", columns!(), " FROM users WHERE id = $1 FOR UPDATE"),
+        concat!("SELECT ", columns!(), " FROM users WHERE id = $1 AND deleted_at IS NULL"),
+        concat!("SELECT ", columns!(), " FROM users WHERE id = $1 AND deleted_at IS NULL FOR UPDATE"),
     );
     run!(conn, |c| sqlx::query_as::<_, UserRow>(sql).bind(id).fetch_optional(c))?.map(User::try_from).transpose()
+}
+
+/// Returns members and holds their rows until the transaction ends. All callers lock in one order, so
+/// that nobody waits in a circle.
+pub async fn lock_all(conn: &mut Conn<'_>, ids: &[UserId]) -> Result<Vec<User>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    // SQLite has one writer, who holds everything.
+    let end = conn.dialect(") ORDER BY id", ") ORDER BY id FOR UPDATE");
+    let rows: Vec<UserRow> = build!(conn, |query, c| {
+        query.push(concat!("SELECT ", columns!(), " FROM users WHERE id IN ("));
+        let mut list = query.separated(", ");
+        for id in ids {
+            list.push_bind(*id);
+        }
+        query.push(end);
+        query.build_query_as().fetch_all(c).await
+    })?;
+    rows.into_iter().map(User::try_from).collect()
 }
 
 /// Returns members, and those who invited them, and holds their rows until the transaction ends. All
@@ -199,7 +284,7 @@ pub async fn lock_with_referrers(conn: &mut Conn<'_>, ids: &[UserId]) -> Result<
         query.push(concat!(
             "SELECT ",
             columns!(),
-            " FROM users WHERE id IN (SELECT referrer_user_id FROM referrals WHERE referred_user_id IN ("
+            " FROM users WHERE deleted_at IS NULL AND id IN (SELECT referrer_user_id FROM referrals WHERE referred_user_id IN ("
         ));
         let mut list = query.separated(", ");
         for id in ids {
@@ -233,7 +318,7 @@ pub async fn list(conn: &mut Conn<'_>, after: Option<UserId>, count: i64) -> Res
     run!(conn, |c| sqlx::query_as::<_, UserRow>(concat!(
         "SELECT ",
         columns!(),
-        " FROM users WHERE id > $1 ORDER BY id LIMIT $2"
+        " FROM users WHERE id > $1 AND deleted_at IS NULL ORDER BY id LIMIT $2"
     ))
     .bind(after.unwrap_or_else(|| Uuid::nil().into()))
     .bind(count)
@@ -252,7 +337,7 @@ pub async fn search(conn: &mut Conn<'_>, text: &str, after: Option<UserId>, coun
         "SELECT ",
         columns!(),
         " FROM users
-        WHERE id > $1 AND (email_key LIKE $2 ESCAPE '\\' OR LOWER(external_id) LIKE $2 ESCAPE '\\')
+        WHERE id > $1 AND deleted_at IS NULL AND (email_key LIKE $2 ESCAPE '\\' OR LOWER(external_id) LIKE $2 ESCAPE '\\')
         ORDER BY id LIMIT $3"
     ))
     .bind(after.unwrap_or_else(|| Uuid::nil().into()))
@@ -323,13 +408,48 @@ pub async fn touch(conn: &mut Conn<'_>, ids: &[UserId], now: DateTime<Utc>) -> R
     Ok(())
 }
 
-/// Sets the own tier. Returns whether there is such a member.
+/// Sets the own tier, which counts from now on. Returns whether there is such a member.
 pub async fn set_tier(conn: &mut Conn<'_>, id: UserId, tier: &TierId, now: DateTime<Utc>) -> Result<bool> {
-    let updated = execute!(conn, |c| sqlx::query("UPDATE users SET tier_id = $2, updated_at = $3 WHERE id = $1")
+    let updated = execute!(conn, |c| sqlx::query(
+        "UPDATE users SET tier_id = $2, closes_after_trial = FALSE, updated_at = $3 WHERE id = $1"
+    )
+    .bind(id)
+    .bind(tier)
+    .bind(now)
+    .execute(c))?;
+    Ok(updated == 1)
+}
+
+/// Lets the own tier of a member count for nothing.
+pub async fn close_after_trial(conn: &mut Conn<'_>, id: UserId, now: DateTime<Utc>) -> Result<()> {
+    execute!(conn, |c| sqlx::query("UPDATE users SET closes_after_trial = TRUE, updated_at = $2 WHERE id = $1")
         .bind(id)
-        .bind(tier)
         .bind(now)
         .execute(c))?;
+    Ok(())
+}
+
+/// Notes that a member has proved their address. Returns whether it was the first time: of two at
+/// once one gets `true`.
+pub async fn verify_email(conn: &mut Conn<'_>, id: UserId, now: DateTime<Utc>) -> Result<bool> {
+    let updated = execute!(conn, |c| sqlx::query(
+        "UPDATE users SET email_verified_at = $2, updated_at = $2 WHERE id = $1 AND email_verified_at IS NULL"
+    )
+    .bind(id)
+    .bind(now)
+    .execute(c))?;
+    Ok(updated == 1)
+}
+
+/// Lets a member's trial end at an instant, unless they have or had one.
+pub async fn begin_trial(conn: &mut Conn<'_>, id: UserId, ends_at: DateTime<Utc>, now: DateTime<Utc>) -> Result<bool> {
+    let updated = execute!(conn, |c| sqlx::query(
+        "UPDATE users SET trial_ends_at = $2, updated_at = $3 WHERE id = $1 AND trial_ends_at IS NULL"
+    )
+    .bind(id)
+    .bind(ends_at)
+    .bind(now)
+    .execute(c))?;
     Ok(updated == 1)
 }
 
@@ -382,7 +502,7 @@ fn key_without_address(external_id: &str) -> String {
 
 /// Returns how many members there are.
 pub async fn count(conn: &mut Conn<'_>) -> Result<i64> {
-    Ok(run!(conn, |c| sqlx::query_scalar("SELECT COUNT(*) FROM users").fetch_one(c))?)
+    Ok(run!(conn, |c| sqlx::query_scalar("SELECT COUNT(*) FROM users WHERE deleted_at IS NULL").fetch_one(c))?)
 }
 
 /// Returns whether anybody is an admin and may sign in.

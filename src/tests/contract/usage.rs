@@ -8,7 +8,10 @@ use vouchsafe::{
         limit::Limit,
         usage::{Counter, Reservation, ReservationState, UsageKind},
     },
-    store::usage::{self, CounterKey, UsageEvent},
+    store::{
+        Conn,
+        usage::{self, CounterKey, UsageEvent},
+    },
 };
 
 use super::{ROUNDS, Store, after, name, on_both, won};
@@ -69,13 +72,20 @@ on_both! {
         assert_eq!(found[&later], Counter { used: 5, held: 0 });
         assert!(usage::lock(conn, &[], after(2)).await.unwrap().is_empty());
 
-        let mut used = usage::used(conn, ann, &[after(0), after(7200)]).await.unwrap();
-        // A counter that was locked only may have a row by now, of nothing.
-        used.retain(|used| used.used > 0);
-        assert_eq!(used, [Used { feature: name("photos"), period_start: after(0), used: 4 }]);
-        let used = usage::used(conn, bob, &[after(0), after(3600)]).await.unwrap();
-        assert_eq!(used, [Used { feature: name("photos"), period_start: after(0), used: 7 }]);
-        assert_eq!(usage::used(conn, ann, &[]).await.unwrap(), []);
+        let used = async |conn: &mut Conn<'_>, users: &[UserId], starts: &[DateTime<Utc>]| {
+            let mut used = usage::used(conn, users, starts).await.unwrap();
+            // A counter that was locked only may have a row by now, of nothing.
+            used.retain(|(_, used)| used.used > 0);
+            used.sort_by_key(|(user, _)| *user);
+            used
+        };
+        let of = |user, used| (user, Used { feature: name("photos"), period_start: after(0), used });
+        assert_eq!(used(conn, &[ann], &[after(0), after(7200)]).await, [of(ann, 4)]);
+        let mut both = [of(ann, 4), of(bob, 7)];
+        both.sort_by_key(|(user, _)| *user);
+        assert_eq!(used(conn, &[bob, ann], &[after(0), after(1800)]).await, both);
+        assert_eq!(used(conn, &[ann], &[]).await, []);
+        assert_eq!(used(conn, &[], &[after(0)]).await, []);
     }
 
     async fn a_counter_is_never_below_zero_and_has_a_member(store: Store) {
@@ -106,13 +116,22 @@ on_both! {
             let found = usage::lock(conn, &sorted(vec![photos.clone(), calls.clone()]), after(now)).await.unwrap();
             assert_eq!(found[&photos].held, expected, "{now}");
             assert_eq!(found[&calls].held, if now < 300 { 5 } else { 0 }, "{now}");
-            let held = usage::held(conn, ann, after(now)).await.unwrap();
-            let of_photos = |held: &&Held| held.feature == photos.feature && held.period_start == photos.period_start;
-            assert_eq!(held.iter().filter(of_photos).map(|held| held.amount).sum::<i64>(), expected, "{now}");
+            let held = usage::held(conn, &[ann], after(now)).await.unwrap();
+            let of_photos = |(_, held): &&(UserId, Held)| {
+                held.feature == photos.feature && held.period_start == photos.period_start
+            };
+            assert_eq!(held.iter().filter(of_photos).map(|(_, held)| held.amount).sum::<i64>(), expected, "{now}");
         }
-        let held = usage::held(&mut store.reader().await.conn(), ann, after(60)).await.unwrap();
-        assert_eq!(held.len(), 3);
-        assert!(held.contains(&Held { feature: name("photos"), period_start: after(3600), amount: 7, expires_at: after(300) }));
+        let bob = store.member("bob@example.com").await;
+        let theirs = reservation(store.id(), &counter(bob, "photos"), 11);
+        store.hold(&[theirs]).await;
+        let conn = &mut store.reader().await;
+        let held = usage::held(&mut conn.conn(), &[ann, bob], after(60)).await.unwrap();
+        assert_eq!(held.len(), 4);
+        let of = |amount| held.iter().find(|(_, held)| held.amount == amount).map(|(user, held)| (*user, held.period_start));
+        assert_eq!((of(7), of(11)), (Some((ann, after(3600))), Some((bob, after(0)))));
+        assert_eq!(usage::held(&mut conn.conn(), &[bob], after(60)).await.unwrap().len(), 1);
+        assert_eq!(usage::held(&mut conn.conn(), &[], after(60)).await.unwrap(), []);
     }
 
     async fn who_locks_a_counter_loses_no_unit_of_another(store: Store) {

@@ -1,6 +1,6 @@
 //! `store::users`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::TimeDelta;
 use vouchsafe::{
@@ -363,7 +363,7 @@ on_both! {
         assert!(users::insert(conn, &new, beginning()).await.unwrap());
         let new = NewUser { external_id: Some("ann@example.com"), ..new_user(cem, &cems) };
         assert!(users::insert(conn, &new, beginning()).await.unwrap());
-        for (text, expected) in [
+        let names = [
             (anns_id.as_str(), Some(ann)),
             ("ann@example.com", Some(cem)),
             // Another spelling is an address and no external id.
@@ -372,11 +372,19 @@ on_both! {
             ("nobody", None),
             ("nobody@example.com", None),
             ("external:crm-1", None),
-        ] {
-            let named = UserRef::parse(text).unwrap();
-            let found = users::find_by_ref(conn, &named).await.unwrap();
-            assert_eq!(found.map(|user| user.id), expected, "{text}");
+        ]
+        .map(|(text, expected)| (UserRef::parse(text).unwrap(), expected));
+        for (named, expected) in &names {
+            let found = users::find_by_ref(conn, named).await.unwrap();
+            assert_eq!(found.map(|user| user.id), *expected, "{}", named.text);
+            // By itself, and with all the others.
+            let found = users::find_by_refs(conn, std::slice::from_ref(named)).await.unwrap();
+            assert_eq!(found.get(&named.text).copied(), *expected, "{}", named.text);
         }
+        let all = users::find_by_refs(conn, &names.clone().map(|(named, _)| named)).await.unwrap();
+        let expected = names.into_iter().filter_map(|(named, expected)| Some((named.text, expected?))).collect();
+        assert_eq!(all, expected);
+        assert_eq!(users::find_by_refs(conn, &[]).await.unwrap(), HashMap::new());
     }
 
     async fn several_members_are_found_at_once(store: Store) {

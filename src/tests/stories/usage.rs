@@ -1,6 +1,6 @@
 //! Counting, by two nodes on one database.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use proptest::{
@@ -17,7 +17,7 @@ use vouchsafe::{
         limit::Limit,
         usage::{Act, IdempotencyKey, OnExceed, Outcome, Reservation, ReservationState, UsageCall},
     },
-    platform::env::Env,
+    platform::{env::Env, memory::Age},
     services::{
         api_keys::{self, NewApiKey},
         catalogue,
@@ -560,14 +560,58 @@ on_both! {
         let ann = ann(&app, 10).await;
         let known = entitlements::known(&app.env, ann).await.unwrap().unwrap();
         let begun = app.env.clock.now();
-        let is_there = |milliseconds| {
-            app.env.memory.standing(ann, &known.catalogue, begun + TimeDelta::milliseconds(milliseconds)).is_some()
+        let age = |milliseconds| {
+            let now = begun + TimeDelta::milliseconds(milliseconds);
+            app.env.memory.standing(ann, &known.catalogue, now).map(|(_, age)| age)
         };
-        assert!(is_there(0) && is_there(899));
-        assert!(!is_there(900), "the first looks it up");
-        assert!(is_there(900) && is_there(999), "the others need not wait");
-        assert!(!is_there(1_000) && !is_there(1_000), "whether or not the first came back");
-        assert!(!is_there(-1_000), "a clock that was set back is no excuse");
+        assert_eq!((age(0), age(899)), (Some(Age::Fresh), Some(Age::Fresh)));
+        assert_eq!(age(900), Some(Age::Old), "the first has it looked up");
+        assert_eq!((age(900), age(999)), (Some(Age::Fresh), Some(Age::Fresh)), "the others need not");
+        assert_eq!((age(1_000), age(1_000)), (None, None), "whether or not the first came back");
+        assert_eq!(age(-1_000), None, "a clock that was set back is no excuse");
+    }
+
+    async fn what_is_old_is_read_again_before_somebody_has_to_wait(app: TestApp) {
+        let ann = ann(&app, 10).await;
+        let name = ann.to_string();
+        let read = async || entitlements::find(&app.env, &name).await.unwrap().unwrap();
+        let first = read().await;
+        app.env.clock.advance(TimeDelta::milliseconds(900));
+        assert!(Arc::ptr_eq(&first, &read().await), "whoever finds it old does not wait");
+        // Both the name and the standing were old.
+        let replaced = async {
+            while Arc::ptr_eq(&first, &read().await) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), replaced).await.expect("it is read again");
+        let second = read().await;
+        app.env.clock.advance(TimeDelta::milliseconds(800));
+        assert!(Arc::ptr_eq(&second, &read().await), "it is good for a second of its own");
+    }
+
+    async fn many_who_are_asked_for_at_once_get_their_own(app: TestApp) {
+        let mut people = Vec::new();
+        for number in 0..20 {
+            let user = member(&app.env, &format!("member{number}")).await;
+            restrict(&app.env, user, "ai_calls", Limit::from_stored(Some(number))).await;
+            people.push((number, user));
+        }
+        let mut asked = JoinSet::new();
+        for (number, user) in people {
+            let env = app.env.clone();
+            asked.spawn(async move {
+                let by_name = entitlements::find(&env, &format!("member{number}")).await.unwrap().unwrap();
+                let by_id = entitlements::known(&env, user).await.unwrap().unwrap();
+                let calls: FeatureId = "ai_calls".parse().unwrap();
+                for known in [by_name, by_id] {
+                    assert_eq!(known.standing.user.id, user);
+                    assert_eq!(known.standing.restriction(&calls).unwrap().limit, Limit::from_stored(Some(number)));
+                }
+                assert!(entitlements::find(&env, &format!("nobody{number}")).await.unwrap().is_none());
+            });
+        }
+        asked.join_all().await;
     }
 }
 
@@ -815,8 +859,9 @@ async fn walk(app: &TestApp, nodes: [&Env; 2], round: u32, steps: &[(Step, usize
             Some((year, month)) => format!("{year}-{month:02}-01T00:00:00Z").parse().unwrap(),
             None => DateTime::UNIX_EPOCH,
         };
-        let found = ledger::used(&mut reader.conn(), users[*user], &[start]).await.unwrap();
-        let found = found.iter().find(|used| used.feature == feature(FEATURES[*of])).map_or(0, |used| used.used);
+        let found = ledger::used(&mut reader.conn(), &[users[*user]], &[start]).await.unwrap();
+        let of_feature = found.iter().find(|(_, used)| used.feature == feature(FEATURES[*of]));
+        let found = of_feature.map_or(0, |(_, used)| used.used);
         prop_assert_eq!(found, *expected, "{:#?}", model);
     }
     Ok(())
