@@ -10,15 +10,19 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 pub const NOTHING_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 /// Headers of every response that does not set them itself.
-const ALWAYS: [(HeaderName, &str); 9] = [
+const ALWAYS: [(HeaderName, &str); 4] = [
     (header::CACHE_CONTROL, "no-store"),
     (header::CONTENT_SECURITY_POLICY, NOTHING_POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// Headers of every response that may become a document: on others no browser looks at them.
+const OF_DOCUMENTS: [(HeaderName, &str); 5] = [
     // `no-referrer` would also empty the Origin header, by which forms are told from forgeries.
     (header::REFERRER_POLICY, "same-origin"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     (HeaderName::from_static("cross-origin-embedder-policy"), "require-corp"),
     (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
 ];
@@ -28,21 +32,35 @@ const HTTPS_ONLY: &str = "max-age=31536000; includeSubDomains";
 
 /// The security headers, kept as a whole: to copy them costs half of what it costs to add each.
 #[derive(Debug)]
-pub struct Always(HeaderMap);
+pub struct Always {
+    documents: HeaderMap,
+    json: HeaderMap,
+}
 
 impl Always {
     /// Returns the headers. `is_https`: browsers are told to never come back without TLS.
     pub fn new(is_https: bool) -> Self {
         let https = is_https.then_some((header::STRICT_TRANSPORT_SECURITY, HTTPS_ONLY));
-        let all = ALWAYS.into_iter().chain(https);
-        Self(all.map(|(name, value)| (name, HeaderValue::from_static(value))).collect())
+        let of_all = ALWAYS.into_iter().chain(https).map(|(name, value)| (name, HeaderValue::from_static(value)));
+        let json: HeaderMap = of_all.collect();
+        let mut documents = json.clone();
+        documents.extend(OF_DOCUMENTS.map(|(name, value)| (name, HeaderValue::from_static(value))));
+        Self { documents, json }
     }
 
     /// Adds to the headers of a response what is missing of these.
     pub fn complete(&self, headers: &mut HeaderMap) {
-        let own = mem::replace(headers, self.0.clone());
+        let these = if is_json(headers) { &self.json } else { &self.documents };
+        let own = mem::replace(headers, these.clone());
         headers.extend(own);
     }
+}
+
+/// Returns whether a response is one of the API's, which with `nosniff` is never taken for a page.
+fn is_json(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind == "application/json" || kind == "application/problem+json")
 }
 
 /// Returns the Content-Security-Policy of a page whose own scripts carry `nonce`, or that has none.
@@ -91,7 +109,18 @@ mod tests {
         assert!(policy.contains("script-src 'self' 'nonce-abc' 'wasm-unsafe-eval';"), "{policy}");
         assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
         assert_eq!(headers.get_all(header::CONTENT_SECURITY_POLICY).iter().count(), 1);
-        assert_eq!(headers.len(), ALWAYS.len() + 2);
+        assert_eq!(headers.len(), ALWAYS.len() + OF_DOCUMENTS.len() + 2);
+    }
+
+    #[test]
+    fn answers_in_json_carry_what_is_looked_at_there() {
+        for (kind, expected) in [("application/json", 5), ("application/problem+json", 5), ("text/html", 10)] {
+            let mut headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(kind))]);
+            Always::new(false).complete(&mut headers);
+            assert_eq!(headers.len(), expected, "{kind}: {headers:?}");
+            assert_eq!(headers[header::CONTENT_SECURITY_POLICY], NOTHING_POLICY);
+            assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+        }
     }
 
     #[test]
