@@ -4,15 +4,20 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use indicatif::{ProgressBar, ProgressStyle};
+
 use crate::{
     cli::{CliError, OPERATOR, grant::told, member, say, say_json},
     domain::{
-        coupon::{Coupon, CouponCode, CouponKind, MOST_AT_ONCE, Terms},
+        coupon::{Coupon, CouponCode, CouponKind, CouponState, MOST_AT_ONCE, Terms},
         grant::MOST_DAYS,
         ids::TierId,
     },
     platform::env::Env,
-    services::coupons::{self, Change, Guesser, NewCoupons},
+    services::{
+        coupons::{self, Change, Filter, Guesser, NewCoupons},
+        partners,
+    },
 };
 
 /// How many coupons are read at once.
@@ -66,7 +71,7 @@ pub(super) struct Create {
     /// Until when
     #[arg(long)]
     until: Option<DateTime<Utc>>,
-    /// Whose pass it is
+    /// For whom it is made: the id or the name of a partner, or any other name for a partner's pass
     #[arg(long)]
     partner: Option<String>,
     /// What is to be remembered about it
@@ -79,6 +84,15 @@ pub(super) struct List {
     /// Those that are archived, instead of the others
     #[arg(long)]
     archived: bool,
+    /// open, not_yet, expired, used_up or inactive
+    #[arg(long)]
+    state: Option<CouponState>,
+    /// single_use, period or partner
+    #[arg(long = "type")]
+    kind: Option<CouponKind>,
+    /// What the code begins with, or the description or the partner holds
+    #[arg(long)]
+    find: Option<String>,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -109,6 +123,11 @@ impl CouponCommand {
 
 impl Create {
     async fn run(self, env: &Env) -> Result<(), CliError> {
+        // A partner who is known by that name or id, or a name and nothing more.
+        let known = match &self.partner {
+            Some(named) => partners::find_named(env, named).await?,
+            None => None,
+        };
         let terms = Terms {
             kind: self.kind,
             tier: self.tier,
@@ -116,10 +135,16 @@ impl Create {
             valid_from: self.from,
             valid_until: self.until,
             max_redemptions: self.max,
-            partner: self.partner,
+            partner: self.partner.filter(|_| known.is_none()),
+            partner_id: known.map(|partner| partner.id),
         };
         let new = NewCoupons { code: self.code, terms, description: &self.description, count: self.count };
-        for coupon in coupons::create(env, new, OPERATOR).await? {
+        // Drawn on stderr, and only on a terminal.
+        let style = ProgressStyle::with_template("{bar:24} {pos}/{len}").expect("a literal template");
+        let progress = ProgressBar::new(self.count.unsigned_abs()).with_style(style);
+        let made = coupons::create(env, new, OPERATOR, |count| progress.set_position(count as u64)).await;
+        progress.finish_and_clear();
+        for coupon in made?.coupons {
             say(&coupon.code.to_string())?;
         }
         Ok(())
@@ -130,8 +155,15 @@ impl List {
     async fn run(self, env: &Env) -> Result<(), CliError> {
         let mut before = None;
         let mut found = Vec::new();
+        let filter = Filter {
+            archived: Some(self.archived),
+            state: self.state.map(|state| (state, env.clock.now())),
+            kind: self.kind,
+            text: self.find,
+            ..Filter::default()
+        };
         loop {
-            let page = coupons::list(env, self.archived, before, PAGE).await?;
+            let page = coupons::list(env, &filter, before, PAGE).await?;
             let Some(last) = page.last() else { break };
             before = Some(last.id);
             if self.json {
@@ -165,6 +197,8 @@ fn as_json(coupon: &Coupon) -> Value {
         "valid_from": coupon.terms.valid_from,
         "valid_until": coupon.terms.valid_until,
         "partner": coupon.terms.partner,
+        "partner_id": coupon.terms.partner_id,
+        "batch": coupon.batch,
         "description": coupon.description,
         "active": coupon.active,
         "archived_at": coupon.archived_at,

@@ -10,12 +10,15 @@ mod grant;
 mod key;
 mod matrix;
 mod migrate;
+mod partner;
 mod payments;
 mod price;
+mod privacy;
 mod quotes;
 mod referral;
 mod serve;
 mod user;
+mod webhook;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -40,12 +43,15 @@ use crate::{
         credits::CreditError,
         entitlements::EntitlementError,
         grants::GrantError,
+        privacy::DeletionError,
         matrix::CommitError,
         members::{self, MemberError, PutError},
+        partners::PartnerError,
         prices::PriceError,
         referrals::ReferralError,
         subscriptions::AskError,
         usage::UsageError,
+        webhooks::WebhookError,
     },
     store::{Db, StoreError, db::OpenError},
 };
@@ -56,7 +62,7 @@ use crate::{
     name = "vouchsafe",
     version,
     about,
-    after_help = "Exit codes: 0 done · 1 failed · 2 wrong usage or configuration · 3 no such member, feature, event, referral, coupon or grant · 4 not allowed.\n\
+    after_help = "Exit codes: 0 done · 1 failed · 2 wrong usage or configuration · 3 no such member, feature, event, referral, coupon, partner or grant · 4 not allowed.\n\
                   What is done already is done: a script that runs twice ends with 0 twice.\n\
                   Configuration: Leptos.toml in this folder or --config FILE; the environment (VOUCHSAFE_…, DATABASE_URL) wins."
 )]
@@ -120,6 +126,9 @@ enum Command {
     /// Make, list, archive and redeem coupons
     #[command(subcommand)]
     Coupon(coupon::CouponCommand),
+    /// Add and list partners, make their links, and tell what came of their coupons
+    #[command(subcommand)]
+    Partner(partner::PartnerCommand),
     /// Give days at a tier, list and take them back
     #[command(subcommand)]
     Grant(grant::GrantCommand),
@@ -128,6 +137,9 @@ enum Command {
     /// Change accounts
     #[command(subcommand)]
     User(user::User),
+    /// Where apps hear what happened: make, list and try endpoints, and send again
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
 }
 
 /// Why a command failed.
@@ -172,11 +184,17 @@ enum CliError {
     #[error(transparent)]
     Coupon(#[from] CouponError),
     #[error(transparent)]
+    Partner(#[from] PartnerError),
+    #[error(transparent)]
     Redeem(#[from] RedeemError),
     #[error(transparent)]
     Grant(#[from] GrantError),
     #[error(transparent)]
+    Deletion(#[from] DeletionError),
+    #[error(transparent)]
     Ask(#[from] AskError),
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
     #[error("there is no such event")]
     NoSuchEvent,
     #[error("something needs a person")]
@@ -206,20 +224,25 @@ impl CliError {
             | Self::Start(StartError::NoSecret)
             | Self::Address(..)
             | Self::Credit(CreditError::BadDays)
+            | Self::Deletion(DeletionError::BadGrace)
             | Self::Usage(UsageError::BadAmount)
             | Self::Price(PriceError::TierUnknown | PriceError::BadId | PriceError::BadList)
             | Self::Coupon(
                 CouponError::Terms(_) | CouponError::BadCount | CouponError::Description | CouponError::TierUnknown,
             )
+            | Self::Partner(PartnerError::Details(_))
             | Self::Grant(GrantError::BadDays | GrantError::TierUnknown)
+            | Self::Webhook(WebhookError::Address(_) | WebhookError::LongAddress | WebhookError::Description)
             | Self::NotCounted
             | Self::Wrong(_) => 2,
             Self::Member(MemberError::NoSuchMember)
             | Self::Credit(CreditError::NoSuchMember)
-            | Self::Coupon(CouponError::NoSuchCoupon)
+            | Self::Coupon(CouponError::NoSuchCoupon | CouponError::PartnerUnknown)
+            | Self::Partner(PartnerError::NoSuchPartner)
             | Self::Redeem(RedeemError::Unknown | RedeemError::NoSuchMember)
             | Self::Grant(GrantError::NoSuchGrant | GrantError::NoSuchMember)
             | Self::NoSuchEvent
+            | Self::Webhook(WebhookError::NoSuchEndpoint | WebhookError::NoSuchDelivery)
             | Self::Referral(ReferralError::Unknown)
             | Self::Entitlement(EntitlementError::UserUnknown | EntitlementError::FeatureUnknown) => 3,
             Self::NotAllowed => 4,
@@ -275,9 +298,11 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Payments(command) => command.run(&server::open(config).await?).await,
         Command::Referral(command) => command.run(&server::open(config).await?).await,
         Command::Coupon(command) => command.run(&server::open(config).await?).await,
+        Command::Partner(command) => command.run(&server::open(config).await?).await,
         Command::Grant(command) => command.run(&server::open(config).await?).await,
         Command::Doctor(command) => command.run(&config).await,
         Command::User(command) => command.run(&server::open(config).await?).await,
+        Command::Webhook(command) => command.run(&server::open(config).await?).await,
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     grant::{GrantKind, MOST_DAYS},
-    ids::{CouponId, TierId},
+    ids::{BatchId, CouponId, PartnerId, TierId, UserId},
     referral::ALPHABET,
 };
 
@@ -132,8 +132,10 @@ pub struct Terms {
     pub valid_until: Option<DateTime<Utc>>,
     /// How often in all; `None` for as often as somebody wants.
     pub max_redemptions: Option<i64>,
-    /// Whose pass it is.
+    /// Whose pass it is, by name.
     pub partner: Option<String>,
+    /// For whom it is made: it can be redeemed while their contract runs.
+    pub partner_id: Option<PartnerId>,
 }
 
 /// Terms that make no sense.
@@ -198,10 +200,73 @@ pub struct Coupon {
     pub archived_at: Option<DateTime<Utc>>,
     /// What is to be remembered about it.
     pub description: String,
+    /// With which others it was made.
+    pub batch: Option<BatchId>,
     /// Who made it.
     pub created_by: String,
     /// When.
     pub created_at: DateTime<Utc>,
+}
+
+/// Coupons that were made in one go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Which.
+    pub id: BatchId,
+    /// What they are for.
+    pub label: String,
+    /// How many they are.
+    pub count: i64,
+    /// Who made them.
+    pub created_by: String,
+    /// When.
+    pub created_at: DateTime<Utc>,
+}
+
+/// How coupons stand, as lists are filtered by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum CouponState {
+    /// Somebody can redeem it.
+    Open,
+    /// It can be redeemed later.
+    NotYet,
+    /// It could be redeemed earlier.
+    Expired,
+    /// As many as may have redeemed it.
+    UsedUp,
+    /// It is switched off.
+    Inactive,
+}
+
+/// Not how a coupon stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a state is open, not_yet, expired, used_up or inactive")]
+pub struct NoSuchState;
+
+impl CouponState {
+    /// All, in the order in which they are offered.
+    pub const ALL: [Self; 5] = [Self::Open, Self::NotYet, Self::Expired, Self::UsedUp, Self::Inactive];
+
+    /// Returns the word in links and on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::NotYet => "not_yet",
+            Self::Expired => "expired",
+            Self::UsedUp => "used_up",
+            Self::Inactive => "inactive",
+        }
+    }
+}
+
+impl FromStr for CouponState {
+    type Err = NoSuchState;
+
+    fn from_str(text: &str) -> Result<Self, NoSuchState> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(NoSuchState)
+    }
 }
 
 /// Why a coupon that there is cannot be redeemed.
@@ -215,6 +280,50 @@ pub enum Closed {
     Expired(DateTime<Utc>),
     /// As many as may have redeemed it.
     UsedUp,
+}
+
+/// Why a coupon is not redeemed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// No coupon has that code.
+    Unknown,
+    /// Nobody can redeem it now.
+    Closed(Closed),
+    /// It is for a partner whose contract does not run.
+    NoContract,
+    /// This member has redeemed it, under this account or an earlier one.
+    AlreadyYours,
+    /// Nobody is that.
+    NoSuchMember,
+    /// Too many codes were tried that cannot be redeemed; the next is possible then.
+    TooMany {
+        /// When.
+        until: DateTime<Utc>,
+    },
+}
+
+/// Who may be guessing codes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Guesser {
+    /// A person in a browser, in that network.
+    Person(String),
+    /// An app, which speaks for many members from one network.
+    App,
+    /// Who could read all codes.
+    Operator,
+}
+
+/// A coupon that somebody wants to redeem.
+#[derive(Debug, Clone)]
+pub struct Redemption {
+    /// Who.
+    pub user: UserId,
+    /// The code, if what was typed can be one.
+    pub code: Option<CouponCode>,
+    /// Who may be guessing.
+    pub guesser: Guesser,
+    /// Who does it, as the log says it.
+    pub actor: String,
 }
 
 impl Coupon {
@@ -253,6 +362,7 @@ mod tests {
             valid_until: None,
             max_redemptions: None,
             partner: None,
+            partner_id: None,
         }
     }
 
@@ -299,6 +409,7 @@ mod tests {
             active: true,
             archived_at: None,
             description: String::new(),
+            batch: None,
             created_by: "operator".to_owned(),
             created_at: at(0),
         };
@@ -322,6 +433,10 @@ mod tests {
         for kind in CouponKind::ALL {
             assert_eq!(kind.as_str().parse(), Ok(kind));
         }
+        for state in CouponState::ALL {
+            assert_eq!(state.as_str().parse(), Ok(state));
+        }
+        assert_eq!("closed".parse::<CouponState>(), Err(NoSuchState));
         assert_eq!("wellpass".parse::<CouponKind>(), Err(NoSuchKind));
     }
 

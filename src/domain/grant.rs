@@ -203,6 +203,17 @@ pub struct Stretch {
     pub until: DateTime<Utc>,
 }
 
+/// A grant with what a member is told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedGrant {
+    /// The grant, as it stands now.
+    pub grant: Grant,
+    /// When its turn comes, or came last.
+    pub from: Option<DateTime<Utc>>,
+    /// When it will be used up, as far as is known now, or was.
+    pub until: Option<DateTime<Utc>>,
+}
+
 /// The grants of a member at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Timeline {

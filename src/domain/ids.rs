@@ -86,6 +86,12 @@ row_id! {
     CouponId;
     /// That somebody redeemed one.
     RedemptionId;
+    /// What is rewarded by itself.
+    BonusRuleId;
+    /// That somebody was rewarded for it.
+    BonusAwardId;
+    /// Something that admins were told.
+    NotificationId;
     /// That somebody is invited.
     InvitationId;
     /// Coupons that were made in one go.

@@ -12,6 +12,17 @@ pub struct NoDay;
 /// Reads the last day of something, as `<input type="date">` sends it, and returns the end of that
 /// day in the product's zone; nothing for an empty field.
 pub fn end_of_day(typed: &str, zone: Tz) -> Result<Option<DateTime<Utc>>, NoDay> {
+    let Some(day) = day(typed, zone)? else { return Ok(None) };
+    day.end.map(Some).ok_or(NoDay)
+}
+
+/// Reads the first day of something and returns the beginning of that day in the product's zone;
+/// nothing for an empty field.
+pub fn start_of_day(typed: &str, zone: Tz) -> Result<Option<DateTime<Utc>>, NoDay> {
+    Ok(day(typed, zone)?.map(|day| day.start))
+}
+
+fn day(typed: &str, zone: Tz) -> Result<Option<Period>, NoDay> {
     let typed = typed.trim();
     if typed.is_empty() {
         return Ok(None);
@@ -21,8 +32,7 @@ pub fn end_of_day(typed: &str, zone: Tz) -> Result<Option<DateTime<Utc>>, NoDay>
     // No clock is set back or forth at noon.
     let noon = day.and_time(NaiveTime::from_hms_opt(12, 0, 0).expect("a time of day"));
     let noon = zone.from_local_datetime(&noon).earliest().ok_or(NoDay)?;
-    let end = Period::of(ResetPeriod::Daily, Anchor::Calendar, &zone, noon.with_timezone(&Utc)).end;
-    end.map(Some).ok_or(NoDay)
+    Ok(Some(Period::of(ResetPeriod::Daily, Anchor::Calendar, &zone, noon.with_timezone(&Utc))))
 }
 
 #[cfg(test)]
@@ -36,8 +46,11 @@ mod tests {
         assert_eq!(end_of_day("2026-12-31", Tz::UTC), at("2027-01-01T00:00:00Z"));
         assert_eq!(end_of_day("2026-12-31", Tz::Europe__Berlin), at("2026-12-31T23:00:00Z"));
         assert_eq!(end_of_day("2026-10-25", Tz::Europe__Berlin), at("2026-10-25T23:00:00Z"), "a day of 25 hours");
+        assert_eq!(start_of_day("2026-12-31", Tz::Europe__Berlin), at("2026-12-30T23:00:00Z"));
+        assert_eq!(start_of_day("", Tz::UTC), Ok(None));
         for bad in ["31.12.2026", "2026-02-30", "2026-13-01", "tomorrow", "+262142-12-31", "0000-00-00", "2026-1-001"] {
             assert_eq!(end_of_day(bad, Tz::UTC), Err(NoDay), "{bad}");
+            assert_eq!(start_of_day(bad, Tz::UTC), Err(NoDay), "{bad}");
         }
     }
 }

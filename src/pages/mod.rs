@@ -5,25 +5,35 @@
 mod admin_claim;
 mod api_docs;
 mod api_keys;
+mod app_settings;
 mod billing;
+mod bonus;
 mod coupons;
 mod day;
 mod error;
 mod features;
 mod frame;
+mod invitation;
+mod invitations;
+mod invite;
 mod login;
 mod mailbox;
 mod matrix;
 mod next;
+mod notifications;
 mod payments;
+mod partners;
 mod portfolio;
 mod pricing;
+mod privacy;
+mod qr;
 mod redeem;
 mod referrals;
 mod settings;
 mod tiers;
 mod users;
 mod verify;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -58,8 +68,15 @@ pub fn routes(site: &Site) -> Router<Site> {
         .route("/billing/portal", post(billing::portal))
         .route("/billing/done", get(billing::done))
         .route("/settings", get(settings::show))
+        .route("/settings/invitations", get(invite::show).post(invite::invite))
+        .route("/settings/invitations/resend", post(invite::resend))
+        .route("/settings/invitations/revoke", post(invite::revoke))
+        .route("/invitation/{token}", get(invitation::show).post(invitation::accept))
         .route("/redeem", get(redeem::show).post(redeem::submit))
         .route("/redeem/{code}", get(redeem::show_code))
+        .route("/settings/export", get(privacy::export))
+        .route("/settings/delete", get(privacy::show).post(privacy::submit))
+        .route("/settings/keep", post(privacy::keep))
         .route("/settings/sessions/revoke", post(settings::revoke_session))
         .route("/settings/sessions/revoke-all", post(settings::revoke_all_sessions))
         .route("/portfolio", get(portfolio::show).post(portfolio::save))
@@ -90,13 +107,49 @@ pub fn routes(site: &Site) -> Router<Site> {
         .route("/admin/payments/test", get(payments::test).post(payments::send_test))
         .route("/admin/payments/{id}", get(payments::show))
         .route("/admin/payments/{id}/replay", post(payments::replay))
+        .route("/admin/invitations", get(invitations::list).post(invitations::create))
+        .route("/admin/invitations/{id}/resend", post(invitations::resend))
+        .route("/admin/invitations/{id}/revoke", post(invitations::revoke))
+        .route("/admin/settings", get(app_settings::show).post(app_settings::save))
         .route("/admin/referrals", get(referrals::list))
         .route("/admin/referrals/{id}/release", post(referrals::release))
         .route("/admin/referrals/{id}/reject", post(referrals::reject))
+        .route("/admin/webhooks", get(webhooks::list).post(webhooks::create))
+        .route("/admin/webhooks/{id}", get(webhooks::show).post(webhooks::change))
+        .route("/admin/webhooks/{id}/rotate", post(webhooks::rotate))
+        .route("/admin/webhooks/{id}/enable", post(webhooks::enable))
+        .route("/admin/webhooks/{id}/disable", post(webhooks::disable))
+        .route("/admin/webhooks/{id}/delete", post(webhooks::delete))
+        .route("/admin/webhooks/{id}/test", post(webhooks::send_test))
+        .route("/admin/webhooks/{id}/resend", post(webhooks::resend_failed))
+        .route("/admin/webhooks/{id}/deliveries/{delivery}", get(webhooks::show_delivery))
+        .route("/admin/webhooks/{id}/deliveries/{delivery}/resend", post(webhooks::resend))
         .route("/admin/coupons", get(coupons::list).post(coupons::create))
+        .route("/admin/coupons/batches", get(coupons::list_batches))
+        .route("/admin/coupons/batches/{id}", get(coupons::batch))
+        .route("/admin/coupons/batches/{id}/coupons.csv", get(coupons::batch_file))
+        .route("/admin/coupons/batches/{id}/sheet", get(coupons::batch_sheet))
+        .route("/admin/coupons/{code}", get(coupons::show).post(coupons::change))
+        .route("/admin/coupons/{code}/qr.svg", get(coupons::qr))
         .route("/admin/coupons/{code}/archive", post(coupons::archive))
+        .route("/admin/partners", get(partners::list).post(partners::create))
+        .route("/admin/partners/{id}", get(partners::show).post(partners::change))
+        .route("/admin/partners/{id}/link", post(partners::make_link))
+        .route("/admin/partners/{id}/link/end", post(partners::end_link))
+        .route("/admin/partners/{id}/statement/{month}", get(partners::show_statement))
+        .route("/partner/{token}", get(partners::show_link))
+        .route("/partner/{token}/statement/{month}", get(partners::link_statement))
+        .route("/admin/bonus", get(bonus::list).post(bonus::create))
+        .route("/admin/bonus/{id}", get(bonus::show).post(bonus::change))
+        .route("/admin/bonus/{id}/archive", post(bonus::archive))
+        .route("/admin/notifications", get(notifications::list))
+        .route("/admin/notifications/read", post(notifications::mark_all_read))
+        .route("/admin/notifications/settings", get(notifications::settings).post(notifications::change_settings))
+        .route("/admin/notifications/{id}/read", post(notifications::mark_read))
         .route("/admin/users", get(users::list))
         .route("/admin/users/{id}", get(users::show))
+        .route("/admin/users/{id}/delete", get(privacy::show_for_admin).post(privacy::submit_for_admin))
+        .route("/admin/users/{id}/keep", post(privacy::keep_for_admin))
         .route("/admin/users/{id}/tier", post(users::set_tier))
         .route("/admin/users/{id}/disable", post(users::disable))
         .route("/admin/users/{id}/enable", post(users::enable))

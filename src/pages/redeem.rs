@@ -42,7 +42,7 @@ pub async fn show_code(State(site): State<Site>, member: Member, Path(code): Pat
 /// `POST /redeem`
 pub async fn submit(State(site): State<Site>, member: Member, Form(form): Form<RedeemForm>) -> Response {
     let (lang, user) = (member.visit.origin.lang, &member.identity.user);
-    let guesser = Guesser::Person(&member.visit.origin.network);
+    let guesser = Guesser::Person(member.visit.origin.network.clone());
     let error = match coupons::redeem(&site.env, user.id, &form.code, guesser, &user.label()).await {
         Ok(_) => return Redirect::to("/settings?said=redeemed").into_response(),
         Err(error) => error,
@@ -54,6 +54,7 @@ pub async fn submit(State(site): State<Site>, member: Member, Form(form): Form<R
         RedeemError::Unknown => text::unknown(lang).to_owned(),
         RedeemError::Inactive => text::inactive(lang).to_owned(),
         RedeemError::UsedUp => text::used_up(lang).to_owned(),
+        RedeemError::NoContract => text::no_contract(lang).to_owned(),
         RedeemError::AlreadyYours => text::already_yours(lang).to_owned(),
         RedeemError::NotYet(from) => text::not_yet(lang, *from),
         RedeemError::Expired(until) => text::expired(lang, *until),

@@ -10,6 +10,8 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use crate::{
     config::{Config, ProviderConfig, Secret},
     domain::{
+        coupon::{Redemption, Refusal},
+        grant::ListedGrant,
         ids::UserId,
         payment::{Envelope, Provider},
         usage::{Outcome, UsageCall},

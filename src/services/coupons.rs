@@ -1,35 +1,28 @@
 //! Coupons: made, redeemed, put away.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
 use serde_json::json;
 
-pub use crate::store::coupons::Change;
+pub use crate::{
+    domain::coupon::Guesser,
+    store::coupons::{Change, Filter, ListedRedemption},
+};
 
 use crate::{
     domain::{
-        coupon::{BadTerms, Closed, Coupon, CouponCode, LONGEST_TEXT, MOST_AT_ONCE, Terms},
-        event::Event,
-        grant::Grant,
-        ids::{CouponId, UserId},
-        login::Allowance,
+        coupon::{
+            BadTerms, Batch, Closed, Coupon, CouponCode, CouponKind, LONGEST_TEXT, MOST_AT_ONCE, Redemption, Refusal,
+            Terms,
+        },
+        ids::{BatchId, CouponId, RedemptionId, UserId},
     },
     platform::env::Env,
-    services::{
-        aftermath::Aftermath,
-        catalogue,
-        grants::{self, ListedGrant},
-    },
-    store::{
-        StoreError, coupons,
-        rate_limits::{self, Counted},
-        users,
-    },
+    services::{aftermath::Aftermath, catalogue, grants::ListedGrant, redemptions},
+    store::{StoreError, coupons, partners},
 };
 
-/// Codes that one member may try.
-const TRIES_PER_MEMBER: Allowance = Allowance { name: "coupon_member", count: 30, window: TimeDelta::hours(1) };
-/// Codes that may be tried from one network.
-const TRIES_PER_NETWORK: Allowance = Allowance { name: "coupon_network", count: 30, window: TimeDelta::hours(1) };
 /// How often codes are drawn again when some are there already. With a million coupons one of 10^9
 /// draws meets one.
 const DRAWS: usize = 8;
@@ -55,6 +48,9 @@ pub enum CouponError {
     /// There is no such coupon.
     #[error("there is no such coupon")]
     NoSuchCoupon,
+    /// There is no such partner, or they are archived.
+    #[error("there is no such partner")]
+    PartnerUnknown,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -78,7 +74,10 @@ pub enum RedeemError {
     /// As many as may have redeemed it.
     #[error("this coupon is used up")]
     UsedUp,
-    /// This member has redeemed it.
+    /// It is for a partner whose contract does not run.
+    #[error("this coupon belongs to a partner whose contract does not run now")]
+    NoContract,
+    /// This member has redeemed it, under this account or an earlier one.
     #[error("this coupon was redeemed by this member before")]
     AlreadyYours,
     /// Nobody is that.
@@ -92,16 +91,21 @@ pub enum RedeemError {
     },
     /// The database failed.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(#[from] Arc<StoreError>),
 }
 
-impl From<Closed> for RedeemError {
-    fn from(closed: Closed) -> Self {
-        match closed {
-            Closed::Inactive => Self::Inactive,
-            Closed::NotYet(from) => Self::NotYet(from),
-            Closed::Expired(until) => Self::Expired(until),
-            Closed::UsedUp => Self::UsedUp,
+impl From<Refusal> for RedeemError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Unknown => Self::Unknown,
+            Refusal::Closed(Closed::Inactive) => Self::Inactive,
+            Refusal::Closed(Closed::NotYet(from)) => Self::NotYet(from),
+            Refusal::Closed(Closed::Expired(until)) => Self::Expired(until),
+            Refusal::Closed(Closed::UsedUp) => Self::UsedUp,
+            Refusal::NoContract => Self::NoContract,
+            Refusal::AlreadyYours => Self::AlreadyYours,
+            Refusal::NoSuchMember => Self::NoSuchMember,
+            Refusal::TooMany { until } => Self::TooMany { until },
         }
     }
 }
@@ -119,9 +123,27 @@ pub struct NewCoupons<'a> {
     pub count: i64,
 }
 
-/// Makes coupons, all or none.
-pub async fn create(env: &Env, new: NewCoupons<'_>, actor: &str) -> Result<Vec<Coupon>, CouponError> {
-    let terms = new.terms.checked()?;
+/// How many coupons are written between two words about how far it is.
+const STEP: usize = 1_000;
+
+/// Coupons that were made.
+#[derive(Debug, Clone)]
+pub struct Made {
+    /// The coupons.
+    pub coupons: Vec<Coupon>,
+    /// What holds them together; nothing for a single one.
+    pub batch: Option<BatchId>,
+}
+
+/// Makes coupons, all or none. `progress` hears how many there are so far; they last once this
+/// returns.
+pub async fn create(
+    env: &Env,
+    new: NewCoupons<'_>,
+    actor: &str,
+    mut progress: impl FnMut(usize) + Send,
+) -> Result<Made, CouponError> {
+    let mut terms = new.terms.checked()?;
     if !(1..=MOST_AT_ONCE).contains(&new.count) || (new.code.is_some() && new.count != 1) {
         return Err(CouponError::BadCount);
     }
@@ -132,6 +154,24 @@ pub async fn create(env: &Env, new: NewCoupons<'_>, actor: &str) -> Result<Vec<C
     if catalogue::latest(env, conn).await?.tier(&terms.tier).is_none() {
         return Err(CouponError::TierUnknown);
     }
+    if let Some(id) = terms.partner_id {
+        let partner = partners::find_all(conn, &[id]).await?.pop();
+        let partner = partner.filter(|partner| partner.archived_at.is_none()).ok_or(CouponError::PartnerUnknown)?;
+        if terms.kind == CouponKind::Partner {
+            terms.partner = Some(partner.details.name);
+        }
+    }
+    let batch = (new.count > 1).then(|| Batch {
+        id: env.random.id(now),
+        label: new.description.to_owned(),
+        count: new.count,
+        created_by: actor.to_owned(),
+        created_at: now,
+    });
+    if let Some(batch) = &batch {
+        coupons::insert_batch(conn, batch).await?;
+    }
+    let batch = batch.map(|batch| batch.id);
     let draw = || Coupon {
         id: env.random.id(now),
         code: new.code.clone().unwrap_or_else(|| CouponCode::generate(|| env.random.below(31))),
@@ -140,16 +180,24 @@ pub async fn create(env: &Env, new: NewCoupons<'_>, actor: &str) -> Result<Vec<C
         active: true,
         archived_at: None,
         description: new.description.to_owned(),
+        batch,
         created_by: actor.to_owned(),
         created_at: now,
     };
     let count = usize::try_from(new.count).unwrap_or(0);
     let mut made: Vec<Coupon> = Vec::with_capacity(count);
     for _ in 0..DRAWS {
-        let drawn: Vec<Coupon> = (made.len()..count).map(|_| draw()).collect();
-        let written: std::collections::HashSet<CouponId> =
-            coupons::insert(conn, &drawn, now).await?.into_iter().collect();
-        made.extend(drawn.into_iter().filter(|coupon| written.contains(&coupon.id)));
+        while made.len() < count {
+            let drawn: Vec<Coupon> = (made.len()..count.min(made.len() + STEP)).map(|_| draw()).collect();
+            let written: std::collections::HashSet<CouponId> =
+                coupons::insert(conn, &drawn, now).await?.into_iter().collect();
+            let is_full = written.len() == drawn.len();
+            made.extend(drawn.into_iter().filter(|coupon| written.contains(&coupon.id)));
+            progress(made.len());
+            if !is_full {
+                break;
+            }
+        }
         if made.len() == count || new.code.is_some() {
             break;
         }
@@ -161,12 +209,12 @@ pub async fn create(env: &Env, new: NewCoupons<'_>, actor: &str) -> Result<Vec<C
     let code = new.code.as_ref().map(CouponCode::as_str);
     let details = json!({
         "count": count, "code": code, "type": terms.kind, "tier": terms.tier, "days": terms.days,
-        "description": new.description,
+        "description": new.description, "batch": batch, "partner": terms.partner_id,
     });
     aftermath.log_by(actor, None, "coupons_created", details);
     aftermath.write(env, conn).await?;
     tx.commit().await?;
-    Ok(made)
+    Ok(Made { coupons: made, batch })
 }
 
 fn check_description(text: &str) -> Result<(), CouponError> {
@@ -197,79 +245,51 @@ pub async fn find(env: &Env, code: &CouponCode) -> Result<Option<Coupon>, StoreE
     coupons::find(&mut reader.conn(), code).await
 }
 
-/// Returns a page of coupons, the newest first, from before `before`; archived ones or the others.
-pub async fn list(env: &Env, archived: bool, before: Option<CouponId>, count: i64) -> Result<Vec<Coupon>, StoreError> {
+/// Returns a page of coupons, the newest first, from before `before`.
+pub async fn list(
+    env: &Env,
+    filter: &Filter,
+    before: Option<CouponId>,
+    count: i64,
+) -> Result<Vec<Coupon>, StoreError> {
     let mut reader = env.db.reader().await?;
-    coupons::page(&mut reader.conn(), archived, before, count).await
+    coupons::page(&mut reader.conn(), filter, before, count).await
 }
 
-/// Redeems a coupon for a member, and counts the try against whoever may be guessing.
+/// Returns a page of the redemptions of a coupon, the newest first, from before `before`.
+pub async fn redemptions(
+    env: &Env,
+    coupon: CouponId,
+    before: Option<RedemptionId>,
+    count: i64,
+) -> Result<Vec<ListedRedemption>, StoreError> {
+    let mut reader = env.db.reader().await?;
+    coupons::redemptions(&mut reader.conn(), coupon, before, count).await
+}
+
+/// Returns what was made in one go, the newest first, from before `before`, each with how often its
+/// coupons were redeemed in all.
+pub async fn batches(env: &Env, before: Option<BatchId>, count: i64) -> Result<Vec<(Batch, i64)>, StoreError> {
+    let mut reader = env.db.reader().await?;
+    coupons::batches(&mut reader.conn(), before, count).await
+}
+
+/// Returns coupons that were made in one go.
+pub async fn find_batch(env: &Env, id: BatchId) -> Result<Option<Batch>, StoreError> {
+    let mut reader = env.db.reader().await?;
+    coupons::find_batch(&mut reader.conn(), id).await
+}
+
+/// Redeems a coupon for a member, together with what else waits. Tries in vain are counted against
+/// whoever may be guessing.
 pub async fn redeem(
     env: &Env,
     user: UserId,
     raw_code: &str,
-    guesser: Guesser<'_>,
+    guesser: Guesser,
     actor: &str,
 ) -> Result<ListedGrant, RedeemError> {
-    count_try(env, user, guesser).await?;
-    let code = CouponCode::normalise(raw_code).ok_or(RedeemError::Unknown)?;
-    let mut tx = env.db.begin().await?;
-    let conn = &mut tx.conn();
-    let user = users::lock(conn, user).await?.ok_or(RedeemError::NoSuchMember)?;
-    let coupon = coupons::find(conn, &code).await?.ok_or(RedeemError::Unknown)?;
-    let now = env.clock.now();
-    let catalogue = catalogue::latest(env, conn).await?;
-    let mut aftermath = Aftermath::new(now);
-    let terms = &coupon.terms;
-    let grant = grants::new_grant(env, &user, terms.tier.clone(), terms.kind.grant(), terms.days, actor, now);
-    let grant = Grant { coupon: Some(coupon.id), ..grant };
-    let id = grant.id;
-    let details = json!({ "code": code, "grant": id, "tier": terms.tier, "days": terms.days });
-    aftermath.log_by(actor, Some(user.id), "coupon_redeemed", details);
-    let event = Event::CouponRedeemed { code: code.to_string(), tier: terms.tier.clone(), days: terms.days };
-    aftermath.happened(user.id, event);
-    let listed = grants::add(conn, &catalogue, &user, grant, terms.days, &mut aftermath).await?;
-    // Nothing of the grant stays when one of the two refuses: the transaction is dropped.
-    if !coupons::insert_redemption(conn, env.random.id(now), coupon.id, user.id, id, now).await? {
-        return Err(RedeemError::AlreadyYours);
-    }
-    if !coupons::count_redemption(conn, coupon.id, now).await? {
-        let coupon = coupons::find(conn, &code).await?.ok_or(RedeemError::Unknown)?;
-        return Err(coupon.closed(now).map_or(RedeemError::UsedUp, RedeemError::from));
-    }
-    aftermath.write(env, conn).await?;
-    tx.commit().await?;
-    aftermath.announce(env);
-    Ok(listed)
-}
-
-/// Who may be guessing codes.
-#[derive(Debug, Clone, Copy)]
-pub enum Guesser<'a> {
-    /// A person in a browser, in that network.
-    Person(&'a str),
-    /// An app, which speaks for many members from one network.
-    App,
-    /// Who could read all codes.
-    Operator,
-}
-
-/// Counts a try against what one member and one network may do.
-async fn count_try(env: &Env, user: UserId, guesser: Guesser<'_>) -> Result<(), RedeemError> {
-    let now = env.clock.now();
-    let mut tx = env.db.begin().await?;
-    let conn = &mut tx.conn();
-    let mut counted = Vec::new();
-    if let Guesser::Person(network) = guesser {
-        counted.push(rate_limits::count(conn, TRIES_PER_NETWORK, network, now).await?);
-    }
-    if !matches!(guesser, Guesser::Operator) {
-        counted.push(rate_limits::count(conn, TRIES_PER_MEMBER, &user.to_string(), now).await?);
-    }
-    tx.commit().await?;
-    let refused = counted.into_iter().find_map(|counted| match counted {
-        Counted::Allowed => None,
-        Counted::RefusedUntil(until) => Some(until),
-    });
-    refused.map_or(Ok(()), |until| Err(RedeemError::TooMany { until }))
+    let code = CouponCode::normalise(raw_code);
+    let redemption = Redemption { user, code, guesser, actor: actor.to_owned() };
+    Ok(redemptions::redeem(env, redemption).await??)
 }

@@ -13,12 +13,15 @@ use crate::{
         grant::{Grant, GrantKind, MOST_DAYS, Timeline, TransitionKind, seconds_of},
         ids::{GrantId, TierId, UserId},
         letter::Notice,
+        usage::{ANSWERS_KEPT_FOR, IdempotencyKey},
         user::User,
     },
     platform::env::Env,
     services::{aftermath::Aftermath, catalogue},
-    store::{Conn, StoreError, grants, users},
+    store::{Conn, StoreError, grants, idempotency, users},
 };
+
+pub use crate::domain::grant::ListedGrant;
 
 /// Members whose grants are written down in one go.
 const MOST_DUE: i64 = 500;
@@ -41,6 +44,9 @@ pub enum GrantError {
     /// It is used up or was taken back before.
     #[error("this grant is over")]
     Over,
+    /// The same key came with another gift before.
+    #[error("this key was used for another gift")]
+    KeyReused,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -59,36 +65,55 @@ pub struct Gift<'a> {
     pub actor: &'a str,
 }
 
-/// A grant with what a member is told of it.
-#[derive(Debug, Clone)]
-pub struct ListedGrant {
-    /// The grant, as it stands now.
-    pub grant: Grant,
-    /// When its turn comes, or came last.
-    pub from: Option<DateTime<Utc>>,
-    /// When it will be used up, as far as is known now, or was.
-    pub until: Option<DateTime<Utc>>,
-}
-
 /// Gives a member days at a tier.
 pub async fn give(env: &Env, user: UserId, gift: &Gift<'_>) -> Result<ListedGrant, GrantError> {
+    give_once(env, user, gift, None).await
+}
+
+/// Gives a member days at a tier, once for each key. Who asks again gets the grant as it stands now.
+pub async fn give_once(
+    env: &Env,
+    user: UserId,
+    gift: &Gift<'_>,
+    key: Option<IdempotencyKey>,
+) -> Result<ListedGrant, GrantError> {
     if !(1..=MOST_DAYS).contains(&gift.days) {
         return Err(GrantError::BadDays);
     }
     let mut tx = env.db.begin().await?;
     let conn = &mut tx.conn();
+    // Two at once with the same key are about the same member: the second waits here.
     let user = users::lock(conn, user).await?.ok_or(GrantError::NoSuchMember)?;
     let catalogue = catalogue::latest(env, conn).await?;
+    let now = env.clock.now();
+    let since = now - ANSWERS_KEPT_FOR;
+    if let Some(key) = key
+        && let Some(kept) = idempotency::find(conn, &[key.id], since).await?.pop()
+    {
+        let given: Option<GrantId> = serde_json::from_str(&kept.response).ok();
+        if kept.fingerprint != key.fingerprint {
+            return Err(GrantError::KeyReused);
+        }
+        let all = grants::list_by_user(conn, user.id).await?;
+        let now_listed = listed(&Timeline::new(all, |tier| catalogue.strength(tier), now));
+        return now_listed.into_iter().find(|one| Some(one.grant.id) == given).ok_or(GrantError::NoSuchGrant);
+    }
     if catalogue.tier(&gift.tier).is_none() {
         return Err(GrantError::TierUnknown);
     }
-    let now = env.clock.now();
     let mut aftermath = Aftermath::new(now);
     let grant = new_grant(env, &user, gift.tier.clone(), GrantKind::Admin, gift.days, gift.actor, now);
     let grant = Grant { reason: gift.reason.map(str::to_owned), ..grant };
     let details = json!({ "grant": grant.id, "tier": grant.tier, "days": gift.days, "reason": gift.reason });
     aftermath.log_by(gift.actor, Some(user.id), "grant_given", details);
     let listed = add(conn, &catalogue, &user, grant, gift.days, &mut aftermath).await?;
+    if let Some(key) = key {
+        let answer = json!(listed.grant.id).to_string();
+        // Somebody else's gift has the key since: nothing of this one stays.
+        if !idempotency::insert(conn, &[(key, answer)], since, now).await? {
+            return Err(GrantError::KeyReused);
+        }
+    }
     aftermath.write(env, conn).await?;
     tx.commit().await?;
     aftermath.announce(env);
@@ -124,6 +149,25 @@ pub(super) fn new_grant(
     }
 }
 
+/// What a member is told of a grant that is added.
+#[derive(Debug, Clone)]
+pub(super) enum Told {
+    /// That they were given so many days.
+    Given {
+        /// How many.
+        days: i64,
+    },
+    /// That they redeemed a coupon.
+    Coupon {
+        /// Its code, as people read it.
+        code: String,
+        /// The days that it gives.
+        days: i64,
+    },
+    /// Nothing: the caller writes a letter of their own.
+    ByCaller,
+}
+
 /// Adds a grant to those of a member, who is locked, and tells them.
 pub(super) async fn add(
     conn: &mut Conn<'_>,
@@ -133,18 +177,38 @@ pub(super) async fn add(
     days: i64,
     aftermath: &mut Aftermath,
 ) -> Result<ListedGrant, StoreError> {
+    let mut stored = grants::open(conn, &[user.id]).await?;
+    add_to(conn, catalogue, user, &mut stored, grant, Told::Given { days }, aftermath).await
+}
+
+/// Adds a grant to the open ones of a member, who is locked, and tells them. Afterwards `stored` is
+/// what is stored.
+pub(super) async fn add_to(
+    conn: &mut Conn<'_>,
+    catalogue: &Catalogue,
+    user: &User,
+    stored: &mut Vec<Grant>,
+    grant: Grant,
+    told: Told,
+    aftermath: &mut Aftermath,
+) -> Result<ListedGrant, StoreError> {
     let (id, tier) = (grant.id, tier_name(catalogue, &grant.tier));
-    let stored = grants::open(conn, &[user.id]).await?;
     let mut timeline = Timeline { grants: stored.clone(), ..Timeline::default() };
     timeline.give(grant, |tier| catalogue.strength(tier), aftermath.now);
-    write(conn, catalogue, user, &stored, &timeline, aftermath).await?;
     let listed = listed(&timeline).into_iter().find(|listed| listed.grant.id == id);
     let listed = listed.ok_or(StoreError::Missing("access_grants"))?;
-    let (from, until) = (listed.from, listed.until);
-    if let Some((from, until)) = from.zip(until) {
-        let waits = (from > aftermath.now).then_some(from);
-        aftermath.write_to(user, Notice::AccessGranted { tier, days, from: waits, until });
+    if let Some((from, until)) = listed.from.zip(listed.until) {
+        let from = (from > aftermath.now).then_some(from);
+        match told {
+            Told::Given { days } => aftermath.write_to(user, Notice::AccessGranted { tier, days, from, until }),
+            Told::Coupon { code, days } => {
+                aftermath.write_to(user, Notice::CouponRedeemed { code, tier, days, from, until });
+            }
+            Told::ByCaller => {}
+        }
     }
+    write(conn, catalogue, user, stored, &timeline, Some(id), aftermath).await?;
+    *stored = timeline.grants.into_iter().filter(Grant::is_open).collect();
     Ok(listed)
 }
 
@@ -168,7 +232,7 @@ pub async fn revoke(env: &Env, id: GrantId, actor: &str) -> Result<Grant, GrantE
     let revoked = timeline.grants.iter().find(|grant| grant.id == id).cloned().ok_or(GrantError::NoSuchGrant)?;
     let details = json!({ "grant": id, "tier": revoked.tier, "lost_seconds": revoked.remaining });
     aftermath.log_by(actor, Some(user.id), "grant_revoked", details);
-    write(conn, &catalogue, &user, &stored, &timeline, &mut aftermath).await?;
+    write(conn, &catalogue, &user, &stored, &timeline, None, &mut aftermath).await?;
     aftermath.write(env, conn).await?;
     tx.commit().await?;
     aftermath.announce(env);
@@ -203,20 +267,22 @@ async fn settle(env: &Env, user: UserId) -> Result<(), StoreError> {
     let mut aftermath = Aftermath::new(env.clock.now());
     let stored = grants::open(conn, &[user.id]).await?;
     let timeline = Timeline::new(stored.clone(), |tier| catalogue.strength(tier), aftermath.now);
-    write(conn, &catalogue, &user, &stored, &timeline, &mut aftermath).await?;
+    write(conn, &catalogue, &user, &stored, &timeline, None, &mut aftermath).await?;
     aftermath.write(env, conn).await?;
     tx.commit().await?;
     aftermath.announce(env);
     Ok(())
 }
 
-/// Writes what is not as it was stored, and leaves a line for everything that happened.
+/// Writes what is not as it was stored, and leaves a line for everything that happened and a letter
+/// where the member's access is another since. Of `new`, which was added just now, they know.
 async fn write(
     conn: &mut Conn<'_>,
     catalogue: &Catalogue,
     user: &User,
     stored: &[Grant],
     timeline: &Timeline,
+    new: Option<GrantId>,
     aftermath: &mut Aftermath,
 ) -> Result<(), StoreError> {
     let mut changed: Vec<&Grant> = timeline.grants.iter().filter(|grant| !stored.contains(grant)).collect();
@@ -230,17 +296,39 @@ async fn write(
         let details = json!({ "grant": grant.id, "tier": grant.tier, "at": what.at });
         aftermath.log(Some(user.id), what.kind.as_str(), details);
     }
-    // Of several that ended unseen, the last is worth a letter.
-    let ended = timeline.transitions.iter().rev().find(|what| what.kind == TransitionKind::Ended);
-    if let Some(grant) = ended.and_then(|what| timeline.grants.iter().find(|grant| grant.id == what.grant)) {
-        let next = timeline.plan.first().map(|stretch| (tier_name(catalogue, &stretch.tier), stretch.until));
-        let tier = tier_name(catalogue, &grant.tier);
-        aftermath.write_to(user, Notice::GrantEnded { tier, next });
+    if let Some(notice) = turned(catalogue, timeline, new, aftermath.now) {
+        aftermath.write_to(user, notice);
     }
     if !timeline.transitions.is_empty() || timeline.grants.len() != stored.len() {
         aftermath.access_changed(user.id);
     }
     Ok(())
+}
+
+/// Returns what a member is told of the turns that have changed: of several that nobody saw, the
+/// last is worth a letter.
+fn turned(catalogue: &Catalogue, timeline: &Timeline, new: Option<GrantId>, now: DateTime<Utc>) -> Option<Notice> {
+    let grant_of = |id: GrantId| timeline.grants.iter().find(|grant| grant.id == id);
+    let last = |kind: TransitionKind| timeline.transitions.iter().rev().find(|what| what.kind == kind);
+    let first = timeline.plan.first();
+    if let Some(grant) = last(TransitionKind::Ended).and_then(|what| grant_of(what.grant)) {
+        // Which also says what goes on.
+        let next = first.map(|stretch| (tier_name(catalogue, &stretch.tier), stretch.until));
+        return Some(Notice::GrantEnded { tier: tier_name(catalogue, &grant.tier), next });
+    }
+    let runs = first.filter(|stretch| stretch.from <= now)?;
+    let by = tier_name(catalogue, &runs.tier);
+    let paused = last(TransitionKind::Paused).and_then(|what| grant_of(what.grant));
+    if let Some(grant) = paused.filter(|grant| grant.is_open() && grant.id != runs.grant) {
+        let (tier, days_left) = (tier_name(catalogue, &grant.tier), days_left(grant, now));
+        return Some(Notice::GrantPaused { tier, by, days_left });
+    }
+    let turn = timeline.transitions.iter().rev().find(|what| what.grant == runs.grant && Some(what.grant) != new)?;
+    match turn.kind {
+        TransitionKind::Started => Some(Notice::GrantStarted { tier: by, until: runs.until }),
+        TransitionKind::Resumed => Some(Notice::GrantResumed { tier: by, until: runs.until }),
+        TransitionKind::Paused | TransitionKind::Ended => None,
+    }
 }
 
 /// Returns a member's grants as they stand now, the newest first.

@@ -7,7 +7,7 @@ use crate::{
     domain::login::Allowance,
     store::{
         Conn, Result,
-        db::{execute, run},
+        db::{build, execute, run},
     },
 };
 
@@ -46,6 +46,27 @@ pub async fn count(conn: &mut Conn<'_>, allowance: Allowance, subject: &str, now
             .bind(subject)
             .fetch_optional(c))?;
     Ok(Counted::RefusedUntil(started_at.unwrap_or(now) + allowance.window))
+}
+
+/// Returns how much of allowances is used in windows that are still open at `now`: the name, the
+/// subject, the count, and when the window began. What nothing was counted against is left out.
+pub async fn used(
+    conn: &mut Conn<'_>,
+    asked: &[(Allowance, String)],
+    now: DateTime<Utc>,
+) -> Result<Vec<(String, String, i64, DateTime<Utc>)>> {
+    if asked.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(build!(conn, |query, c| {
+        query.push("SELECT name, subject, count, started_at FROM rate_limits WHERE FALSE");
+        for (allowance, subject) in asked {
+            query.push(" OR (name = ").push_bind(allowance.name);
+            query.push(" AND subject = ").push_bind(subject.clone());
+            query.push(" AND started_at > ").push_bind(now - allowance.window).push(")");
+        }
+        query.build_query_as().fetch_all(c).await
+    })?)
 }
 
 /// Forgets windows that began before `started_before`. Returns how many.

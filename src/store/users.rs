@@ -260,7 +260,7 @@ pub async fn lock_all(conn: &mut Conn<'_>, ids: &[UserId]) -> Result<Vec<User>> 
     // SQLite has one writer, who holds everything.
     let end = conn.dialect(") ORDER BY id", ") ORDER BY id FOR UPDATE");
     let rows: Vec<UserRow> = build!(conn, |query, c| {
-        query.push(concat!("SELECT ", columns!(), " FROM users WHERE id IN ("));
+        query.push(concat!("SELECT ", columns!(), " FROM users WHERE deleted_at IS NULL AND id IN ("));
         let mut list = query.separated(", ");
         for id in ids {
             list.push_bind(*id);

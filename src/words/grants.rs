@@ -34,6 +34,9 @@ phrases! {
     unknown: "There is no such coupon. Check the code." | "Diesen Gutschein gibt es nicht. Prüfen Sie den Code.";
     inactive: "This coupon is not good any more." | "Dieser Gutschein gilt nicht mehr.";
     used_up: "This coupon is used up." | "Dieser Gutschein ist aufgebraucht.";
+    no_contract:
+        "This coupon belongs to a partner whose contract does not run at the moment. Ask there." |
+        "Dieser Gutschein gehört zu einem Partner, dessen Vertrag zurzeit nicht läuft. Fragen Sie dort nach.";
     already_yours: "You have redeemed this coupon already." | "Sie haben diesen Gutschein schon eingelöst.";
 }
 

@@ -4,18 +4,26 @@
 //! misspelled where it is used, does not compile. Mails have their own templates in `mail`.
 
 mod api_keys;
+pub mod app_settings;
 mod billing;
+pub mod bonus;
 pub mod coupons;
 pub mod explain;
 mod features;
 pub mod grants;
+pub mod invitations;
+pub mod mails;
 mod matrix;
 mod members;
+pub mod notifications;
+pub mod partners;
 pub mod payments;
 mod portfolio;
 mod pricing;
+pub mod privacy;
 pub mod referrals;
 mod users;
+pub mod webhooks;
 
 pub use api_keys::*;
 pub use billing::*;

@@ -14,12 +14,15 @@ use crate::{
         v1::{grants::GrantResponse, users::user},
     },
     domain::{
-        coupon::{BadTerms, Coupon, CouponCode, CouponKind, Terms},
-        ids::{CouponId, TierId},
+        coupon::{BadTerms, Coupon, CouponCode, CouponKind, CouponState, Terms},
+        ids::{BatchId, CouponId, PartnerId, TierId},
     },
     platform::caller::Site,
-    services::coupons::{self, Change, CouponError, Guesser, NewCoupons, RedeemError},
+    services::coupons::{self, Change, CouponError, Filter, Guesser, NewCoupons, RedeemError},
 };
+
+/// The longest text that is searched for, in characters.
+const LONGEST_SEARCH: usize = 200;
 
 /// Coupons to be made.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -47,6 +50,8 @@ pub struct CouponRequest {
     /// Whose pass it is, for the type `partner`.
     #[schema(max_length = 200, example = "Wellpass")]
     partner: Option<String>,
+    /// For which partner they are made: they can be redeemed while the partner's contract runs.
+    partner_id: Option<PartnerId>,
     /// What is to be remembered about it.
     #[schema(max_length = 200)]
     description: Option<String>,
@@ -88,6 +93,18 @@ pub struct RedeemResponse {
 pub struct CouponParameters {
     /// Those that are archived, instead of the others.
     archived: Option<bool>,
+    /// How they stand.
+    #[param(inline)]
+    state: Option<CouponState>,
+    /// Of which kind.
+    #[param(inline)]
+    r#type: Option<CouponKind>,
+    /// What their code begins with, or their description or partner holds.
+    q: Option<String>,
+    /// Made for which partner.
+    partner: Option<PartnerId>,
+    /// Made in which go; archived ones are among them.
+    batch: Option<BatchId>,
 }
 
 /// A coupon.
@@ -114,6 +131,10 @@ pub struct CouponResponse {
     valid_until: Option<DateTime<Utc>>,
     /// Whose pass it is.
     partner: Option<String>,
+    /// For which partner it was made.
+    partner_id: Option<PartnerId>,
+    /// With which others it was made.
+    batch: Option<BatchId>,
     /// What is to be remembered about it.
     description: String,
     /// Whether it can be redeemed.
@@ -139,6 +160,8 @@ impl From<Coupon> for CouponResponse {
             valid_from: coupon.terms.valid_from,
             valid_until: coupon.terms.valid_until,
             partner: coupon.terms.partner,
+            partner_id: coupon.terms.partner_id,
+            batch: coupon.batch,
             description: coupon.description,
             active: coupon.active,
             archived_at: coupon.archived_at,
@@ -157,7 +180,7 @@ impl From<Coupon> for CouponResponse {
     request_body = CouponRequest,
     responses(
         (status = 201, description = "Made, all on one page", body = Page<CouponResponse>),
-        (status = 404, description = "tier_unknown", body = ProblemShape, content_type = "application/problem+json"),
+        (status = 404, description = "tier_unknown or partner_unknown", body = ProblemShape, content_type = "application/problem+json"),
         (status = 409, description = "code_taken: there is a coupon with this code", body = ProblemShape, content_type = "application/problem+json"),
         (status = 422, description = "invalid_body, invalid_code, invalid_days, invalid_terms, invalid_count or invalid_text", body = ProblemShape, content_type = "application/problem+json"),
     ),
@@ -183,11 +206,12 @@ pub(super) async fn create(
         valid_until: request.valid_until,
         max_redemptions: request.max_redemptions,
         partner: request.partner,
+        partner_id: request.partner_id,
     };
     let description = request.description.as_deref().unwrap_or_default();
     let new = NewCoupons { code: code.transpose()?, terms, description, count: request.count.unwrap_or(1) };
-    let made = coupons::create(&site.env, new, &caller.actor()).await.map_err(failed)?;
-    let mut response = json(&Page::all(made.into_iter().map(CouponResponse::from).collect()));
+    let made = coupons::create(&site.env, new, &caller.actor(), |_| ()).await.map_err(failed)?;
+    let mut response = json(&Page::all(made.coupons.into_iter().map(CouponResponse::from).collect()));
     *response.status_mut() = StatusCode::CREATED;
     Ok(response)
 }
@@ -211,7 +235,16 @@ pub(super) async fn list(
     Parameters(page): Parameters<PageParameters>,
 ) -> Result<Answer<Page<CouponResponse>>, Problem> {
     let (count, before) = (page.count()?, page.cursor()?);
-    let found = coupons::list(&site.env, parameters.archived == Some(true), before, count + 1).await?;
+    let CouponParameters { archived, state, r#type: kind, q, partner, batch } = parameters;
+    let filter = Filter {
+        archived: archived.or_else(|| batch.is_none().then_some(false)),
+        state: state.map(|state| (state, site.env.clock.now())),
+        kind,
+        text: q.filter(|text| !text.trim().is_empty()).map(|text| text.trim().chars().take(LONGEST_SEARCH).collect()),
+        partner,
+        batch,
+    };
+    let found = coupons::list(&site.env, &filter, before, count + 1).await?;
     Ok(Answer(Page::new(found, count, |coupon: &Coupon| coupon.id.to_string(), CouponResponse::from)))
 }
 
@@ -264,7 +297,8 @@ pub(super) async fn change(
 
 /// Redeem a coupon for a user
 ///
-/// Each user once. Tries are limited to 30 an hour for a user.
+/// Each user once, also after deleting the account and coming back with the same address. Tries in
+/// vain are limited to 30 an hour for a user.
 #[utoipa::path(
     post, path = "/api/v1/coupons/{code}/redeem", operation_id = "redeem_coupon", tag = "Coupons",
     security(("bearer" = ["manage"])),
@@ -273,7 +307,7 @@ pub(super) async fn change(
     responses(
         (status = 200, description = "Redeemed", body = RedeemResponse),
         (status = 404, description = "user_unknown or coupon_unknown", body = ProblemShape, content_type = "application/problem+json"),
-        (status = 409, description = "coupon_already_yours, coupon_inactive or coupon_not_yet", body = ProblemShape, content_type = "application/problem+json"),
+        (status = 409, description = "coupon_already_yours, coupon_inactive, coupon_not_yet or partner_contract_closed", body = ProblemShape, content_type = "application/problem+json"),
         (status = 410, description = "coupon_expired or coupon_used_up", body = ProblemShape, content_type = "application/problem+json"),
         (status = 422, description = "invalid_body", body = ProblemShape, content_type = "application/problem+json"),
         (status = 429, description = "too_many_tries", body = ProblemShape, content_type = "application/problem+json"),
@@ -302,6 +336,7 @@ fn failed(error: CouponError) -> Problem {
         CouponError::Store(error) => return error.into(),
         CouponError::TierUnknown => return Problem::tier_unknown(),
         CouponError::NoSuchCoupon => return unknown(),
+        CouponError::PartnerUnknown => return Problem::not_found("partner_unknown", sentence(&error)),
         CouponError::CodeTaken => return Problem::conflict("code_taken", sentence(&error)),
         CouponError::Terms(BadTerms::Days) => "invalid_days",
         CouponError::Terms(_) => "invalid_terms",
@@ -314,7 +349,8 @@ fn failed(error: CouponError) -> Problem {
 fn not_redeemed(error: RedeemError, now: DateTime<Utc>) -> Problem {
     let title = sentence(&error);
     match error {
-        RedeemError::Store(error) => error.into(),
+        RedeemError::Store(error) => (&*error).into(),
+        RedeemError::NoContract => Problem::conflict("partner_contract_closed", title),
         RedeemError::NoSuchMember => Problem::user_unknown(),
         RedeemError::Unknown => unknown(),
         RedeemError::AlreadyYours => Problem::conflict("coupon_already_yours", title),

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::State,
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, Utc};
@@ -15,7 +15,7 @@ use crate::{
         body::{Answer, InPath, JsonBody, Page, json, note},
         caller::{Manage, May},
         problem::{ProblemShape, sentence},
-        v1::users::user,
+        v1::{usage, users::user},
     },
     domain::{
         grant::{GrantKind, GrantState, MOST_DAYS},
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Time to be given.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub struct GrantRequest {
     /// At which tier.
     tier: String,
@@ -117,29 +117,35 @@ pub(super) async fn list(
 
 /// Give days at a tier
 ///
-/// They begin at once, or wait until what comes before them is used up.
+/// They begin at once, or wait until what comes before them is used up. With an `Idempotency-Key` the
+/// same call gives once, however often it is made, and is answered with that grant as it stands now.
 #[utoipa::path(
     post, path = "/api/v1/users/{id}/grants", operation_id = "give_grant", tag = "Grants",
     security(("bearer" = ["manage"])),
-    params(("id" = String, Path, description = "The user's id, external id or email", example = "ann@example.com")),
+    params(
+        ("id" = String, Path, description = "The user's id, external id or email", example = "ann@example.com"),
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, description = "1 to 255 characters that make a repeated call the same call"),
+    ),
     request_body = GrantRequest,
     responses(
         (status = 201, description = "Given", body = GrantResponse),
         (status = 404, description = "user_unknown or tier_unknown", body = ProblemShape, content_type = "application/problem+json"),
-        (status = 422, description = "invalid_body, invalid_days or invalid_text", body = ProblemShape, content_type = "application/problem+json"),
+        (status = 422, description = "invalid_body, invalid_days, invalid_text, invalid_idempotency_key or idempotency_key_reused", body = ProblemShape, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn give(
     State(site): State<Site>,
     May { caller, .. }: May<Manage>,
     InPath(name): InPath<String>,
+    headers: HeaderMap,
     JsonBody(request): JsonBody<GrantRequest>,
 ) -> Result<Response, Problem> {
     let reason = note("reason", request.reason.as_deref())?;
     let user = user(&site, &name).await?;
     let tier = request.tier.parse().map_err(|_| Problem::tier_unknown())?;
     let gift = Gift { tier, days: request.days, reason, actor: &caller.actor() };
-    let given = grants::give(&site.env, user.id, &gift).await.map_err(failed)?;
+    let key = usage::idempotency(&headers, &caller, "give_grant", &(user.id, &request))?;
+    let given = grants::give_once(&site.env, user.id, &gift, key).await.map_err(failed)?;
     let mut response = json(&GrantResponse::at(site.env.clock.now(), given));
     *response.status_mut() = StatusCode::CREATED;
     Ok(response)
@@ -178,6 +184,7 @@ fn failed(error: GrantError) -> Problem {
         GrantError::NoSuchMember => Problem::user_unknown(),
         GrantError::TierUnknown => Problem::tier_unknown(),
         GrantError::NoSuchGrant => unknown(),
+        GrantError::KeyReused => usage::key_reused(),
         GrantError::Over => Problem::conflict("grant_over", sentence(&error)),
         GrantError::BadDays => {
             Problem::unprocessable("invalid_days", format!("days is a whole number from 1 to {MOST_DAYS}."))

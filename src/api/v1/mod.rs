@@ -6,15 +6,19 @@ mod coupons;
 mod credits;
 mod decisions;
 mod grants;
+mod invitations;
 mod keys;
 mod matrix;
+mod partners;
 mod payments;
 mod prices;
+mod privacy;
 mod referrals;
 mod restrictions;
 mod settings;
 mod usage;
 mod users;
+mod webhook_endpoints;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -33,7 +37,9 @@ pub(super) fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(usage::confirm))
         .routes(routes!(usage::release))
         .routes(routes!(users::put, users::list))
-        .routes(routes!(users::read, users::change))
+        .routes(routes!(users::read, users::change, privacy::delete))
+        .routes(routes!(privacy::export))
+        .routes(routes!(privacy::keep))
         .routes(routes!(users::status))
         .routes(routes!(users::list_accesses))
         .routes(routes!(users::disable))
@@ -46,6 +52,10 @@ pub(super) fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(coupons::create, coupons::list))
         .routes(routes!(coupons::read, coupons::change))
         .routes(routes!(coupons::redeem))
+        .routes(routes!(partners::create, partners::list))
+        .routes(routes!(partners::read, partners::replace))
+        .routes(routes!(partners::make_link, partners::end_link))
+        .routes(routes!(partners::statement))
         .routes(routes!(catalogue::list_tiers))
         .routes(routes!(catalogue::read_tier, catalogue::put_tier))
         .routes(routes!(prices::list, prices::put))
@@ -62,10 +72,21 @@ pub(super) fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(payments::replay_event))
         .routes(routes!(payments::list_subscriptions))
         .routes(routes!(payments::list_of_user))
+        .routes(routes!(invitations::create, invitations::list))
+        .routes(routes!(invitations::revoke))
+        .routes(routes!(invitations::resend))
         .routes(routes!(referrals::list))
         .routes(routes!(referrals::release))
         .routes(routes!(referrals::reject))
         .routes(routes!(activity::list))
         .routes(routes!(keys::create, keys::list))
         .routes(routes!(keys::revoke))
+        .routes(routes!(webhook_endpoints::create, webhook_endpoints::list))
+        .routes(routes!(webhook_endpoints::read, webhook_endpoints::change, webhook_endpoints::delete))
+        .routes(routes!(webhook_endpoints::rotate))
+        .routes(routes!(webhook_endpoints::test))
+        .routes(routes!(webhook_endpoints::list_deliveries))
+        .routes(routes!(webhook_endpoints::read_delivery))
+        .routes(routes!(webhook_endpoints::resend))
+        .routes(routes!(webhook_endpoints::resend_failed))
 }

@@ -140,7 +140,7 @@ pub(super) fn key_reused() -> Problem {
 }
 
 /// Reads the Idempotency-Key of a call. It is the caller's own: two keys never meet.
-fn idempotency<T: Serialize>(
+pub(super) fn idempotency<T: Serialize>(
     headers: &HeaderMap,
     caller: &Caller,
     route: &str,

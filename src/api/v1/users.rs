@@ -49,6 +49,8 @@ pub struct UserRequest {
     lang: Option<Lang>,
     /// The tier of their own.
     tier: Option<TierId>,
+    /// Whether you know that the address is theirs. Left out, it counts as known if `external_id` is there. While it is not known and `require_email_verification` is set, the trial waits for their first sign-in.
+    email_verified: Option<bool>,
 }
 
 impl UserRequest {
@@ -59,6 +61,7 @@ impl UserRequest {
             external_id: self.external_id,
             lang: self.lang,
             tier: self.tier,
+            email_verified: self.email_verified,
         })
     }
 }
@@ -80,6 +83,10 @@ pub struct UserResponse {
     tier: TierId,
     /// When the trial ends.
     trial_ends_at: Option<DateTime<Utc>>,
+    /// When the address was first proved, by a code or by your word.
+    email_verified_at: Option<DateTime<Utc>>,
+    /// Whether they have no access once trial, subscriptions, grants and credit are over: their own tier counts for nothing.
+    closes_after_trial: bool,
     /// Until when credit lasts.
     credit_until: Option<DateTime<Utc>>,
     /// Since when the account is closed.
@@ -98,6 +105,8 @@ impl From<User> for UserResponse {
             lang: user.lang,
             tier: user.tier,
             trial_ends_at: user.trial_ends_at,
+            email_verified_at: user.email_verified_at,
+            closes_after_trial: user.closes_after_trial,
             credit_until: user.credit_until,
             disabled_at: user.disabled_at,
             created_at: user.created_at,

@@ -81,7 +81,35 @@ const TABLE: &[(Method, &str, [Gets; 3])] = &[
     (POST, "/admin/referrals/{id}/reject", [SignIn, Nothing, Nothing]),
     (GET, "/admin/coupons", [SignIn, Nothing, In]),
     (POST, "/admin/coupons", [SignIn, Nothing, In]),
+    (GET, "/admin/coupons/batches", [SignIn, Nothing, In]),
+    (GET, "/admin/coupons/batches/{id}", [SignIn, Nothing, Nothing]),
+    (GET, "/admin/coupons/batches/{id}/coupons.csv", [SignIn, Nothing, Nothing]),
+    (GET, "/admin/coupons/batches/{id}/sheet", [SignIn, Nothing, Nothing]),
+    // There is no coupon of that code.
+    (GET, "/admin/coupons/{code}", [SignIn, Nothing, Nothing]),
+    (POST, "/admin/coupons/{code}", [SignIn, Nothing, Nothing]),
+    (GET, "/admin/coupons/{code}/qr.svg", [SignIn, Nothing, Nothing]),
     (POST, "/admin/coupons/{code}/archive", [SignIn, Nothing, In]),
+    (GET, "/admin/partners", [SignIn, Nothing, In]),
+    (POST, "/admin/partners", [SignIn, Nothing, In]),
+    (GET, "/admin/partners/{id}", [SignIn, Nothing, Nothing]),
+    (POST, "/admin/partners/{id}", [SignIn, Nothing, Nothing]),
+    (POST, "/admin/partners/{id}/link", [SignIn, Nothing, Nothing]),
+    (POST, "/admin/partners/{id}/link/end", [SignIn, Nothing, Nothing]),
+    (GET, "/admin/partners/{id}/statement/{month}", [SignIn, Nothing, Nothing]),
+    // The token opens these, whoever comes with it; this is none.
+    (GET, "/partner/{token}", [Nothing, Nothing, Nothing]),
+    (GET, "/partner/{token}/statement/{month}", [Nothing, Nothing, Nothing]),
+    (GET, "/admin/bonus", [SignIn, Nothing, In]),
+    (POST, "/admin/bonus", [SignIn, Nothing, In]),
+    (GET, "/admin/bonus/{id}", [SignIn, Nothing, Nothing]),
+    (POST, "/admin/bonus/{id}", [SignIn, Nothing, Nothing]),
+    (POST, "/admin/bonus/{id}/archive", [SignIn, Nothing, Nothing]),
+    (GET, "/admin/notifications", [SignIn, Nothing, In]),
+    (POST, "/admin/notifications/read", [SignIn, Nothing, In]),
+    (GET, "/admin/notifications/settings", [SignIn, Nothing, In]),
+    (POST, "/admin/notifications/settings", [SignIn, Nothing, In]),
+    (POST, "/admin/notifications/{id}/read", [SignIn, Nothing, In]),
     (GET, "/admin/features", [SignIn, Nothing, In]),
     (POST, "/admin/features", [SignIn, Nothing, In]),
     (GET, "/admin/features/new-feature", [SignIn, Nothing, In]),
@@ -129,6 +157,8 @@ fn filled(route: &str) -> String {
         .replace("{hash}", "0000")
         .replace("{number}", "10")
         .replace("{code}", "SUMMER")
+        .replace("{token}", "of-nobody")
+        .replace("{month}", "2026-11.csv")
         .replace("{*path}", "x.js")
 }
 
