@@ -1,13 +1,17 @@
 //! The command line: what operators do. Every command knocks on the same services as pages and
 //! API. Answers go to stdout, plain when piped; the log and progress go to stderr.
 
+mod activity;
 mod catalogue;
 mod coupon;
 mod credit;
 mod doctor;
 mod entitlement;
 mod grant;
+mod invite;
+mod job;
 mod key;
+mod mail;
 mod matrix;
 mod migrate;
 mod partner;
@@ -17,6 +21,7 @@ mod privacy;
 mod quotes;
 mod referral;
 mod serve;
+mod stats;
 mod user;
 mod webhook;
 
@@ -43,7 +48,10 @@ use crate::{
         credits::CreditError,
         entitlements::EntitlementError,
         grants::GrantError,
+        invitations::InvitationError,
         privacy::DeletionError,
+        letters::ResendError,
+        mail_templates::TemplateError,
         matrix::CommitError,
         members::{self, MemberError, PutError},
         partners::PartnerError,
@@ -62,7 +70,7 @@ use crate::{
     name = "vouchsafe",
     version,
     about,
-    after_help = "Exit codes: 0 done · 1 failed · 2 wrong usage or configuration · 3 no such member, feature, event, referral, coupon, partner or grant · 4 not allowed.\n\
+    after_help = "Exit codes: 0 done · 1 failed · 2 wrong usage or configuration · 3 no such member, feature, event, referral, coupon, partner, grant or invitation · 4 not allowed.\n\
                   What is done already is done: a script that runs twice ends with 0 twice.\n\
                   Configuration: Leptos.toml in this folder or --config FILE; the environment (VOUCHSAFE_…, DATABASE_URL) wins."
 )]
@@ -120,7 +128,10 @@ enum Command {
     /// What the providers of payments told: list it, show it, apply it again, compare
     #[command(subcommand)]
     Payments(payments::PaymentsCommand),
-    /// List invitations, and decide about held rewards
+    /// Invite people by mail, list invitations, send them again and take them back
+    #[command(subcommand)]
+    Invite(invite::InviteCommand),
+    /// List who came by whose link, and decide about held rewards
     #[command(subcommand)]
     Referral(referral::ReferralCommand),
     /// Make, list, archive and redeem coupons
@@ -132,6 +143,17 @@ enum Command {
     /// Give days at a tier, list and take them back
     #[command(subcommand)]
     Grant(grant::GrantCommand),
+    /// What is done outside of requests: list it, do it now, try it again
+    #[command(subcommand)]
+    Job(job::JobCommand),
+    /// Read and export the log of activity
+    #[command(subcommand)]
+    Activity(activity::ActivityCommand),
+    /// Show what was counted of the last days
+    Stats(stats::Stats),
+    /// How letters are worded, what became of them, and a test of the mail server
+    #[command(subcommand)]
+    Mail(mail::MailCommand),
     /// Look whether everything that is kept agrees with itself; ends with 1 when it does not
     Doctor(doctor::Doctor),
     /// Change accounts
@@ -190,13 +212,25 @@ enum CliError {
     #[error(transparent)]
     Grant(#[from] GrantError),
     #[error(transparent)]
+    Invitation(#[from] InvitationError),
+    #[error(transparent)]
     Deletion(#[from] DeletionError),
     #[error(transparent)]
     Ask(#[from] AskError),
     #[error(transparent)]
     Webhook(#[from] WebhookError),
+    #[error(transparent)]
+    MailTemplate(#[from] TemplateError),
+    #[error(transparent)]
+    Resend(#[from] ResendError),
+    #[error("the mail was not sent: {0}")]
+    NotSent(String),
     #[error("there is no such event")]
     NoSuchEvent,
+    #[error("there is no job with that id that was given up")]
+    NoSuchJob,
+    #[error("{0}")]
+    Failed(String),
     #[error("something needs a person")]
     NeedsPerson,
     #[error("not allowed")]
@@ -232,7 +266,9 @@ impl CliError {
             )
             | Self::Partner(PartnerError::Details(_))
             | Self::Grant(GrantError::BadDays | GrantError::TierUnknown)
+            | Self::Invitation(InvitationError::BadDays | InvitationError::TierUnknown | InvitationError::BadNote)
             | Self::Webhook(WebhookError::Address(_) | WebhookError::LongAddress | WebhookError::Description)
+            | Self::MailTemplate(TemplateError::Broken(_))
             | Self::NotCounted
             | Self::Wrong(_) => 2,
             Self::Member(MemberError::NoSuchMember)
@@ -241,7 +277,10 @@ impl CliError {
             | Self::Partner(PartnerError::NoSuchPartner)
             | Self::Redeem(RedeemError::Unknown | RedeemError::NoSuchMember)
             | Self::Grant(GrantError::NoSuchGrant | GrantError::NoSuchMember)
+            | Self::Invitation(InvitationError::Unknown)
             | Self::NoSuchEvent
+            | Self::Resend(ResendError::NoSuchMail)
+            | Self::NoSuchJob
             | Self::Webhook(WebhookError::NoSuchEndpoint | WebhookError::NoSuchDelivery)
             | Self::Referral(ReferralError::Unknown)
             | Self::Entitlement(EntitlementError::UserUnknown | EntitlementError::FeatureUnknown) => 3,
@@ -296,10 +335,15 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Key(command) => command.run(&server::open(config).await?).await,
         Command::Quotes(command) => command.run(&server::open(config).await?).await,
         Command::Payments(command) => command.run(&server::open(config).await?).await,
+        Command::Invite(command) => command.run(&server::open(config).await?).await,
         Command::Referral(command) => command.run(&server::open(config).await?).await,
+        Command::Mail(command) => command.run(&server::open(config).await?).await,
         Command::Coupon(command) => command.run(&server::open(config).await?).await,
         Command::Partner(command) => command.run(&server::open(config).await?).await,
         Command::Grant(command) => command.run(&server::open(config).await?).await,
+        Command::Job(command) => command.run(&server::open(config).await?).await,
+        Command::Activity(command) => command.run(&server::open(config).await?).await,
+        Command::Stats(command) => command.run(&server::open(config).await?).await,
         Command::Doctor(command) => command.run(&config).await,
         Command::User(command) => command.run(&server::open(config).await?).await,
         Command::Webhook(command) => command.run(&server::open(config).await?).await,

@@ -16,6 +16,7 @@ mod product;
 mod secret;
 mod security;
 mod server;
+mod webhooks;
 
 use std::path::Path;
 
@@ -33,6 +34,7 @@ pub use product::ProductConfig;
 pub use secret::Secret;
 pub use security::{MINIMUM_SECRET_LENGTH, SecurityConfig};
 pub use server::{PublicUrl, PublicUrlError, ServerConfig};
+pub use webhooks::WebhooksConfig;
 
 /// The defaults, as text with comments: `Leptos.toml` as it was when the program was built.
 pub const DEFAULTS: &str = include_str!("../../Leptos.toml");
@@ -55,6 +57,8 @@ pub struct Config {
     pub product: ProductConfig,
     /// The providers that take the money.
     pub payments: PaymentsConfig,
+    /// What we tell others.
+    pub webhooks: WebhooksConfig,
     /// Who writes about portfolios.
     pub analyze: AnalyzeConfig,
     /// OpenFeature clients in browsers.
@@ -81,6 +85,7 @@ impl Config {
             mail: MailConfig::read(&layers, is_development)?,
             product: ProductConfig::read(&layers)?,
             payments: PaymentsConfig::read(&layers, server.request_timeout)?,
+            webhooks: WebhooksConfig::read(&layers)?,
             analyze: AnalyzeConfig::read(&layers, server.request_timeout)?,
             ofrep: OfrepConfig::read(&layers, server.danger_insecure_http, server.max_connections)?,
             gate: GateConfig::read(&layers, server.danger_insecure_http)?,

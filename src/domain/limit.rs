@@ -10,6 +10,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// The highest number that a limit may be; a JSON reader still holds it exactly.
 pub const HIGHEST_LIMIT: i64 = 1_000_000_000_000;
 
+/// The shares of a limit, in percent, of which others are told when they are used up.
+const TOLD_SHARES: [i64; 2] = [80, 100];
+
 /// How much of a feature there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Limit {
@@ -34,6 +37,20 @@ impl Limit {
             Self::At(count) => Some(count),
             Self::Unlimited => None,
         }
+    }
+
+    /// Returns the shares of this limit, in percent, that are reached by using more, each with the limit
+    /// itself. None of what is off or without end.
+    pub fn thresholds_between(self, before: i64, after: i64) -> impl Iterator<Item = (i64, i64)> {
+        let limit = self.to_stored().filter(|limit| *limit > 0);
+        let is_reached =
+            |used: i64, percent: i64, limit: i64| used.saturating_mul(100) >= limit.saturating_mul(percent);
+        limit.into_iter().flat_map(move |limit| {
+            TOLD_SHARES
+                .into_iter()
+                .filter(move |percent| is_reached(after, *percent, limit) && !is_reached(before, *percent, limit))
+                .map(move |percent| (percent, limit))
+        })
     }
 
     /// Returns whether this is more than `other`.
@@ -321,6 +338,24 @@ mod tests {
         for bad in ["\"off\"", "1.5", "{}", "[]", "true"] {
             assert!(serde_json::from_str::<Cell>(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_threshold_is_reached_by_the_unit_that_reaches_it_and_no_other() {
+        let told = |limit: Limit, before, after| limit.thresholds_between(before, after).collect::<Vec<_>>();
+        let ten = Limit::At(10);
+        assert_eq!(told(ten, 0, 7), []);
+        assert_eq!(told(ten, 7, 8), [(80, 10)]);
+        assert_eq!(told(ten, 8, 9), []);
+        assert_eq!(told(ten, 9, 10), [(100, 10)]);
+        assert_eq!(told(ten, 10, 11), []);
+        assert_eq!(told(ten, 0, 10), [(80, 10), (100, 10)]);
+        assert_eq!(told(ten, 10, 7), []);
+        // Of one, or of three, nothing lies at exactly four fifths.
+        assert_eq!(told(Limit::At(1), 0, 1), [(80, 1), (100, 1)]);
+        assert_eq!(told(Limit::At(3), 1, 2), []);
+        assert_eq!(told(Limit::OFF, 0, 5), []);
+        assert_eq!(told(Limit::Unlimited, 0, 5), []);
     }
 
     proptest! {

@@ -2,14 +2,17 @@
 
 use std::{fmt, sync::Arc};
 
+use cookie::{Cookie, CookieJar};
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
 use crate::domain::{
     email::EmailKey,
-    ids::{InvitationId, LoginAttemptId, UserId},
+    ids::{InvitationId, LoginAttemptId, UserId, WebhookEndpointId},
+    letter::MailCategory,
     login::LoginCode,
+    webhook::WebhookSecret,
 };
 
 /// The keys of the program, one for each purpose, so that nothing made for one opens another.
@@ -24,7 +27,10 @@ struct Derived {
     event_stream: [u8; 32],
     address_hash: [u8; 32],
     invitation: [u8; 32],
+    unsubscribe: [u8; 32],
     cookie: cookie::Key,
+    webhook_secret: cookie::Key,
+    chat_address: cookie::Key,
 }
 
 impl Keys {
@@ -32,12 +38,17 @@ impl Keys {
     pub fn from_secret(secret: &str) -> Self {
         let source = Hkdf::<Sha256>::new(None, secret.as_bytes());
         let cookie: [u8; 64] = derive(&source, "vouchsafe/1/cookie");
+        let chat_address: [u8; 64] = derive(&source, "vouchsafe/1/chat-address");
+        let webhook_secret: [u8; 64] = derive(&source, "vouchsafe/1/webhook-secret");
         Self(Arc::new(Derived {
             login_code: derive(&source, "vouchsafe/1/login-code"),
             event_stream: derive(&source, "vouchsafe/1/event-stream"),
             address_hash: derive(&source, "vouchsafe/1/address-hash"),
             invitation: derive(&source, "vouchsafe/1/invitation"),
+            unsubscribe: derive(&source, "vouchsafe/1/unsubscribe"),
             cookie: cookie::Key::from(&cookie),
+            webhook_secret: cookie::Key::from(&webhook_secret),
+            chat_address: cookie::Key::from(&chat_address),
         }))
     }
 
@@ -80,6 +91,49 @@ impl Keys {
     pub fn invitation(&self, invitation: InvitationId) -> [u8; 16] {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0.invitation).expect("HMAC takes keys of any length");
         mac.update(invitation.as_bytes());
+        let tag: [u8; 32] = mac.finalize().into_bytes().into();
+        *tag.first_chunk().expect("16 bytes fit into 32")
+    }
+
+    /// Encrypts the secret of an endpoint (AES-256-GCM), so that whoever reads the database cannot sign
+    /// in our name. It opens for this endpoint only.
+    pub fn seal(&self, endpoint: WebhookEndpointId, secret: &WebhookSecret) -> String {
+        let name = endpoint.to_string();
+        let mut jar = CookieJar::new();
+        // The cipher is that of cookies: it binds what it encrypts to a name.
+        jar.private_mut(&self.0.webhook_secret).add(Cookie::new(name.clone(), secret.expose().to_owned()));
+        jar.get(&name).expect("it was just added").value().to_owned()
+    }
+
+    /// Returns a secret that was encrypted by [`Self::seal`]; nothing if that was under another secret
+    /// of the program, or for another endpoint.
+    pub fn open(&self, endpoint: WebhookEndpointId, sealed: &str) -> Option<WebhookSecret> {
+        let cookie = Cookie::new(endpoint.to_string(), sealed.to_owned());
+        let opened = CookieJar::new().private(&self.0.webhook_secret).decrypt(cookie)?;
+        Some(WebhookSecret::new(opened.value().to_owned()))
+    }
+
+    /// Encrypts the address of a chat (AES-256-GCM): whoever knows it can write there.
+    pub fn seal_address(&self, address: &str) -> String {
+        let mut jar = CookieJar::new();
+        jar.private_mut(&self.0.chat_address).add(Cookie::new("chat", address.to_owned()));
+        jar.get("chat").expect("it was just added").value().to_owned()
+    }
+
+    /// Returns an address that was encrypted by [`Self::seal_address`]; nothing if that was under another
+    /// secret of the program.
+    pub fn open_address(&self, sealed: &str) -> Option<String> {
+        let cookie = Cookie::new("chat", sealed.to_owned());
+        let opened = CookieJar::new().private(&self.0.chat_address).decrypt(cookie)?;
+        Some(opened.value().to_owned())
+    }
+
+    /// Returns the proof in the address by which a member does without a kind of letters.
+    pub fn unsubscribe(&self, user: UserId, category: MailCategory) -> [u8; 16] {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0.unsubscribe).expect("HMAC takes keys of any length");
+        // The first part has one length.
+        mac.update(user.as_bytes());
+        mac.update(category.as_str().as_bytes());
         let tag: [u8; 32] = mac.finalize().into_bytes().into();
         *tag.first_chunk().expect("16 bytes fit into 32")
     }
@@ -193,6 +247,46 @@ mod tests {
         assert_eq!(keys.invitation(first), Keys::from_secret(SECRET).invitation(first));
         assert_ne!(keys.invitation(first), keys.invitation(second));
         assert_ne!(keys.invitation(first), Keys::from_secret("another secret").invitation(first));
+    }
+
+    #[test]
+    fn a_secret_opens_for_its_endpoint_and_under_the_same_key_only() {
+        let random = Random::seeded(6);
+        let now = DateTime::from_timestamp(1_000, 0).expect("in range");
+        let (ours, other): (WebhookEndpointId, WebhookEndpointId) = (random.id(now), random.id(now));
+        let keys = Keys::from_secret(SECRET);
+        let secret = WebhookSecret::new("whsec_c2VjcmV0".to_owned());
+        let sealed = keys.seal(ours, &secret);
+        assert!(!sealed.contains("c2VjcmV0"));
+        assert_eq!(Keys::from_secret(SECRET).open(ours, &sealed), Some(secret));
+        assert_eq!(keys.open(other, &sealed), None);
+        assert_eq!(Keys::from_secret("another secret").open(ours, &sealed), None);
+        assert_eq!(keys.open(ours, &sealed[1..]), None);
+        assert_eq!(keys.open(ours, ""), None);
+    }
+
+    #[test]
+    fn the_address_of_a_chat_opens_under_the_same_key_only() {
+        let keys = Keys::from_secret(SECRET);
+        let address = "https://hooks.example.com/services/T0/B0/x?y=%20&z";
+        let sealed = keys.seal_address(address);
+        assert!(!sealed.contains("hooks"));
+        assert_eq!(keys.open_address(&sealed).as_deref(), Some(address));
+        assert_eq!(Keys::from_secret("another secret").open_address(&sealed), None);
+        assert_eq!(keys.open_address(""), None);
+    }
+
+    #[test]
+    fn the_proof_to_unsubscribe_is_good_for_one_member_and_one_kind_of_letters() {
+        let random = Random::seeded(5);
+        let now = DateTime::from_timestamp(1_000, 0).expect("in range");
+        let (ann, bob): (UserId, UserId) = (random.id(now), random.id(now));
+        let keys = Keys::from_secret(SECRET);
+        let access = MailCategory::Access;
+        assert_eq!(keys.unsubscribe(ann, access), Keys::from_secret(SECRET).unsubscribe(ann, access));
+        assert_ne!(keys.unsubscribe(ann, access), keys.unsubscribe(bob, access));
+        assert_ne!(keys.unsubscribe(ann, access), keys.unsubscribe(ann, MailCategory::Bonus));
+        assert_ne!(keys.unsubscribe(ann, access), Keys::from_secret("another secret").unsubscribe(ann, access));
     }
 
     #[test]

@@ -10,9 +10,9 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::{
-    domain::{event::Event, ids::UserId, lang::Lang, letter::Notice, user::User},
+    domain::{event::Event, ids::UserId, lang::Lang, letter::Notice, notification::Occurrence, user::User},
     platform::env::Env,
-    services::letters,
+    services::{bonus, events, letters, notifications},
     store::{
         Conn, StoreError,
         activity::{self, NewActivity},
@@ -42,9 +42,13 @@ pub(super) struct Aftermath {
     lines: Vec<Line>,
     notices: Vec<(String, Lang, Notice)>,
     for_admins: Vec<Notice>,
+    occurrences: Vec<Occurrence>,
     work: Vec<Work>,
     events: Vec<(UserId, Event)>,
-    changed: HashSet<UserId>,
+    /// Whose access changed, in the order in which it did.
+    changed: Vec<UserId>,
+    /// Of whom it is written that it did.
+    told: HashSet<UserId>,
     touched: HashSet<UserId>,
     /// Whom this transaction has locked together with who invited them.
     locked: HashSet<UserId>,
@@ -54,7 +58,7 @@ pub(super) struct Aftermath {
 
 /// How much was left at a moment.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Mark([usize; 5]);
+pub(super) struct Mark([usize; 7]);
 
 impl Aftermath {
     /// Begins with nothing.
@@ -64,9 +68,11 @@ impl Aftermath {
             lines: Vec::new(),
             notices: Vec::new(),
             for_admins: Vec::new(),
+            occurrences: Vec::new(),
             work: Vec::new(),
             events: Vec::new(),
-            changed: HashSet::new(),
+            changed: Vec::new(),
+            told: HashSet::new(),
             touched: HashSet::new(),
             locked: HashSet::new(),
             people: HashMap::new(),
@@ -102,7 +108,7 @@ impl Aftermath {
 
     /// Notes that a member's credit lasts until another time.
     pub(super) fn credit_changed(&mut self, user: UserId, until: Option<DateTime<Utc>>) {
-        self.changed.insert(user);
+        self.changed.push(user);
         if let Some(known) = self.people.get_mut(&user) {
             known.credit_until = until;
         }
@@ -110,7 +116,7 @@ impl Aftermath {
 
     /// Notes that something about a member's access changed that stands in another table.
     pub(super) fn access_changed(&mut self, user: UserId) {
-        self.changed.insert(user);
+        self.changed.push(user);
         self.touched.insert(user);
     }
 
@@ -136,6 +142,11 @@ impl Aftermath {
         self.for_admins.push(notice);
     }
 
+    /// Leaves a notification for the admins.
+    pub(super) fn tell_admins(&mut self, occurrence: Occurrence) {
+        self.occurrences.push(occurrence);
+    }
+
     /// Leaves work for the job runner.
     pub(super) fn queue(&mut self, work: Work) {
         self.work.push(work);
@@ -149,25 +160,38 @@ impl Aftermath {
 
     /// Returns a mark to which this can go back together with the transaction.
     pub(super) fn mark(&self) -> Mark {
-        Mark([self.lines.len(), self.notices.len(), self.for_admins.len(), self.work.len(), self.events.len()])
+        Mark([
+            self.lines.len(),
+            self.notices.len(),
+            self.for_admins.len(),
+            self.occurrences.len(),
+            self.work.len(),
+            self.events.len(),
+            self.changed.len(),
+        ])
     }
 
     /// Goes back to a mark.
-    pub(super) fn go_back(&mut self, Mark([lines, notices, for_admins, work, events]): Mark) {
+    pub(super) fn go_back(&mut self, Mark([lines, notices, for_admins, occurrences, work, events, changed]): Mark) {
         self.lines.truncate(lines);
         self.notices.truncate(notices);
         self.for_admins.truncate(for_admins);
+        self.occurrences.truncate(occurrences);
         self.work.truncate(work);
         self.events.truncate(events);
+        self.changed.truncate(changed);
         // What was locked since the mark is not any more, and what is known of members may not hold.
         self.locked.clear();
         self.people.clear();
-        // Members whose access was noted as changed are looked up once more for nothing.
+        // Those who are touched since are looked up once more for nothing.
     }
 
     /// Writes everything down.
     pub(super) async fn write(&mut self, env: &Env, conn: &mut Conn<'_>) -> Result<(), StoreError> {
         let now = self.now;
+        self.work.extend(bonus::work_for(conn, &self.events, now).await?);
+        let occurrences = std::mem::take(&mut self.occurrences);
+        self.work.extend(notifications::raise_all(env, conn, occurrences).await?);
         users::touch(conn, &self.touched.drain().collect::<Vec<_>>(), now).await?;
         let lines = std::mem::take(&mut self.lines);
         let lines: Vec<_> = lines
@@ -198,13 +222,19 @@ impl Aftermath {
             letter: notice.into(),
         });
         letters::queue_all(env, conn, &mails.collect::<Vec<_>>()).await?;
+        let mut happened = std::mem::take(&mut self.events);
+        // However many steps changed somebody's access, it is told once.
+        happened.extend(
+            self.changed.drain(..).filter(|user| self.told.insert(*user)).map(|user| (user, Event::AccessChanged)),
+        );
+        events::publish(env, conn, &happened, now).await?;
         let work: Vec<_> = self.work.drain(..).map(|work| (env.random.id(now), work)).collect();
         jobs::insert(conn, &work, now).await
     }
 
     /// Tells this node what has changed, after the commit.
     pub(super) fn announce(self, env: &Env) {
-        for user in self.changed {
+        for user in self.told.into_iter().chain(self.changed) {
             env.access_changed(user);
         }
         env.wake_workers();

@@ -10,9 +10,11 @@ pub use crate::store::credit::CreditEntry;
 use crate::{
     domain::{
         credit::{Change, MOST_DAYS, extend},
+        event::Event,
         ids::{CreditEntryId, UserId},
     },
     platform::env::Env,
+    services::events,
     store::{
         Conn, StoreError,
         activity::{self, NewActivity},
@@ -98,8 +100,10 @@ pub async fn grant(env: &Env, user: UserId, grant: &Grant<'_>) -> Result<Granted
         user_agent: None,
     };
     activity::insert(conn, &line, now).await?;
+    events::publish_one(env, conn, user.id, Event::AccessChanged, now).await?;
     tx.commit().await?;
     env.access_changed(user.id);
+    env.wake_workers();
     Ok(Granted { entry, until, is_new: true })
 }
 
@@ -136,8 +140,10 @@ pub async fn revoke(env: &Env, user: UserId, actor: &str) -> Result<Option<DateT
         user_agent: None,
     };
     activity::insert(conn, &line, now).await?;
+    events::publish_one(env, conn, user.id, Event::AccessChanged, now).await?;
     tx.commit().await?;
     env.access_changed(user.id);
+    env.wake_workers();
     Ok(Some(until))
 }
 

@@ -9,6 +9,7 @@ use crate::{
     domain::{
         access::{Access, Accesses, PaidStatus},
         email::{EmailAddress, EmailKey},
+        event::Event,
         ids::{TierId, UserId},
         lang::Lang,
         referral::{ReferralCode, ReferralStats},
@@ -19,8 +20,9 @@ use crate::{
         access,
         billing::{self, Billing},
         entitlements::{self, Entitlements},
+        events,
         grants::{self, ListedGrant},
-        sessions,
+        notifications, sessions, trials,
     },
     store::{
         Conn, StoreError,
@@ -192,6 +194,9 @@ pub struct MemberDetails {
     pub lang: Option<Lang>,
     /// The own tier.
     pub tier: Option<TierId>,
+    /// Whether whoever says this knows that the address is theirs. Unsaid, an `external_id` says it: who
+    /// has an id in somebody's own database came through that somebody's door.
+    pub email_verified: Option<bool>,
 }
 
 /// Why a member is not written.
@@ -221,8 +226,8 @@ pub enum PutError {
 }
 
 /// Makes a member, or changes the one with that address or external id. Returns whether it is a
-/// new one. The address is taken as proved: whoever calls this knows their members. They start as
-/// those do who sign in by themselves.
+/// new one. They start as those do who sign in by themselves, but where `require_email_verification` is
+/// set, an address that nobody proved or vouches for has its trial once a code came back from it.
 pub async fn put(env: &Env, details: &MemberDetails, actor: &str) -> Result<(User, bool), PutError> {
     if let Some(external_id) = &details.external_id {
         check_external_id(external_id)?;
@@ -245,13 +250,15 @@ pub async fn put(env: &Env, details: &MemberDetails, actor: &str) -> Result<(Use
         let user = change_details(env, conn, user.id, details, actor, now).await?;
         tx.commit().await?;
         env.access_changed(user.id);
+        env.wake_workers();
         return Ok((user, false));
     }
     if details.email.is_none() && details.external_id.is_none() {
         return Err(PutError::Nameless);
     }
     let settings = settings::read(conn).await?;
-    let tier = details.tier.as_ref().unwrap_or(&settings.post_trial_tier);
+    let start = trials::own_tier(conn, &settings).await?;
+    let tier = details.tier.as_ref().unwrap_or(&start);
     check_tier(conn, tier).await?;
     let new = NewUser {
         id: env.random.id(now),
@@ -260,17 +267,30 @@ pub async fn put(env: &Env, details: &MemberDetails, actor: &str) -> Result<(Use
         role: Role::Member,
         lang: details.lang.unwrap_or_default(),
         tier,
-        trial_ends_at: (settings.trial_duration_days > 0).then(|| now + TimeDelta::days(settings.trial_duration_days)),
+        trial_ends_at: None,
         referred_by: None,
     };
     if !users::insert(conn, &new, now).await? {
         return Err(PutError::Taken);
     }
+    if settings.closes_after_trial() && details.tier.is_none() {
+        users::close_after_trial(conn, new.id, now).await?;
+    }
+    let email = details.email.as_ref().map(EmailAddress::key);
+    let is_vouched_for = details.email_verified.unwrap_or(details.external_id.is_some());
+    if email.is_some() && is_vouched_for {
+        users::verify_email(conn, new.id, now).await?;
+    }
+    if email.is_none() || is_vouched_for || !settings.require_email_verification {
+        trials::begin(env, conn, &settings, new.id, email, now).await?;
+    }
     let user = users::find(conn, new.id).await?.ok_or(StoreError::Missing("users"))?;
     log(env, conn, user.id, actor, "user_created", json!({ "email": user.email, "external_id": user.external_id }))
         .await?;
+    events::publish_one(env, conn, user.id, Event::UserCreated { referred_by: None }, now).await?;
     tx.commit().await?;
     env.access_changed(user.id);
+    env.wake_workers();
     Ok((user, true))
 }
 
@@ -283,6 +303,7 @@ pub async fn update(env: &Env, user: UserId, details: &MemberDetails, actor: &st
     let user = change_details(env, &mut tx.conn(), user, details, actor, env.clock.now()).await?;
     tx.commit().await?;
     env.access_changed(user.id);
+    env.wake_workers();
     Ok(user)
 }
 
@@ -316,6 +337,15 @@ async fn change_details(
     if let Some(tier) = details.tier.as_ref().filter(|tier| **tier != before.tier) {
         check_tier(conn, tier).await?;
         users::set_tier(conn, id, tier, now).await?;
+        events::publish_one(env, conn, id, Event::AccessChanged, now).await?;
+    }
+    if details.email_verified == Some(true)
+        && let Some(email) = details.email.as_ref().map(EmailAddress::key)
+        && users::verify_email(conn, id, now).await?
+        && before.trial_ends_at.is_none()
+    {
+        let settings = settings::read(conn).await?;
+        trials::begin(env, conn, &settings, id, Some(email), now).await?;
     }
     let after = users::find(conn, id).await?.ok_or(StoreError::Missing("users"))?;
     if after != before {
@@ -359,6 +389,9 @@ pub async fn set_role(env: &Env, user: UserId, role: Role, actor: &str) -> Resul
         }
         users::set_role(conn, user.id, role, now).await?;
         crate::store::sessions::delete_all(conn, user.id).await?;
+        if role == Role::Admin {
+            notifications::admin_added(env, conn, user.id).await?;
+        }
         Ok(Some(("role_changed", json!({ "role": role }))))
     })
     .await
@@ -391,11 +424,16 @@ async fn close_or_open(
         if spare_admins && user.role == Role::Admin {
             return Err(MemberError::IsAdmin);
         }
-        if !disabled {
-            return Ok(users::enable(conn, user.id, now).await?.then(|| ("account_enabled", json!({}))));
-        }
-        if !users::disable(conn, user.id, now).await? {
+        let has_changed = match disabled {
+            true => users::disable(conn, user.id, now).await?,
+            false => users::enable(conn, user.id, now).await?,
+        };
+        if !has_changed {
             return Ok(None);
+        }
+        events::publish_one(env, conn, user.id, Event::AccessChanged, now).await?;
+        if !disabled {
+            return Ok(Some(("account_enabled", json!({}))));
         }
         crate::store::sessions::delete_all(conn, user.id).await?;
         Ok(Some(("account_disabled", json!({}))))
@@ -423,6 +461,7 @@ async fn change(
     log(env, conn, user.id, actor, action, details).await?;
     tx.commit().await?;
     env.access_changed(user.id);
+    env.wake_workers();
     Ok(true)
 }
 

@@ -6,12 +6,13 @@ use serde_json::json;
 use crate::{
     domain::{
         entitlement::Restriction,
+        event::Event,
         ids::{FeatureId, UserId},
         limit::{Cell, CellError, Limit},
         matrix::{LONGEST_REASON, check_reason},
     },
     platform::env::Env,
-    services::catalogue,
+    services::{catalogue, events},
     store::{
         StoreError,
         activity::{self, NewActivity},
@@ -88,8 +89,10 @@ pub async fn put(env: &Env, user: UserId, new: NewRestriction, actor: &str) -> R
         user_agent: None,
     };
     activity::insert(conn, &line, now).await?;
+    events::publish_one(env, conn, user, Event::AccessChanged, now).await?;
     tx.commit().await?;
     env.access_changed(user);
+    env.wake_workers();
     Ok(restriction)
 }
 
@@ -112,7 +115,9 @@ pub async fn delete(env: &Env, user: UserId, feature: &FeatureId, actor: &str) -
         user_agent: None,
     };
     activity::insert(conn, &line, now).await?;
+    events::publish_one(env, conn, user, Event::AccessChanged, now).await?;
     tx.commit().await?;
     env.access_changed(user);
+    env.wake_workers();
     Ok(true)
 }

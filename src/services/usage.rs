@@ -16,6 +16,7 @@ use crate::{
         access::Accesses,
         catalogue::Catalogue,
         entitlement::{Decision, Question, Reason, Restriction},
+        event::Event,
         ids::{FeatureId, ReservationId, UserId},
         limit::Limit,
         period::Period,
@@ -26,7 +27,7 @@ use crate::{
         user::User,
     },
     platform::env::{Env, WaitingCall},
-    services::{access, catalogue},
+    services::{access, catalogue, events},
     store::{
         Conn, StoreError, api_keys, idempotency, restrictions,
         usage::{self, CounterKey, UsageEvent},
@@ -173,7 +174,11 @@ async fn in_transaction(env: &Env, calls: &[UsageCall]) -> Result<Option<Vec<Out
     if !batch.write(conn, calls).await? {
         return Ok(None);
     }
+    events::publish(env, conn, &batch.reached, now).await?;
     tx.commit().await?;
+    if !batch.reached.is_empty() {
+        env.wake_workers();
+    }
     for user in batch.changed {
         env.memory.usage_changed(user);
     }
@@ -206,6 +211,8 @@ struct Batch<'a> {
     repeated: HashSet<usize>,
     written: HashSet<CounterKey>,
     events: Vec<UsageEvent>,
+    /// Limits of which so much is used up now that others want to hear of it.
+    reached: Vec<(UserId, Event)>,
     made: Vec<(Reservation, String)>,
     settled: Vec<ReservationId>,
     changed: HashSet<UserId>,
@@ -264,6 +271,7 @@ impl<'a> Batch<'a> {
             repeated,
             written: HashSet::new(),
             events: Vec::new(),
+            reached: Vec::new(),
             made: Vec::new(),
             settled: Vec::new(),
             changed: HashSet::new(),
@@ -491,6 +499,13 @@ impl<'a> Batch<'a> {
             reservation,
             actor: call.actor.clone(),
         });
+        if kind != UsageKind::GivenBack {
+            let resets_at = self.ends.get(&key).copied().flatten();
+            self.reached.extend(limit.thresholds_between(counter.used - amount, counter.used).map(|(percent, limit)| {
+                let feature = key.feature.clone();
+                (key.user, Event::UsageLimitReached { feature, percent, used: counter.used, limit, resets_at })
+            }));
+        }
         self.changed.insert(key.user);
         self.counters.insert(key.clone(), counter);
         self.written.insert(key);

@@ -23,6 +23,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("mail::render", &["domain", "words::long_date"]),
     // Verbs get time, chance, keys and the configuration through `Env`, and know no request.
     ("services", &["domain", "store", "platform::env", "platform::keys", "platform::memory"]),
+    // What an admin writes is tried before it is kept.
+    ("services::mail_templates", &["domain", "store", "platform::env", "mail"]),
     // The words about a portfolio come from a language model, if there is one.
     ("services::analysis", &["domain", "store", "platform::env", "platform::language_model"]),
     // Members are sent to a provider's pages.
@@ -30,6 +32,10 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     // Providers are asked what their events leave open.
     ("services::payments", &["domain", "store", "platform::env", "platform::payment_providers"]),
     ("services::subscriptions", &["domain", "store", "platform::env", "platform::payment_providers"]),
+    // Apps are told what happened.
+    ("services::webhooks", &["domain", "store", "platform::env", "platform::keys", "platform::outbound"]),
+    // The admins' chat is told what happened.
+    ("services::notifications", &["domain", "store", "platform::env", "platform::outbound"]),
     // What an admin lets us send ourselves is signed as a provider signs it.
     ("services::test_events", &["domain", "store", "platform::env", "platform::own_door", "webhooks::signature"]),
     ("jobs", &["domain", "services", "store", "mail", "platform::env", "config"]),
@@ -41,6 +47,10 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("api", &["domain", "services", "platform::caller", "platform::guard", "platform::memory", "store::StoreError"]),
     // A trail is told in sentences there as everywhere.
     ("api::v1::users", &["domain", "services", "platform::caller", "words::explain"]),
+    // The log is sent while it is read.
+    ("api::v1::activity", &["domain", "services", "platform::caller", "platform::stream"]),
+    // A member's export is sent while it is read.
+    ("api::v1::privacy", &["domain", "services", "platform::caller", "platform::download"]),
     // Who knocks is proved, and what was told is handed over.
     ("webhooks", &["domain", "services", "platform::caller", "platform::guard"]),
     ("webhooks::signature", &["domain"]),
@@ -58,12 +68,17 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "platform::headers",
         ],
     ),
+    ("pages::activity", &["components", "domain", "words", "services", "platform::caller", "platform::stream"]),
+    ("pages::privacy", &["components", "domain", "words", "services", "platform::caller", "platform::download"]),
     // Its page is drawn from values; the handlers fetch them.
     ("pages::matrix", &["components", "domain", "words"]),
     ("pages::matrix::handlers", &["components", "domain", "words", "services", "platform::caller"]),
     ("platform", &["config", "domain"]),
     // Calls to be counted together are handed over here.
     ("platform::env", &["config", "domain", "store::db", "store::StoreError"]),
+    // A member's export is sent while it is read.
+    ("platform::stream", &["store::StoreError"]),
+    ("platform::download", &["services::privacy", "store::StoreError"]),
     ("platform::observability", &["config", "store::migrations"]),
     ("platform::cookies", &["domain", "services"]),
     ("platform::caller", &["domain", "services", "calls", "components", "words", "store::StoreError"]),

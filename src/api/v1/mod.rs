@@ -7,7 +7,9 @@ mod credits;
 mod decisions;
 mod grants;
 mod invitations;
+mod jobs;
 mod keys;
+mod mails;
 mod matrix;
 mod partners;
 mod payments;
@@ -16,6 +18,7 @@ mod privacy;
 mod referrals;
 mod restrictions;
 mod settings;
+mod stats;
 mod usage;
 mod users;
 mod webhook_endpoints;
@@ -79,6 +82,19 @@ pub(super) fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(referrals::release))
         .routes(routes!(referrals::reject))
         .routes(routes!(activity::list))
+        .routes(routes!(activity::export))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::run))
+        .routes(routes!(jobs::dead))
+        .routes(routes!(jobs::retry))
+        .routes(routes!(jobs::discard))
+        .routes(routes!(stats::read))
+        .routes(routes!(mails::list))
+        .routes(routes!(mails::read))
+        .routes(routes!(mails::resend))
+        .routes(routes!(mails::read_preferences, mails::put_preferences))
+        .routes(routes!(mails::list_templates))
+        .routes(routes!(mails::read_template, mails::put_template, mails::reset_template))
         .routes(routes!(keys::create, keys::list))
         .routes(routes!(keys::revoke))
         .routes(routes!(webhook_endpoints::create, webhook_endpoints::list))

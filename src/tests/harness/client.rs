@@ -69,6 +69,11 @@ impl TestApp {
 }
 
 impl Client {
+    /// Asks another node.
+    pub fn at(self, router: Router) -> Self {
+        Self { router, ..self }
+    }
+
     /// Sends a header with every request from now on.
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));

@@ -5,6 +5,7 @@ mod browser;
 mod client;
 mod database;
 mod provider;
+mod receiver;
 
 use axum::Router;
 use chrono::{DateTime, Utc};
@@ -24,6 +25,7 @@ pub use browser::{Browser, Page};
 pub use client::{Answer, Client};
 pub use database::{Backend, TestDb};
 pub use provider::{STRIPE_SECRET, StripeCustomer, event};
+pub use receiver::{Received, Receiver};
 
 /// Writes a test for each database: `on_both! { async fn a_sentence(app: TestApp) { … } }`.
 macro_rules! on_both {
