@@ -190,6 +190,10 @@ async fn open(site: &Site, parts: &mut Parts, question: &Question) -> Result<Hea
         None if known.standing.user.disabled_at.is_some() => {
             return Err(Shut::Forbidden(Reason::UserDisabled.as_str(), "This account is closed."));
         }
+        // Whose trial was all they had is sent to where they get more.
+        None if entitlement::is_over(&known.standing.user, &known.standing.accesses, now) => {
+            return Err(Shut::Unpaid);
+        }
         None => None,
         Some(feature) => {
             let Some(feature) = known.catalogue.feature_named(feature) else {

@@ -1,10 +1,10 @@
-//! `vouchsafe user list | add | promote | demote | disable | enable`
+//! `vouchsafe user list | add | promote | demote | disable | enable | export | delete | keep`
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
-    cli::{CliError, OPERATOR, member, say},
+    cli::{CliError, OPERATOR, member, privacy, say},
     domain::{email::EmailAddress, ids::TierId, user::Role},
     platform::env::Env,
     services::members::{self, MemberDetails},
@@ -27,6 +27,12 @@ pub(super) enum User {
     Disable(Who),
     /// Open a closed account again
     Enable(Who),
+    /// Print everything that is kept of a member, as JSON
+    Export(privacy::Export),
+    /// Have an account deleted: what identifies the person is erased, sums stay
+    Delete(privacy::Delete),
+    /// Keep an account that was to be deleted
+    Keep(privacy::Keep),
 }
 
 #[derive(Debug, Args)]
@@ -45,12 +51,21 @@ pub(super) struct Add {
     /// Their own tier
     #[arg(long)]
     tier: Option<TierId>,
+    /// That the address is known to be theirs, so that a trial begins at once
+    #[arg(long)]
+    verified: bool,
 }
 
 impl Add {
     async fn run(self, env: &Env) -> Result<(), CliError> {
         let email = EmailAddress::parse(&self.email).map_err(|error| CliError::Address(self.email.clone(), error))?;
-        let details = MemberDetails { email: Some(email), external_id: self.external_id, lang: None, tier: self.tier };
+        let details = MemberDetails {
+            email: Some(email),
+            external_id: self.external_id,
+            tier: self.tier,
+            email_verified: self.verified.then_some(true),
+            ..MemberDetails::default()
+        };
         let (user, is_new) = members::put(env, &details, OPERATOR).await?;
         say(&format!("{} {}", user.id, if is_new { "is a new member" } else { "is a member already" }))
     }
@@ -61,6 +76,9 @@ impl User {
         let (email, changed, done, already) = match self {
             Self::List => return list(env).await,
             Self::Add(add) => return add.run(env).await,
+            Self::Export(export) => return export.run(env).await,
+            Self::Delete(delete) => return delete.run(env).await,
+            Self::Keep(keep) => return keep.run(env).await,
             Self::Promote(Who { email }) => {
                 let changed = members::set_role(env, member(env, &email).await?.id, Role::Admin, OPERATOR).await?;
                 (email, changed, "is an admin now", "is an admin already")

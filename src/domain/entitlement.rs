@@ -303,6 +303,8 @@ pub struct Question<'a> {
     pub resolved: Resolved,
     /// The period that counts.
     pub period: Period,
+    /// Whether the account is worth nothing by now, because the trial was all it had.
+    is_over: bool,
 }
 
 impl<'a> Question<'a> {
@@ -323,6 +325,7 @@ impl<'a> Question<'a> {
             feature,
             resolved: resolve(catalogue, &access.tier.id, restriction, feature, now),
             period: catalogue.period(feature, user.created_at, now),
+            is_over: is_over(user, accesses, now),
         }
     }
 
@@ -330,7 +333,7 @@ impl<'a> Question<'a> {
     pub fn answer(&self, amount: i64, used: i64, held: i64) -> Decision {
         let taken = used.saturating_add(held);
         let wanted = if self.feature.is_counted() { amount } else { amount.min(1) };
-        let reason = if self.user.disabled_at.is_some() {
+        let reason = if self.user.disabled_at.is_some() || self.is_over {
             Reason::UserDisabled
         } else if !self.feature.active {
             Reason::FeatureInactive
@@ -370,7 +373,8 @@ impl<'a> Question<'a> {
     /// Finds the weakest stronger tier on offer that would allow it. Where a restriction decides,
     /// no tier helps.
     fn upgrade(&self, amount: i64, taken: i64, reason: Reason) -> Option<Upgrade> {
-        if !matches!(reason, Reason::LimitReached | Reason::FeatureOff)
+        let is_for_sale = self.is_over && self.user.disabled_at.is_none() && self.feature.active;
+        if !(is_for_sale || matches!(reason, Reason::LimitReached | Reason::FeatureOff))
             || self.resolved.decided_by == DecidedBy::Restriction
         {
             return None;
@@ -382,6 +386,13 @@ impl<'a> Question<'a> {
             .find(|tier| fits(self.catalogue.limit_or_default(&tier.id, self.feature), taken, amount))
             .map(|tier| Upgrade { tier: tier.id.clone(), url: PRICING_PATH.to_owned() })
     }
+}
+
+/// Returns whether a member has no access at all, because their own tier counts for nothing and there
+/// is nothing else.
+pub fn is_over(user: &User, accesses: &Accesses, now: DateTime<Utc>) -> bool {
+    user.closes_after_trial
+        && accesses.all().iter().all(|access| access.source == Source::OwnTier || !access.is_running(now))
 }
 
 /// Returns whether an amount fits a limit of which something is taken. Of nothing, nothing fits.
@@ -435,6 +446,9 @@ pub enum Layer {
     User {
         /// Since when it is closed, if it is.
         disabled_at: Option<DateTime<Utc>>,
+        /// Whether the trial was all it had, and is over.
+        #[serde(default)]
+        is_over: bool,
     },
     /// The feature.
     Feature {
@@ -519,7 +533,7 @@ pub fn explain(
     let decides = |layer| decision.decided_by == Some(layer);
     let period = catalogue.period(feature, standing.user.created_at, now);
     let mut trail =
-        vec![Layer::User { disabled_at: standing.user.disabled_at }, Layer::Feature { active: feature.active }];
+        vec![Layer::User { disabled_at: standing.user.disabled_at, is_over: is_over(&standing.user, &standing.accesses, now) }, Layer::Feature { active: feature.active }];
     let running = |access: &&Access| access.expires_at.is_none_or(|until| until > now);
     trail.extend(standing.accesses.all().iter().filter(running).map(|access| Layer::Access {
         source: access.source,
@@ -665,6 +679,8 @@ mod tests {
                 lang: Lang::En,
                 tier: tier_id(self.own),
                 trial_ends_at: self.trial.1.map(hours),
+                email_verified_at: None,
+                closes_after_trial: false,
                 credit_until: self.credit.1.map(hours),
                 referral_code: None,
                 disabled_at: self.disabled.then(now),
@@ -907,7 +923,7 @@ mod tests {
                 let mut deciders = Vec::new();
                 for layer in &trail {
                     match layer {
-                        Layer::User { disabled_at } => prop_assert_eq!(disabled_at.is_some(), world.disabled),
+                        Layer::User { disabled_at, .. } => prop_assert_eq!(disabled_at.is_some(), world.disabled),
                         Layer::Feature { active } => prop_assert_eq!(*active, feature.active),
                         Layer::Access { source, tier, expires_at, wins: true, .. } => {
                             wins.push((Some(*source), Some(tier.clone())));

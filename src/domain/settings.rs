@@ -6,6 +6,9 @@ use chrono_tz::Tz;
 
 use crate::domain::ids::TierId;
 
+/// What `post_trial_tier` says where the access of a new member ends with the trial.
+pub const DISABLED: &str = "disabled";
+
 /// How the periods of usage are laid over time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UsagePeriods {
@@ -33,10 +36,23 @@ pub struct AppSettings {
     pub trial_duration_days: i64,
     /// The tier of the trial (`trial_tier`, premium).
     pub trial_tier: TierId,
-    /// The tier after the trial (`post_trial_tier`, free).
+    /// The tier after the trial (`post_trial_tier`, free), or [`DISABLED`] for none: see
+    /// [`AppSettings::closes_after_trial`].
     pub post_trial_tier: TierId,
     /// Whether an unknown address may become a member (`self_registration_enabled`, true).
     pub self_registration_enabled: bool,
+    /// Whether an address that was only typed by somebody waits for its trial until a code proved it
+    /// (`require_email_verification`, true).
+    pub require_email_verification: bool,
+    /// Whether members may invite others (`invitations_by_members`, true).
+    pub invitations_by_members: bool,
+    /// Days for which an invitation can be accepted (`invitation_lifetime_days`, 14).
+    pub invitation_lifetime_days: i64,
+    /// Invitations that one member may send in a day (`invitations_per_member`, 5).
+    pub invitations_per_member: i64,
+    /// Days before the end of a trial or of given time at which people are reminded; 0 for never
+    /// (`reminder_days`, 3).
+    pub reminder_days: i64,
     /// The tier that credit gives (`credit_tier`, premium).
     pub credit_tier: TierId,
     /// Whether a change of the matrix needs a reason (`matrix_reason_required`, false).
@@ -63,6 +79,14 @@ pub struct AppSettings {
     /// What becomes of credit that ran beside a subscription (`credit_during_subscription`,
     /// returned).
     pub credit_during_subscription: CreditDuringSubscription,
+    /// The hour of the day from which on admins get their daily mail, in `timezone`
+    /// (`admin_digest_hour`, 7).
+    pub admin_digest_hour: i64,
+    /// Days after which addresses in the log and in sessions are cut down to their network
+    /// (`ip_retention_days`, 30).
+    pub ip_retention_days: i64,
+    /// Days after which lines of the log are deleted (`activity_retention_days`, 180).
+    pub activity_retention_days: i64,
 }
 
 /// A row of `app_settings` that cannot be understood.
@@ -74,6 +98,13 @@ pub struct BadSetting {
     expected: &'static str,
 }
 
+impl BadSetting {
+    /// Returns what it has to be, in a few words.
+    pub fn expected(&self) -> &'static str {
+        self.expected
+    }
+}
+
 impl Default for AppSettings {
     fn default() -> Self {
         let tier = |name: &str| TierId::from_str(name).expect("a literal that is a name");
@@ -82,6 +113,11 @@ impl Default for AppSettings {
             trial_tier: tier("premium"),
             post_trial_tier: tier("free"),
             self_registration_enabled: true,
+            require_email_verification: true,
+            invitations_by_members: true,
+            invitation_lifetime_days: 14,
+            invitations_per_member: 5,
+            reminder_days: 3,
             credit_tier: tier("premium"),
             matrix_reason_required: false,
             timezone: Tz::UTC,
@@ -93,17 +129,25 @@ impl Default for AppSettings {
             referral_daily_conversions: 10,
             past_due_grace_days: 7,
             credit_during_subscription: CreditDuringSubscription::Returned,
+            admin_digest_hour: 7,
+            ip_retention_days: 30,
+            activity_retention_days: 180,
         }
     }
 }
 
 impl AppSettings {
     /// The keys of all settings, in the order in which they are shown.
-    pub const KEYS: [&str; 15] = [
+    pub const KEYS: [&str; 23] = [
         "trial_duration_days",
         "trial_tier",
         "post_trial_tier",
         "self_registration_enabled",
+        "require_email_verification",
+        "invitations_by_members",
+        "invitation_lifetime_days",
+        "invitations_per_member",
+        "reminder_days",
         "credit_tier",
         "matrix_reason_required",
         "timezone",
@@ -115,7 +159,16 @@ impl AppSettings {
         "referral_daily_conversions",
         "past_due_grace_days",
         "credit_during_subscription",
+        "admin_digest_hour",
+        "ip_retention_days",
+        "activity_retention_days",
     ];
+
+    /// Returns whether a new member has nothing once the trial is over, until they have something
+    /// paid for or given: then their own tier counts for nothing.
+    pub fn closes_after_trial(&self) -> bool {
+        self.post_trial_tier.as_str() == DISABLED
+    }
 
     /// Returns the value of a setting as it is stored; nothing if there is no such setting.
     pub fn value(&self, key: &str) -> Option<String> {
@@ -124,6 +177,11 @@ impl AppSettings {
             "trial_tier" => self.trial_tier.to_string(),
             "post_trial_tier" => self.post_trial_tier.to_string(),
             "self_registration_enabled" => self.self_registration_enabled.to_string(),
+            "require_email_verification" => self.require_email_verification.to_string(),
+            "invitations_by_members" => self.invitations_by_members.to_string(),
+            "invitation_lifetime_days" => self.invitation_lifetime_days.to_string(),
+            "invitations_per_member" => self.invitations_per_member.to_string(),
+            "reminder_days" => self.reminder_days.to_string(),
             "credit_tier" => self.credit_tier.to_string(),
             "matrix_reason_required" => self.matrix_reason_required.to_string(),
             "timezone" => self.timezone.name().to_owned(),
@@ -137,6 +195,9 @@ impl AppSettings {
             "referral_hold_flagged" => self.referral_hold_flagged.to_string(),
             "referral_daily_conversions" => self.referral_daily_conversions.to_string(),
             "past_due_grace_days" => self.past_due_grace_days.to_string(),
+            "ip_retention_days" => self.ip_retention_days.to_string(),
+            "activity_retention_days" => self.activity_retention_days.to_string(),
+            "admin_digest_hour" => self.admin_digest_hour.to_string(),
             "credit_during_subscription" => match self.credit_during_subscription {
                 CreditDuringSubscription::Returned => "returned".to_owned(),
                 CreditDuringSubscription::Burns => "burns".to_owned(),
@@ -157,6 +218,17 @@ impl AppSettings {
                 "post_trial_tier" => settings.post_trial_tier = tier(key, value)?,
                 "credit_tier" => settings.credit_tier = tier(key, value)?,
                 "self_registration_enabled" => settings.self_registration_enabled = flag(key, value)?,
+                "require_email_verification" => settings.require_email_verification = flag(key, value)?,
+                "invitations_by_members" => settings.invitations_by_members = flag(key, value)?,
+                "invitation_lifetime_days" => {
+                    settings.invitation_lifetime_days = number(key, value, 1..=365, "a number of days from 1 to 365")?;
+                }
+                "invitations_per_member" => {
+                    settings.invitations_per_member = number(key, value, 0..=1000, "a number from 0 to 1000")?;
+                }
+                "reminder_days" => {
+                    settings.reminder_days = number(key, value, 0..=365, "a number of days from 0 to 365")?;
+                }
                 "matrix_reason_required" => settings.matrix_reason_required = flag(key, value)?,
                 "timezone" => {
                     settings.timezone =
@@ -184,6 +256,15 @@ impl AppSettings {
                 }
                 "past_due_grace_days" => {
                     settings.past_due_grace_days = number(key, value, 0..=365, "a number of days from 0 to 365")?;
+                }
+                "ip_retention_days" => {
+                    settings.ip_retention_days = number(key, value, 0..=3650, "a number of days from 0 to 3650")?;
+                }
+                "activity_retention_days" => {
+                    settings.activity_retention_days = number(key, value, 1..=3650, "a number of days from 1 to 3650")?;
+                }
+                "admin_digest_hour" => {
+                    settings.admin_digest_hour = number(key, value, 0..=23, "an hour from 0 to 23")?;
                 }
                 "credit_during_subscription" => {
                     settings.credit_during_subscription = match value {

@@ -68,6 +68,11 @@ pub struct User {
     pub tier: TierId,
     /// When the trial ends, for those who have one.
     pub trial_ends_at: Option<DateTime<Utc>>,
+    /// When somebody first proved the address by a code from its mailbox.
+    pub email_verified_at: Option<DateTime<Utc>>,
+    /// Whether their own tier counts for nothing: they have what a trial, a subscription, a grant or
+    /// credit gives, and without one of these no access at all.
+    pub closes_after_trial: bool,
     /// Until when credit gives the credit tier.
     pub credit_until: Option<DateTime<Utc>>,
     /// Their referral code, made at the first visit to /settings.

@@ -66,6 +66,8 @@ struct LoginView {
     next: Option<String>,
     /// Whether somebody who is signed in proves it again.
     fresh: bool,
+    /// Whether only those come in who are members or invited.
+    is_closed: bool,
 }
 
 /// `GET /login`
@@ -116,7 +118,8 @@ pub async fn submit(State(site): State<Site>, visit: Visit, Form(form): Form<Log
     match login::request_code(&site.env, &email, &visit.origin).await {
         Ok(attempt) => {
             let expires_at = site.env.clock.now() + FLOW_LIFETIME;
-            let pending = PendingLogin { attempt, referral: view.referral, next: view.next, expires_at };
+            let (referral, next) = (view.referral, view.next);
+            let pending = PendingLogin { attempt, referral, invitation: None, next, expires_at };
             ([(header::SET_COOKIE, site.cookies.set_pending(&pending))], Redirect::to("/verify")).into_response()
         }
         Err(RequestError::TooMany { until }) => {
@@ -133,11 +136,16 @@ pub async fn submit(State(site): State<Site>, visit: Visit, Form(form): Form<Log
 
 async fn page(site: &Site, visit: &Visit, status: StatusCode, mut view: LoginView) -> Response {
     let lang = visit.origin.lang;
-    if view.referral.is_some() {
-        match catalogue::current(&site.env).await {
-            Ok(catalogue) => view.reward_days = Some(catalogue.settings.referral_credit_days),
-            Err(error) => return failed(&error),
+    match catalogue::current(&site.env).await {
+        Ok(catalogue) => {
+            let settings = &catalogue.settings;
+            // The same for everybody: whether an address is known is told to its mailbox only.
+            view.is_closed = !settings.self_registration_enabled && !view.fresh;
+            // What a link promises is not for those whom it cannot let in.
+            let has_reward = view.referral.is_some() && settings.self_registration_enabled;
+            view.reward_days = has_reward.then_some(settings.referral_credit_days);
         }
+        Err(error) => return failed(&error),
     }
     let frame =
         Frame { title: words::sign_in(lang), address: "/login", width: Width::Tiny, section: None, islands: false };
@@ -148,6 +156,7 @@ fn login_page(lang: Lang, view: LoginView) -> impl IntoView {
     let is_invalid = view.email_error.is_some();
     view! {
         {view.said.map(|said| view! { <Note><span>{said}</span></Note> })}
+        {view.is_closed.then(|| view! { <Note><span>{words::invitations::closed_note(lang)}</span></Note> })}
         {view.reward_days.map(|days| view! {
             <Note>
                 <span><b>{words::invited(lang)}</b>" "{words::invited_reward(lang, days)}</span>

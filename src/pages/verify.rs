@@ -23,7 +23,7 @@ use crate::{
         cookies::PendingLogin,
     },
     services::{
-        login::{self, LoginAttempt, RequestError, VerifyError},
+        login::{self, BroughtBy, LoginAttempt, RequestError, VerifyError},
         sessions,
     },
     words,
@@ -80,8 +80,8 @@ pub async fn submit(State(site): State<Site>, visit: Visit, Form(form): Form<Ver
             return page(&site, &visit, StatusCode::UNPROCESSABLE_ENTITY, view).await;
         }
     };
-    let verified =
-        login::verify_code(&site.env, pending.attempt, &code, pending.referral.as_ref(), &visit.origin).await;
+    let brought_by = BroughtBy { referral: pending.referral.as_ref(), invitation: pending.invitation };
+    let verified = login::verify_code(&site.env, pending.attempt, &code, brought_by, &visit.origin).await;
     match verified {
         Ok(signed_in) => {
             // Whoever proves themselves again leaves the older session behind.
@@ -95,7 +95,13 @@ pub async fn submit(State(site): State<Site>, visit: Visit, Form(form): Form<Ver
                 (header::SET_COOKIE, site.cookies.set_session(&signed_in.token)),
                 (header::SET_COOKIE, site.cookies.clear_pending()),
             ];
-            let next = pending.next.as_deref().unwrap_or("/settings");
+            let start = match (signed_in.accepted, signed_in.is_new) {
+                (Some(true), _) => "/settings?said=invited",
+                (Some(false), _) => "/settings?said=invitation-over",
+                (None, true) => "/settings?said=welcome",
+                (None, false) => "/settings",
+            };
+            let next = pending.next.as_deref().unwrap_or(start);
             (AppendHeaders(cookies), Redirect::to(next)).into_response()
         }
         Err(VerifyError::Ended) => start_again(&site),

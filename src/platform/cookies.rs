@@ -9,7 +9,12 @@ use cookie::{Cookie, CookieJar, SameSite, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::{ids::LoginAttemptId, lang::Lang, login::FLOW_LIFETIME, referral::ReferralCode},
+    domain::{
+        ids::{InvitationId, LoginAttemptId},
+        lang::Lang,
+        login::FLOW_LIFETIME,
+        referral::ReferralCode,
+    },
     platform::keys::Keys,
 };
 
@@ -21,6 +26,9 @@ pub struct PendingLogin {
     pub attempt: LoginAttemptId,
     /// The invitation that brought them.
     pub referral: Option<ReferralCode>,
+    /// The invitation by mail whose link they followed.
+    #[serde(default)]
+    pub invitation: Option<InvitationId>,
     /// Where they wanted to go.
     pub next: Option<String>,
     /// When the cookie stops to count, whatever the browser thinks.
@@ -135,6 +143,7 @@ mod tests {
         PendingLogin {
             attempt: "0192f0c1-2345-7abc-8def-0123456789ab".parse().expect("an id"),
             referral: ReferralCode::normalise("K7MQ2XWA"),
+            invitation: None,
             next: Some("/admin/matrix?tier=free".to_owned()),
             expires_at: DateTime::from_timestamp(2_000, 0).expect("in range"),
         }

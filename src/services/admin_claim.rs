@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use crate::{
     domain::{email::EmailAddress, ids::UserId, user::Role},
     platform::{env::Env, keys::hash_token},
-    services::{Origin, login::SignedIn, sessions},
+    services::{Origin, login::SignedIn, sessions, trials},
     store::{
         StoreError, login, settings,
         users::{self, NewUser},
@@ -60,6 +60,7 @@ pub async fn redeem(env: &Env, token: &str, email: &EmailAddress, origin: &Origi
         return Err(ClaimError::Void);
     }
     let settings = settings::read(conn).await?;
+    let tier = trials::own_tier(conn, &settings).await?;
     let id: UserId = env.random.id(now);
     let new = NewUser {
         id,
@@ -67,7 +68,7 @@ pub async fn redeem(env: &Env, token: &str, email: &EmailAddress, origin: &Origi
         external_id: None,
         role: Role::Admin,
         lang: origin.lang,
-        tier: &settings.post_trial_tier,
+        tier: &tier,
         trial_ends_at: None,
         referred_by: None,
     };
@@ -77,8 +78,9 @@ pub async fn redeem(env: &Env, token: &str, email: &EmailAddress, origin: &Origi
     // An admin's sessions live shorter, and nobody becomes one by a browser left open somewhere.
     crate::store::sessions::delete_all(conn, user.id).await?;
     users::enable(conn, user.id, now).await?;
+    users::verify_email(conn, user.id, now).await?;
     let token = sessions::begin(env, conn, &user, "admin_claimed", is_new, origin).await?;
     tx.commit().await?;
     tracing::info!(user.id = %user.id, "the first admin signed in");
-    Ok(SignedIn { token, user: user.id, role: Role::Admin, is_new })
+    Ok(SignedIn { token, user: user.id, role: Role::Admin, is_new, accepted: None })
 }

@@ -8,7 +8,7 @@ use crate::{
     domain::{
         catalogue::{Catalogue, Feature, Tier},
         limit::{Cell, CellError},
-        settings::{AppSettings, BadSetting},
+        settings::{AppSettings, BadSetting, DISABLED},
     },
     platform::env::Env,
     store::{
@@ -203,23 +203,65 @@ async fn write_feature(env: &Env, actor: &str, feature: &Feature, only_new: bool
 
 /// Sets one of the product's settings.
 pub async fn set_setting(env: &Env, actor: &str, key: &str, value: &str) -> Result<(), CatalogueError> {
-    if !AppSettings::KEYS.contains(&key) {
-        return Err(CatalogueError::NoSuchSetting(key.to_owned()));
-    }
-    AppSettings::from_rows([(key, value)])?;
+    let refused = set_settings(env, actor, &[(key, value)]).await?;
+    refused.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
+}
+
+/// A setting that was not set, and why.
+pub type RefusedSetting = (String, CatalogueError);
+
+/// Sets several of the product's settings, all or none. What is as it was is left alone. Returns those
+/// that cannot be what they shall be.
+pub async fn set_settings(
+    env: &Env,
+    actor: &str,
+    wanted: &[(&str, &str)],
+) -> Result<Vec<RefusedSetting>, StoreError> {
     let now = env.clock.now();
     let mut tx = env.db.begin().await?;
     let conn = &mut tx.conn();
     matrix::raise_version(conn).await?;
-    if key.ends_with("_tier") && !catalogue::tiers(conn).await?.iter().any(|tier| tier.id.as_str() == value) {
-        return Err(CatalogueError::NoSuchTier(value.to_owned()));
+    let tiers = catalogue::tiers(conn).await?;
+    let refused = wanted.iter().filter_map(|(key, value)| {
+        check_setting(&tiers, key, value).err().map(|error| ((*key).to_owned(), error))
+    });
+    let refused: Vec<_> = refused.collect();
+    if !refused.is_empty() {
+        return Ok(refused);
     }
-    let before = settings::read(conn).await?.value(key);
-    settings::set(conn, key, value, now).await?;
-    log(env, conn, actor, "setting_changed", json!({ "setting": key, "before": before, "after": value })).await?;
+    let before = settings::read(conn).await?;
+    let changed: Vec<_> = wanted.iter().filter(|(key, value)| before.value(key).as_deref() != Some(value)).collect();
+    if changed.is_empty() {
+        return Ok(refused);
+    }
+    for (key, value) in changed {
+        settings::set(conn, key, value, actor, now).await?;
+        let details = json!({ "setting": key, "before": before.value(key), "after": value });
+        log(env, conn, actor, "setting_changed", details).await?;
+    }
     tx.commit().await?;
     env.configuration_changed();
+    Ok(refused)
+}
+
+fn check_setting(tiers: &[Tier], key: &str, value: &str) -> Result<(), CatalogueError> {
+    if !AppSettings::KEYS.contains(&key) {
+        return Err(CatalogueError::NoSuchSetting(key.to_owned()));
+    }
+    AppSettings::from_rows([(key, value)])?;
+    let is_none = key == "post_trial_tier" && value == DISABLED;
+    if key.ends_with("_tier") && !is_none && !tiers.iter().any(|tier| tier.id.as_str() == value) {
+        return Err(CatalogueError::NoSuchTier(value.to_owned()));
+    }
     Ok(())
+}
+
+pub use crate::store::settings::LastChange;
+
+/// Returns who last changed which setting, and when.
+pub async fn setting_changes(env: &Env) -> Result<Vec<LastChange>, StoreError> {
+    let mut reader = env.db.reader().await?;
+    settings::changes(&mut reader.conn()).await
 }
 
 async fn log(

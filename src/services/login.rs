@@ -5,13 +5,15 @@
 //! nobody proved. The code itself is nowhere at rest: it is derived from the flow and the
 //! server's secret, so that a retried mail carries the same code.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use subtle::ConstantTimeEq;
 
 use crate::{
     domain::{
         email::{EmailAddress, EmailKey},
-        ids::{LoginAttemptId, UserId},
+        event::Event,
+        ids::{InvitationId, LoginAttemptId, UserId},
+        invitation::Invitation,
         letter::{Letter, Notice},
         login::{
             CODE_LIFETIME, FLOW_LIFETIME, LoginCode, RESEND_AFTER, SENDS_PER_ADDRESS, SENDS_PER_NETWORK,
@@ -22,9 +24,9 @@ use crate::{
         user::{Role, User},
     },
     platform::env::Env,
-    services::{Origin, letters, sessions},
+    services::{Origin, aftermath::Aftermath, catalogue, invitations, letters, sessions, trials},
     store::{
-        Conn, StoreError, login,
+        Conn, StoreError, invitations as invited, login,
         rate_limits::{self, Counted},
         referrals, settings,
         users::{self, NewUser},
@@ -90,6 +92,18 @@ pub struct SignedIn {
     pub role: Role,
     /// Whether they have just become a member.
     pub is_new: bool,
+    /// Whether an invitation was accepted by it; `false` if they came by one that was over; nothing if
+    /// there was none.
+    pub accepted: Option<bool>,
+}
+
+/// What brought somebody to the sign-in: a member's code, or an invitation by mail.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BroughtBy<'a> {
+    /// The code in the link.
+    pub referral: Option<&'a ReferralCode>,
+    /// The invitation whose link was followed.
+    pub invitation: Option<InvitationId>,
 }
 
 /// Sends a code to an address and opens the flow in which it can be used.
@@ -105,7 +119,7 @@ pub async fn request_code(env: &Env, email: &EmailAddress, origin: &Origin) -> R
     let long_code = needs_long_code(login::failures(conn, email.key()).await?);
     let attempt: LoginAttemptId = env.random.id(now);
     login::insert_attempt(conn, attempt, email, origin.lang, long_code, now, now + CODE_LIFETIME).await?;
-    let letter = letter_for(conn, email.key(), attempt, 1).await?;
+    let letter = letter_for(conn, email.key(), attempt, 1, now).await?;
     letters::queue(env, conn, email.as_str(), origin.lang, letter).await?;
     tx.commit().await?;
     env.wake_workers();
@@ -132,7 +146,7 @@ pub async fn resend_code(env: &Env, attempt: LoginAttemptId, origin: &Origin) ->
     let renewed = login::resend(conn, attempt, long_code, now - RESEND_AFTER, now, now + CODE_LIFETIME)
         .await?
         .ok_or(RequestError::TooMany { until: now + RESEND_AFTER })?;
-    let letter = letter_for(conn, &renewed.email_key, attempt, renewed.sends).await?;
+    let letter = letter_for(conn, &renewed.email_key, attempt, renewed.sends, now).await?;
     letters::queue(env, conn, &renewed.email, origin.lang, letter).await?;
     tx.commit().await?;
     env.wake_workers();
@@ -152,12 +166,13 @@ fn is_forgotten(attempt: &LoginAttempt, now: DateTime<Utc>) -> bool {
 }
 
 /// Checks a code and signs in. The member and the referral are made here, in one transaction,
-/// if the address is new.
+/// if the address is new; an invitation of the address is accepted, and an address that was only typed
+/// by somebody until now is proved.
 pub async fn verify_code(
     env: &Env,
     attempt: LoginAttemptId,
     code: &LoginCode,
-    referral: Option<&ReferralCode>,
+    brought_by: BroughtBy<'_>,
     origin: &Origin,
 ) -> Result<SignedIn, VerifyError> {
     let now = env.clock.now();
@@ -180,54 +195,120 @@ pub async fn verify_code(
     }
     let email = EmailAddress::parse(&tried.email).map_err(|_| VerifyError::Ended)?;
     let settings = settings::read(conn).await?;
-    let (user, is_new) = match users::find_by_email(conn, email.key()).await? {
+    let mut aftermath = Aftermath::new(now);
+    // Whoever reads the mailbox is the one who is invited, whether or not they came by the link.
+    let open = invited::find_open(conn, email.key(), now).await?;
+    let found = users::lock_by_email(conn, email.key()).await?;
+    let (user, is_new) = match found {
         Some(user) => (user, false),
-        None if !settings.self_registration_enabled => return Err(VerifyError::SignUpClosed),
-        None => join(env, conn, &email, referral, &settings, origin, now).await?,
+        None if !settings.self_registration_enabled && open.is_none() => return Err(VerifyError::SignUpClosed),
+        None => join(env, conn, &email, brought_by, open.as_ref(), &settings, origin, &mut aftermath).await?,
     };
     if user.disabled_at.is_some() {
         return Err(VerifyError::Disabled);
     }
+    let mut accepted = brought_by.invitation.map(|_| false);
+    // A member of old accepts by following the link; nobody is given anything behind their back.
+    if let Some(open) = open.filter(|open| is_new || brought_by.invitation == Some(open.id)) {
+        accepted = Some(invitations::accept(env, conn, &open, &user, &mut aftermath).await?);
+    }
+    if is_new && !settings.self_registration_enabled && accepted != Some(true) {
+        // It was taken back a moment ago; the account was never there.
+        return Err(VerifyError::SignUpClosed);
+    }
+    if users::verify_email(conn, user.id, now).await? {
+        welcome(env, conn, &settings, &user, email.key(), &mut aftermath).await?;
+    }
     login::clear_failures(conn, email.key()).await?;
     let token = sessions::begin(env, conn, &user, "login", is_new, origin).await?;
+    aftermath.write(env, conn).await?;
     tx.commit().await?;
+    aftermath.announce(env);
     tracing::info!(user.id = %user.id, new = is_new, "signed in");
-    Ok(SignedIn { token, user: user.id, role: user.role, is_new })
+    Ok(SignedIn { token, user: user.id, role: user.role, is_new, accepted })
 }
 
 /// Makes a member of a proved address, with the referral that brought them.
+#[expect(clippy::too_many_arguments, reason = "what is known of a newcomer comes from many places")]
 async fn join(
     env: &Env,
     conn: &mut Conn<'_>,
     email: &EmailAddress,
-    referral: Option<&ReferralCode>,
+    brought_by: BroughtBy<'_>,
+    open: Option<&Invitation>,
     settings: &AppSettings,
     origin: &Origin,
-    now: DateTime<Utc>,
+    aftermath: &mut Aftermath,
 ) -> Result<(User, bool), StoreError> {
-    let referrer = match referral {
-        Some(code) => users::find_by_referral_code(conn, code).await?.map(|referrer| referrer.id),
-        None => None,
-    };
-    let trial_ends_at = (settings.trial_duration_days > 0).then(|| now + TimeDelta::days(settings.trial_duration_days));
+    let now = aftermath.now;
+    let referrer = referrer(conn, brought_by, open).await?;
     let id: UserId = env.random.id(now);
+    let tier = trials::own_tier(conn, settings).await?;
     let new = NewUser {
         id,
         email: Some(email),
         external_id: None,
         role: Role::Member,
         lang: origin.lang,
-        tier: &settings.post_trial_tier,
-        trial_ends_at,
-        referred_by: referrer,
+        tier: &tier,
+        trial_ends_at: None,
+        referred_by: referrer.as_ref().map(|referrer| referrer.id),
     };
     let is_new = users::insert(conn, &new, now).await?;
-    if let (true, Some(referrer)) = (is_new, referrer) {
-        referrals::insert(conn, env.random.id(now), referrer, id, now).await?;
+    if is_new {
+        if settings.closes_after_trial() {
+            users::close_after_trial(conn, id, now).await?;
+        }
+        if let Some(referrer) = &referrer {
+            referrals::insert(conn, env.random.id(now), referrer.id, id, now).await?;
+            aftermath.write_to(referrer, Notice::ReferralJoined);
+        }
+        aftermath.happened(id, Event::UserCreated { referred_by: referrer.map(|referrer| referrer.id) });
     }
     // Somebody with the same address may have been quicker; then this is that member.
     let user = users::find_by_email(conn, email.key()).await?.ok_or(StoreError::Missing("users"))?;
     Ok((user, is_new))
+}
+
+/// Returns who invited a newcomer. What they followed counts before what waited for them.
+async fn referrer(
+    conn: &mut Conn<'_>,
+    brought_by: BroughtBy<'_>,
+    open: Option<&Invitation>,
+) -> Result<Option<User>, StoreError> {
+    let inviter = open.and_then(|open| open.inviter.map(|inviter| (open.id, inviter)));
+    if let Some((_, inviter)) = inviter.filter(|(id, _)| brought_by.invitation == Some(*id)) {
+        return users::find(conn, inviter).await;
+    }
+    if let Some(code) = brought_by.referral
+        && let Some(referrer) = users::find_by_referral_code(conn, code).await?
+    {
+        return Ok(Some(referrer));
+    }
+    match inviter {
+        Some((_, inviter)) => users::find(conn, inviter).await,
+        None => Ok(None),
+    }
+}
+
+/// Begins the trial of a member whose address has been proved for the first time, and greets them.
+async fn welcome(
+    env: &Env,
+    conn: &mut Conn<'_>,
+    settings: &AppSettings,
+    user: &User,
+    email: &EmailKey,
+    aftermath: &mut Aftermath,
+) -> Result<(), StoreError> {
+    let ends_at = match user.trial_ends_at {
+        Some(ends_at) => Some(ends_at).filter(|ends_at| *ends_at > aftermath.now),
+        None => trials::begin(env, conn, settings, user.id, Some(email), aftermath.now).await?,
+    };
+    let catalogue = catalogue::latest(env, conn).await?;
+    let trial = ends_at.and_then(|ends_at| Some((catalogue.tier(&settings.trial_tier)?.name.clone(), ends_at)));
+    aftermath.write_to(user, Notice::Welcome { trial });
+    aftermath.access_changed(user.id);
+    Ok(())
 }
 
 /// Counts a code against its address and its network. Returns until when to wait.
@@ -254,14 +335,13 @@ async fn letter_for(
     email: &EmailKey,
     attempt: LoginAttemptId,
     send: i64,
+    now: DateTime<Utc>,
 ) -> Result<Letter, StoreError> {
     let settings = settings::read(conn).await?;
-    let is_known = users::find_by_email(conn, email).await?.is_some();
-    Ok(if is_known || settings.self_registration_enabled {
-        Letter::LoginCode { attempt, send }
-    } else {
-        Notice::NoAccount.into()
-    })
+    let may_come_in = settings.self_registration_enabled
+        || users::find_by_email(conn, email).await?.is_some()
+        || invited::find_open(conn, email, now).await?.is_some();
+    Ok(if may_come_in { Letter::LoginCode { attempt, send } } else { Notice::NoAccount.into() })
 }
 
 fn why_untried(attempt: Option<LoginAttempt>, now: DateTime<Utc>) -> VerifyError {

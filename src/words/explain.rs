@@ -24,10 +24,16 @@ fn amount(lang: Lang, stored: Option<i64>, kind: LimitKind) -> String {
 pub fn layer(lang: Lang, layer: &Layer, kind: LimitKind) -> String {
     let en = lang == Lang::En;
     match layer {
-        Layer::User { disabled_at: None } if en => "The account is open.".to_owned(),
-        Layer::User { disabled_at: None } => "Das Konto ist offen.".to_owned(),
-        Layer::User { disabled_at: Some(at) } if en => format!("The account is closed since {}.", instant(*at)),
-        Layer::User { disabled_at: Some(at) } => format!("Das Konto ist seit {} geschlossen.", instant(*at)),
+        Layer::User { disabled_at: None, is_over: true } if en => {
+            "The trial is over, and there is nothing else that gives access.".to_owned()
+        }
+        Layer::User { disabled_at: None, is_over: true } => {
+            "Die Testzeit ist vorbei, und nichts anderes gibt Zugang.".to_owned()
+        }
+        Layer::User { disabled_at: None, .. } if en => "The account is open.".to_owned(),
+        Layer::User { disabled_at: None, .. } => "Das Konto ist offen.".to_owned(),
+        Layer::User { disabled_at: Some(at), .. } if en => format!("The account is closed since {}.", instant(*at)),
+        Layer::User { disabled_at: Some(at), .. } => format!("Das Konto ist seit {} geschlossen.", instant(*at)),
         Layer::Feature { active: true } if en => "The feature is in use.".to_owned(),
         Layer::Feature { active: true } => "Die Funktion ist in Gebrauch.".to_owned(),
         Layer::Feature { active: false } if en => "The feature is out of use: off for everybody.".to_owned(),
@@ -95,7 +101,7 @@ pub fn layer(lang: Lang, layer: &Layer, kind: LimitKind) -> String {
 /// Whether a layer is the one that decides, or the access that wins.
 pub fn layer_counts(layer: &Layer) -> bool {
     match layer {
-        Layer::User { disabled_at } => disabled_at.is_some(),
+        Layer::User { disabled_at, is_over } => disabled_at.is_some() || *is_over,
         Layer::Feature { active } => !active,
         Layer::Access { wins, .. } => *wins,
         Layer::Restriction { decides, .. } | Layer::Tier { decides, .. } | Layer::Default { decides, .. } => *decides,

@@ -31,7 +31,9 @@ phrases! {
     code_expired: "That code has expired. Ask for another." | "Dieser Code ist abgelaufen. Fordern Sie einen neuen an.";
     sign_in_ended: "This sign-in has ended. Enter your address to start again." | "Diese Anmeldung ist beendet. Geben Sie Ihre Adresse ein, um neu zu beginnen.";
     account_disabled: "This account is disabled. Ask the people who run this product." | "Dieses Konto ist gesperrt. Fragen Sie die Betreiber dieses Produkts.";
-    sign_up_closed: "There is no account for this address, and sign-up is closed." | "Zu dieser Adresse gibt es kein Konto, und die Registrierung ist geschlossen.";
+    sign_up_closed:
+        "There is no account for this address, and new ones are by invitation only at the moment." |
+        "Zu dieser Adresse gibt es kein Konto, und neue gibt es zurzeit nur auf Einladung.";
     claim_title: "Become the first admin" | "Der erste Admin werden";
     claim_intro:
         "This link works once. The address you enter becomes an admin and is signed in here." |

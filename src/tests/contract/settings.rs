@@ -17,12 +17,19 @@ on_both! {
         let mut tx = store.begin().await;
         let conn = &mut tx.conn();
         for (key, value) in [("trial_duration_days", "7"), ("credit_tier", "basic"), ("from_the_future", "x")] {
-            settings::set(conn, key, value, after(1)).await.unwrap();
+            settings::set(conn, key, value, "operator", after(1)).await.unwrap();
         }
-        settings::set(conn, "credit_tier", "selfhosted", after(2)).await.unwrap();
+        settings::set(conn, "credit_tier", "selfhosted", "ann@example.com", after(2)).await.unwrap();
         let expected =
             AppSettings { trial_duration_days: 7, credit_tier: name("selfhosted"), ..AppSettings::default() };
         assert_eq!(settings::read(conn).await.unwrap(), expected);
+        let changes = settings::changes(conn).await.unwrap();
+        let changes: Vec<_> = changes.iter().map(|change| (change.key.as_str(), change.updated_by.as_str(), change.updated_at)).collect();
+        assert_eq!(changes, [
+            ("credit_tier", "ann@example.com", after(2)),
+            ("from_the_future", "operator", after(1)),
+            ("trial_duration_days", "operator", after(1)),
+        ]);
         tx.commit().await.unwrap();
         // What is said about a setting outlives a change of its value.
         let described =
@@ -33,7 +40,7 @@ on_both! {
     async fn a_value_that_cannot_be_read_is_reported_with_its_key(store: Store) {
         let mut tx = store.begin().await;
         let conn = &mut tx.conn();
-        settings::set(conn, "trial_duration_days", "soon", after(1)).await.unwrap();
+        settings::set(conn, "trial_duration_days", "soon", "operator", after(1)).await.unwrap();
         let error = settings::read(conn).await.unwrap_err();
         assert!(matches!(error, StoreError::Corrupt { table: "app_settings", .. }), "{error}");
         assert!(error.to_string().contains("trial_duration_days"), "{error}");

@@ -32,6 +32,48 @@ impl Store {
 }
 
 on_both! {
+    async fn an_address_is_proved_once_and_a_trial_begins_once(store: Store) {
+        let ann = store.member("ann@example.com").await;
+        for round in 0..ROUNDS {
+            let bob = store.member(&format!("bob{round}@example.com")).await;
+            let proved = store.race(8, move |_, mut tx| async move {
+                let is_first = users::verify_email(&mut tx.conn(), bob, after(1)).await.unwrap();
+                (tx, is_first)
+            }).await;
+            assert_eq!(won(&proved), 1);
+            let begun = store.race(8, move |number, mut tx| async move {
+                let end = after(10 + i64::try_from(number).unwrap());
+                let is_first = users::begin_trial(&mut tx.conn(), bob, end, after(2)).await.unwrap();
+                (tx, is_first)
+            }).await;
+            assert_eq!(won(&begun), 1);
+            let end = after(10 + i64::try_from(begun.iter().position(|won| *won).unwrap()).unwrap());
+            let found = store.user(bob).await;
+            assert!(found.trial_ends_at.is_some() && found.email_verified_at == Some(after(1)), "{end}");
+        }
+        assert_eq!((store.user(ann).await.trial_ends_at, store.user(ann).await.email_verified_at), (None, None));
+    }
+
+    async fn who_is_held_by_address_is_waited_for(store: Store) {
+        let ann = store.member("ann@example.com").await;
+        let mut tx = store.begin().await;
+        let held = users::lock_by_email(&mut tx.conn(), &key("ANN@example.com")).await.unwrap();
+        assert_eq!(held.map(|user| user.id), Some(ann));
+        assert_eq!(users::lock_by_email(&mut tx.conn(), &key("bob@example.com")).await.unwrap(), None);
+    }
+
+    async fn an_own_tier_that_counts_for_nothing_counts_again_once_it_is_set(store: Store) {
+        let ann = store.member("ann@example.com").await;
+        let mut tx = store.begin().await;
+        users::close_after_trial(&mut tx.conn(), ann, after(1)).await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(store.user(ann).await.closes_after_trial);
+        let mut tx = store.begin().await;
+        assert!(users::set_tier(&mut tx.conn(), ann, &name("basic"), after(2)).await.unwrap());
+        tx.commit().await.unwrap();
+        assert!(!store.user(ann).await.closes_after_trial);
+    }
+
     async fn a_new_member_is_found_as_written(store: Store) {
         let inviter = store.member("inviter@example.com").await;
         let id: UserId = store.id();
@@ -61,6 +103,8 @@ on_both! {
             lang: Lang::De,
             tier: premium.clone(),
             trial_ends_at: Some(after(14)),
+            email_verified_at: None,
+            closes_after_trial: false,
             credit_until: None,
             referral_code: None,
             disabled_at: None,
@@ -229,6 +273,25 @@ on_both! {
         expected.sort();
         assert_eq!(held.iter().map(|user| user.id).collect::<Vec<_>>(), expected);
         assert_eq!(users::lock_with_referrers(&mut tx.conn(), &[]).await.unwrap(), []);
+        drop(tx);
+        // Without those who invited them it is the same order.
+        for _ in 0..ROUNDS {
+            let ids = ids.clone();
+            let results = store.race(12, move |number, mut tx| {
+                let pair = [ids[number % 6], ids[(number * 5 + 2) % 6]];
+                async move {
+                    users::lock_all(&mut tx.conn(), &pair).await.unwrap();
+                    (tx, true)
+                }
+            });
+            assert_eq!(won(&results.await), 12);
+        }
+        let mut tx = store.begin().await;
+        let held = users::lock_all(&mut tx.conn(), &[ids[2], ids[0], store.id()]).await.unwrap();
+        let mut expected = vec![ids[0], ids[2]];
+        expected.sort();
+        assert_eq!(held.iter().map(|user| user.id).collect::<Vec<_>>(), expected);
+        assert_eq!(users::lock_all(&mut tx.conn(), &[]).await.unwrap(), []);
     }
 
     async fn admins_are_listed_unless_they_are_closed(store: Store) {

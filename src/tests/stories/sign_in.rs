@@ -260,7 +260,7 @@ on_both! {
             let (env, code, barrier) = (app.env.clone(), code.clone(), barrier.clone());
             racing.spawn(async move {
                 barrier.wait().await;
-                login::verify_code(&env, attempt, &code, None, &origin()).await.is_ok()
+                login::verify_code(&env, attempt, &code, BroughtBy::default(), &origin()).await.is_ok()
             });
         }
         let won = racing.join_all().await.into_iter().filter(|won| *won).count();
@@ -278,7 +278,7 @@ on_both! {
             let (env, code, barrier) = (app.env.clone(), code.clone(), barrier.clone());
             racing.spawn(async move {
                 barrier.wait().await;
-                login::verify_code(&env, attempt, &code, None, &origin()).await
+                login::verify_code(&env, attempt, &code, BroughtBy::default(), &origin()).await
             });
         }
         let answers = racing.join_all().await;
@@ -304,7 +304,7 @@ on_both! {
             let (env, barrier) = (app.env.clone(), barrier.clone());
             racing.spawn(async move {
                 barrier.wait().await;
-                login::verify_code(&env, attempt, &code, None, &origin()).await.unwrap()
+                login::verify_code(&env, attempt, &code, BroughtBy::default(), &origin()).await.unwrap()
             });
         }
         let signed_in = racing.join_all().await;
@@ -315,7 +315,7 @@ on_both! {
     async fn sign_up_can_be_closed_without_telling_who_is_a_member(app: TestApp) {
         app.signed_in("ann@example.com").await;
         let mut tx = app.env.db.begin().await.unwrap();
-        settings::set(&mut tx.conn(), "self_registration_enabled", "false", app.env.clock.now()).await.unwrap();
+        settings::set(&mut tx.conn(), "self_registration_enabled", "false", "operator", app.env.clock.now()).await.unwrap();
         tx.commit().await.unwrap();
 
         let mut browser = app.browser();

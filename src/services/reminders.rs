@@ -1,0 +1,193 @@
+//! Telling members in time: that a trial or given time is about to end, and that a trial has ended.
+//!
+//! Whoever tells takes the right to it first, in the transaction that queues the letter: a second run,
+//! a second node or a clock that goes back finds it taken. What is over is not reminded of any more.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+
+use crate::{
+    domain::{
+        access::{Access, Accesses, Source},
+        catalogue::Catalogue,
+        entitlement::is_over,
+        grant::Timeline,
+        ids::{GrantId, TierId, UserId},
+        lang::Lang,
+        letter::Notice,
+        user::User,
+    },
+    platform::env::Env,
+    services::{access, aftermath::Aftermath, catalogue},
+    store::{Conn, StoreError, grants, reminders, users},
+};
+
+/// Members who are told something in one go.
+const TOGETHER: i64 = 200;
+/// For how long the end of a trial is still news, if the program did not run meanwhile.
+const NEWS_FOR: TimeDelta = TimeDelta::days(90);
+
+/// Tells all who are to be told something now. Returns how many that were.
+pub async fn send_due(env: &Env) -> Result<usize, StoreError> {
+    Ok(remind_of_trials(env).await? + remind_of_grants(env).await? + end_trials(env).await?)
+}
+
+async fn remind_of_trials(env: &Env) -> Result<usize, StoreError> {
+    let days = catalogue::current(env).await?.settings.reminder_days;
+    let mut told = 0;
+    loop {
+        let now = env.clock.now();
+        let until = now + TimeDelta::days(days);
+        let mut reader = env.db.reader().await?;
+        let due = reminders::trials(&mut reader.conn(), reminders::TRIAL_ENDING, now, until, TOGETHER).await?;
+        drop(reader);
+        for user in &due {
+            remind_of_trial(env, *user).await?;
+        }
+        told += due.len();
+        if due.len() < usize::try_from(TOGETHER).unwrap_or(0) {
+            return Ok(told);
+        }
+    }
+}
+
+async fn remind_of_trial(env: &Env, user: UserId) -> Result<(), StoreError> {
+    let mut tx = env.db.begin().await?;
+    let conn = &mut tx.conn();
+    let mut aftermath = Aftermath::new(env.clock.now());
+    if !reminders::claim_trial(conn, reminders::TRIAL_ENDING, user, aftermath.now).await? {
+        return Ok(());
+    }
+    let Some(user) = users::find(conn, user).await? else { return Ok(()) };
+    let catalogue = catalogue::latest(env, conn).await?;
+    let accesses = accesses(conn, &catalogue, &user, aftermath.now).await?;
+    let trial = &catalogue.settings.trial_tier;
+    if let Some(until) = user.trial_ends_at
+        && !outlasts(&accesses, catalogue.strength(trial), until, Source::Trial)
+    {
+        aftermath.write_to(&user, Notice::TrialEnding { tier: tier_name(&catalogue, trial), until });
+    }
+    aftermath.write(env, conn).await?;
+    tx.commit().await?;
+    aftermath.announce(env);
+    Ok(())
+}
+
+async fn remind_of_grants(env: &Env) -> Result<usize, StoreError> {
+    let ahead = TimeDelta::days(catalogue::current(env).await?.settings.reminder_days);
+    let mut told = 0;
+    loop {
+        let now = env.clock.now();
+        let mut reader = env.db.reader().await?;
+        // Who was given less than the time ahead was told the end with the gift.
+        let due = reminders::grants(&mut reader.conn(), now, now + ahead, ahead, TOGETHER).await?;
+        drop(reader);
+        for (grant, user) in &due {
+            remind_of_grant(env, *grant, *user).await?;
+        }
+        told += due.len();
+        if due.len() < usize::try_from(TOGETHER).unwrap_or(0) {
+            return Ok(told);
+        }
+    }
+}
+
+async fn remind_of_grant(env: &Env, grant: GrantId, user: UserId) -> Result<(), StoreError> {
+    let mut tx = env.db.begin().await?;
+    let conn = &mut tx.conn();
+    let mut aftermath = Aftermath::new(env.clock.now());
+    if !reminders::claim_grant(conn, grant, aftermath.now).await? {
+        return Ok(());
+    }
+    let Some(user) = users::find(conn, user).await? else { return Ok(()) };
+    let catalogue = catalogue::latest(env, conn).await?;
+    let accesses = accesses(conn, &catalogue, &user, aftermath.now).await?;
+    let open = grants::open(conn, &[user.id]).await?;
+    let timeline = Timeline::new(open, |tier| catalogue.strength(tier), aftermath.now);
+    // It may have been taken back or paused since.
+    if let Some(stretch) = timeline.plan.first().filter(|stretch| stretch.grant == grant) {
+        let strength = catalogue.strength(&stretch.tier);
+        let goes_on = timeline.plan.get(1).is_some_and(|next| catalogue.strength(&next.tier) >= strength);
+        if !goes_on && !outlasts(&accesses, strength, stretch.until, Source::Grant) {
+            let tier = tier_name(&catalogue, &stretch.tier);
+            aftermath.write_to(&user, Notice::GrantEnding { tier, until: stretch.until });
+        }
+    }
+    aftermath.write(env, conn).await?;
+    tx.commit().await?;
+    aftermath.announce(env);
+    Ok(())
+}
+
+async fn end_trials(env: &Env) -> Result<usize, StoreError> {
+    let mut ended = 0;
+    loop {
+        let now = env.clock.now();
+        let mut reader = env.db.reader().await?;
+        let due = reminders::trials(&mut reader.conn(), reminders::TRIAL_ENDED, now - NEWS_FOR, now, TOGETHER).await?;
+        drop(reader);
+        for user in &due {
+            end_trial(env, *user).await?;
+        }
+        ended += due.len();
+        if due.len() < usize::try_from(TOGETHER).unwrap_or(0) {
+            return Ok(ended);
+        }
+    }
+}
+
+async fn end_trial(env: &Env, user: UserId) -> Result<(), StoreError> {
+    let mut tx = env.db.begin().await?;
+    let conn = &mut tx.conn();
+    let mut aftermath = Aftermath::new(env.clock.now());
+    if !reminders::claim_trial(conn, reminders::TRIAL_ENDED, user, aftermath.now).await? {
+        return Ok(());
+    }
+    let Some(user) = users::find(conn, user).await? else { return Ok(()) };
+    let catalogue = catalogue::latest(env, conn).await?;
+    let accesses = accesses(conn, &catalogue, &user, aftermath.now).await?;
+    let effective = accesses.effective_at(aftermath.now);
+    let trial = &catalogue.settings.trial_tier;
+    let next = if is_over(&user, &accesses, aftermath.now) { None } else { Some(&effective.tier.id) };
+    let details = json!({ "tier": trial, "at": user.trial_ends_at, "next": next });
+    aftermath.log(Some(user.id), "trial_ended", details);
+    // Who pays for as much by now, or was given it, has lost nothing.
+    if effective.tier.sort_order < catalogue.strength(trial) || next.is_none() {
+        let next = next.map_or_else(|| no_access(user.lang).to_owned(), |tier| tier_name(&catalogue, tier));
+        aftermath.write_to(&user, Notice::TrialEnded { tier: tier_name(&catalogue, trial), next });
+    }
+    aftermath.access_changed(user.id);
+    aftermath.write(env, conn).await?;
+    tx.commit().await?;
+    aftermath.announce(env);
+    Ok(())
+}
+
+/// “From now on you have no access.”
+fn no_access(lang: Lang) -> &'static str {
+    match lang {
+        Lang::En => "no access",
+        Lang::De => "keinen Zugang",
+    }
+}
+
+async fn accesses(
+    conn: &mut Conn<'_>,
+    catalogue: &Catalogue,
+    user: &User,
+    now: DateTime<Utc>,
+) -> Result<Accesses, StoreError> {
+    let claims = access::claims(conn, &[user.id]).await?.remove(&user.id).unwrap_or_default();
+    let holdings = catalogue.holdings(user, &claims, now);
+    catalogue.accesses(&user.tier, holdings, now).map_err(|_| StoreError::Missing("tiers"))
+}
+
+/// Returns whether somebody keeps at least as strong a tier beyond `until`, from elsewhere.
+fn outlasts(accesses: &Accesses, strength: i64, until: DateTime<Utc>, besides: Source) -> bool {
+    let lasts = |access: &Access| access.expires_at.is_none_or(|end| end > until);
+    accesses.all().iter().any(|access| access.source != besides && access.tier.sort_order >= strength && lasts(access))
+}
+
+fn tier_name(catalogue: &Catalogue, tier: &TierId) -> String {
+    catalogue.tier(tier).map_or_else(|| tier.to_string(), |tier| tier.name.clone())
+}
