@@ -13,6 +13,6 @@ mod smtp;
 mod tests;
 mod transport;
 
-pub use render::{Contents, InvitationLetter, Letters, Rendered};
+pub use render::{Contents, InvitationLetter, Letters, Rendered, samples};
 pub use smtp::{Smtp, SmtpUrlError};
 pub use transport::{SendError, Sent, Transport, message_id};

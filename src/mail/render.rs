@@ -2,17 +2,24 @@
 //!
 //! A letter's folder holds its subject, its text and its HTML in every language. A paragraph of
 //! the text stands on one line there and is broken here; HTML is escaped by the file's ending.
+//!
+//! Admins may word a letter anew. What they write is filled in a sandbox: few kinds of tags, few
+//! filters, little fuel, a bounded size, and nothing to include but the layout.
 
-use std::fmt;
+use std::{fmt, io};
 
 use chrono::{DateTime, Utc};
-use minijinja::{Environment, UndefinedBehavior, Value, context};
+use minijinja::{
+    Environment, ErrorKind, Template, UndefinedBehavior, Value, context, default_auto_escape_callback, filters,
+    tests::{is_defined, is_none},
+};
 
 use crate::{
     domain::{
         lang::Lang,
-        letter::Notice,
+        letter::{LetterName, Notice},
         login::{CODE_LIFETIME, LoginCode, SHORT_CODE_LENGTH},
+        mail_template::{Part, Wording, WordingProblem},
     },
     words::long_date,
 };
@@ -20,11 +27,28 @@ use crate::{
 /// The longest line of a text, in characters: what still fits when it is quoted in a terminal.
 const LINE_LENGTH: usize = 76;
 
+/// The template from which the HTML of every letter is extended.
+const LAYOUT: &str = "layout.html.j2";
+
+/// How many instructions a template that an admin wrote may take; built-in ones take some hundred.
+const FUEL: u64 = 50_000;
+/// How deep blocks and loops of such a template may call each other.
+const MOST_RECURSION: usize = 20;
+/// The most bytes that such a template may make.
+const LONGEST_PART: usize = 200_000;
+/// The longest subject, in characters.
+const LONGEST_SUBJECT: usize = 200;
+/// The tags that it may use. Without `set`, `with` and macros nothing can grow by doubling, without
+/// `autoescape` nothing escapes the escaping, and without `include` and `import` nothing comes in.
+const TAGS: [&str; 9] = ["extends", "block", "endblock", "if", "elif", "else", "endif", "for", "endfor"];
+/// The names that templates know by themselves.
+const OWN_NAMES: [&str; 3] = ["loop", "self", "super"];
+
 /// Takes in the templates of letters by the names of their folders.
 macro_rules! templates {
     ($($letter:literal)+) => {
         &[
-            ("layout.html.j2", include_str!("letters/layout.html.j2")),
+            (LAYOUT, include_str!("letters/layout.html.j2")),
             $(
                 templates!(@ $letter "de.html"), templates!(@ $letter "de.subject.txt"), templates!(@ $letter "de.txt"),
                 templates!(@ $letter "en.html"), templates!(@ $letter "en.subject.txt"), templates!(@ $letter "en.txt"),
@@ -117,8 +141,95 @@ impl Letters {
         Self { environment, product: one_line(product_name), site: one_line(public_url.trim_end_matches('/')) }
     }
 
-    /// Puts a letter into words.
+    /// Puts a letter into the words that are built in.
     pub fn render(&self, contents: &Contents, lang: Lang) -> Rendered {
+        let (letter, values) = self.values(contents, lang, None);
+        self.built_in_words(letter, lang, &values, None)
+    }
+
+    /// Puts a letter into words: those of an admin, if there are any that work, else those that are
+    /// built in. `unsubscribe` is the address by which its reader does without letters of its kind.
+    pub fn render_for(
+        &self,
+        contents: &Contents,
+        lang: Lang,
+        edited: Option<&Wording>,
+        unsubscribe: Option<&str>,
+    ) -> Rendered {
+        let (letter, values) = self.values(contents, lang, unsubscribe);
+        match edited.map(|wording| self.edited_words(wording, lang, &values, unsubscribe)) {
+            Some(Ok(rendered)) => rendered,
+            Some(Err(problem)) => {
+                // It was tried before it was kept, with samples; the reason may quote what the letter holds.
+                tracing::error!(mail.letter = letter, mail.part = %problem.part, mail.line = problem.line,
+                    "an edited template does not work, so the built-in one is used");
+                self.built_in_words(letter, lang, &values, unsubscribe)
+            }
+            None => self.built_in_words(letter, lang, &values, unsubscribe),
+        }
+    }
+
+    /// Returns the templates of a letter that are built in.
+    pub fn built_in(letter: LetterName, lang: Lang) -> Wording {
+        let source = |part: &str| {
+            let name = format!("{letter}/{}.{part}.j2", lang.tag());
+            let found = TEMPLATES.iter().find(|(known, _)| *known == name);
+            found.map(|(_, source)| (*source).to_owned()).expect("every letter has its templates")
+        };
+        Wording { subject: source("subject.txt").trim_end().to_owned(), text: source("txt"), html: source("html") }
+    }
+
+    /// Tries a wording with everything that its letter may have to tell, and returns a letter with
+    /// sample values, the one that tells the most.
+    pub fn try_out(&self, letter: LetterName, lang: Lang, wording: &Wording) -> Result<Rendered, WordingProblem> {
+        let problem = |part, line, reason: &str| WordingProblem { part, line, reason: reason.to_owned() };
+        for part in Part::ALL {
+            let source = wording.part(part);
+            let (length, most) = (source.chars().count(), part.most_characters());
+            if source.trim().is_empty() {
+                return Err(problem(part, None, "there is nothing"));
+            }
+            if length > most {
+                return Err(problem(part, None, &format!("at most {most} characters, and these are {length}")));
+            }
+            if let Some(at) = source.find(|c: char| c.is_control() && c != '\n' && c != '\t') {
+                return Err(problem(part, Some(line_of(source, at)), "there is a control character"));
+            }
+        }
+        let mut fullest: Option<Rendered> = None;
+        for contents in samples(letter) {
+            let (_, values) = self.values(&contents, lang, Some("https://example.com/unsubscribe/sample"));
+            let rendered = self.edited_words(wording, lang, &values, None)?;
+            for part in [Part::Text, Part::Html] {
+                let (name, needed) = match &contents {
+                    Contents::LoginCode(code) => ("code", code.as_str()),
+                    Contents::Invitation(invitation) => ("link", invitation.link.as_str()),
+                    Contents::Notice(_) => break,
+                };
+                let words =
+                    if part == Part::Text { rendered.text.clone() } else { rendered.html.replace("&#x2f;", "/") };
+                if !words.contains(needed) {
+                    let reason = format!("without {{{{ {name} }}}} nobody can do anything with this letter");
+                    return Err(problem(part, None, &reason));
+                }
+            }
+            if fullest.as_ref().is_none_or(|fullest| fullest.html.len() < rendered.html.len()) {
+                fullest = Some(rendered);
+            }
+        }
+        Ok(fullest.expect("every letter has samples: the tests ask for each"))
+    }
+
+    /// Returns the names of what a letter has to tell, in the order of the alphabet.
+    pub fn names(&self, letter: LetterName) -> Vec<String> {
+        let values = samples(letter).first().map(|contents| self.values(contents, Lang::En, None).1);
+        let mut names = values.map(|values| names_of(&values)).unwrap_or_default();
+        names.retain(|name| name != "unsubscribe");
+        names.sort();
+        names
+    }
+
+    fn values(&self, contents: &Contents, lang: Lang, unsubscribe: Option<&str>) -> (&'static str, Value) {
         let (letter, values) = match contents {
             Contents::LoginCode(code) => (
                 "login_code",
@@ -131,18 +242,144 @@ impl Letters {
             Contents::Invitation(invitation) => ("invitation", invitation_values(invitation, lang)),
             Contents::Notice(notice) => notice_values(notice, lang),
         };
-        let values = context! { product => self.product, site => self.site, lang => lang.tag(), ..values };
-        let subject = one_line(&self.fill(letter, lang, "subject.txt", &values));
-        let text = wrap(&self.fill(letter, lang, "txt", &values));
-        let html = self.fill(letter, lang, "html", &context! { subject, ..values });
-        Rendered { subject, text, html }
+        (letter, context! { product => self.product, site => self.site, lang => lang.tag(), unsubscribe, ..values })
     }
 
-    fn fill(&self, letter: &str, lang: Lang, part: &str, values: &Value) -> String {
-        self.environment
-            .get_template(&format!("{letter}/{}.{part}.j2", lang.tag()))
-            .and_then(|template| template.render(values))
-            .expect("every letter has its templates and every value they name: the tests render each")
+    fn built_in_words(&self, letter: &str, lang: Lang, values: &Value, unsubscribe: Option<&str>) -> Rendered {
+        let fill = |part: &str, values: &Value| {
+            self.environment
+                .get_template(&format!("{letter}/{}.{part}.j2", lang.tag()))
+                .and_then(|template| template.render(values))
+                .expect("every letter has its templates and every value they name: the tests render each")
+        };
+        let subject = one_line(&fill("subject.txt", values));
+        let html = fill("html", &context! { subject, ..values.clone() });
+        Rendered { text: with_footer(wrap(&fill("txt", values)), lang, unsubscribe), subject, html }
+    }
+
+    fn edited_words(
+        &self,
+        wording: &Wording,
+        lang: Lang,
+        values: &Value,
+        unsubscribe: Option<&str>,
+    ) -> Result<Rendered, WordingProblem> {
+        let subject = one_line(&fill_in_sandbox(Part::Subject, wording, values)?);
+        if subject.is_empty() || subject.chars().count() > LONGEST_SUBJECT {
+            let reason = format!("a subject has 1 to {LONGEST_SUBJECT} characters");
+            return Err(WordingProblem { part: Part::Subject, line: None, reason });
+        }
+        let text = fill_in_sandbox(Part::Text, wording, values)?;
+        let html = fill_in_sandbox(Part::Html, wording, &context! { subject, ..values.clone() })?;
+        Ok(Rendered { subject, text: with_footer(wrap(&text), lang, unsubscribe), html })
+    }
+}
+
+/// Adds to a text how its reader does without letters of its kind, which no wording can leave out.
+fn with_footer(mut text: String, lang: Lang, unsubscribe: Option<&str>) -> String {
+    if let Some(address) = unsubscribe {
+        let words = match lang {
+            Lang::En => "Unsubscribe from such e-mails:",
+            Lang::De => "Solche E-Mails abbestellen:",
+        };
+        text.push_str(&format!("\n{words}\n{address}\n"));
+    }
+    text
+}
+
+/// Fills a template that an admin wrote.
+fn fill_in_sandbox(part: Part, wording: &Wording, values: &Value) -> Result<String, WordingProblem> {
+    let source = wording.part(part);
+    if let Some((at, tag)) = foreign_tag(source) {
+        let reason = format!("there is no tag {{% {tag} %}} here; there are {}", TAGS.join(", "));
+        return Err(WordingProblem { part, line: Some(line_of(source, at)), reason });
+    }
+    let problem = |error: &minijinja::Error| {
+        let reason = match error.kind() {
+            ErrorKind::OutOfFuel => "this takes too long".to_owned(),
+            ErrorKind::WriteFailure => "this becomes too long".to_owned(),
+            kind => match error.detail() {
+                Some(detail) => format!("{kind}: {detail}"),
+                None => kind.to_string(),
+            },
+        };
+        WordingProblem { part, line: error.line(), reason }
+    };
+    let environment = sandbox();
+    let name = if part == Part::Html { "letter.html" } else { "letter.txt" };
+    let template = environment.template_from_named_str(name, source).map_err(|error| problem(&error))?;
+    if let Some(name) = unknown_name(&template, values) {
+        let line = source.lines().position(|line| line.contains(&name)).map(|number| number + 1);
+        return Err(WordingProblem { part, line, reason: format!("this letter knows no {name}") });
+    }
+    let mut written = Bounded(Vec::new());
+    template.render_captured_to(values, &mut written).map_err(|error| problem(&error))?;
+    String::from_utf8(written.0).map_err(|_| WordingProblem { part, line: None, reason: "no text".to_owned() })
+}
+
+/// Returns a room for templates that admins wrote.
+fn sandbox() -> Environment<'static> {
+    let mut environment = Environment::empty();
+    environment.set_auto_escape_callback(default_auto_escape_callback);
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_trim_blocks(true);
+    environment.set_lstrip_blocks(true);
+    environment.set_debug(false);
+    environment.set_fuel(Some(FUEL));
+    environment.set_recursion_limit(MOST_RECURSION);
+    environment.add_filter("upper", filters::upper);
+    environment.add_filter("lower", filters::lower);
+    environment.add_filter("default", filters::default);
+    environment.add_filter("length", filters::length);
+    environment.add_test("defined", is_defined);
+    environment.add_test("none", is_none);
+    let layout = TEMPLATES.iter().find(|(name, _)| *name == LAYOUT);
+    let (name, source) = layout.expect("the layout is the first of the templates");
+    environment.add_template(name, source).expect("embedded templates are well-formed: the tests read each");
+    environment
+}
+
+/// Returns the first tag that is not for letters, and where it is.
+fn foreign_tag(source: &str) -> Option<(usize, &str)> {
+    source.match_indices("{%").find_map(|(at, _)| {
+        let inside = source[at + 2..].trim_start_matches(['-', '+']).trim_start();
+        let end = inside.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(inside.len());
+        let tag = &inside[..end];
+        (!TAGS.contains(&tag)).then_some((at, tag))
+    })
+}
+
+/// Returns the first name, by the alphabet, that a template uses and its letter does not know.
+fn unknown_name(template: &Template<'_, '_>, values: &Value) -> Option<String> {
+    let known = names_of(values);
+    let mut used: Vec<String> = template.undeclared_variables(false).into_iter().collect();
+    used.sort();
+    used.into_iter().find(|name| !known.contains(name) && !OWN_NAMES.contains(&name.as_str()))
+}
+
+fn names_of(values: &Value) -> Vec<String> {
+    values.try_iter().map(|names| names.map(|name| name.to_string()).collect()).unwrap_or_default()
+}
+
+/// Returns the line, from 1, on which a byte is.
+fn line_of(source: &str, at: usize) -> usize {
+    source[..at].matches('\n').count() + 1
+}
+
+/// Takes so many bytes and no more.
+struct Bounded(Vec<u8>);
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > LONGEST_PART {
+            return Err(io::Error::other("too long"));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -247,6 +484,96 @@ fn notice_values(notice: &Notice, lang: Lang) -> (&'static str, Value) {
     }
 }
 
+/// The moment of which samples speak.
+fn sample_time() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_796_126_400, 0).expect("a moment in 2026")
+}
+
+/// Returns a letter with sample values, in every shape that its words may have.
+pub fn samples(letter: LetterName) -> Vec<Contents> {
+    let tier = || "Premium".to_owned();
+    let until = sample_time();
+    let notices = match letter {
+        LetterName::LoginCode => {
+            let code = |text| Contents::LoginCode(LoginCode::parse(text).expect("the sample is a code"));
+            return vec![code("012345"), code("ABCDEFGHJ2")];
+        }
+        LetterName::Invitation => {
+            let invitation = |inviter: Option<&str>, note: Option<&str>, gift| {
+                Contents::Invitation(InvitationLetter {
+                    inviter: inviter.map(str::to_owned),
+                    note: note.map(str::to_owned),
+                    gift,
+                    link: "https://members.example.com/invitation/sample".to_owned(),
+                    expires_at: until,
+                })
+            };
+            return vec![
+                invitation(None, None, None),
+                invitation(Some("Ann"), Some("See you there!"), Some((tier(), 30))),
+                invitation(Some("ann@example.com"), None, Some((tier(), 1))),
+            ];
+        }
+        LetterName::NoAccount => vec![Notice::NoAccount],
+        LetterName::Welcome => {
+            vec![Notice::Welcome { trial: None }, Notice::Welcome { trial: Some((tier(), until)) }]
+        }
+        LetterName::SubscriptionStarted => vec![Notice::SubscriptionStarted { tier: tier() }],
+        LetterName::PaymentFailed => vec![Notice::PaymentFailed { tier: tier(), until }],
+        LetterName::SubscriptionEnded => {
+            [0, 1, 45].map(|returned_days| Notice::SubscriptionEnded { tier: tier(), returned_days }).to_vec()
+        }
+        LetterName::AccessGranted => vec![
+            Notice::AccessGranted { tier: tier(), days: 1, from: None, until },
+            Notice::AccessGranted { tier: tier(), days: 30, from: Some(until), until },
+        ],
+        LetterName::CouponRedeemed => {
+            let redeemed =
+                |days, from| Notice::CouponRedeemed { code: "SUMMER-2027".to_owned(), tier: tier(), days, from, until };
+            vec![redeemed(1, None), redeemed(30, Some(until))]
+        }
+        LetterName::GrantStarted => vec![Notice::GrantStarted { tier: tier(), until }],
+        LetterName::GrantPaused => vec![
+            Notice::GrantPaused { tier: tier(), by: "Studio Pass".to_owned(), days_left: 1 },
+            Notice::GrantPaused { tier: tier(), by: "Studio Pass".to_owned(), days_left: 12 },
+            Notice::GrantPaused { tier: tier(), by: tier(), days_left: 12 },
+        ],
+        LetterName::GrantResumed => vec![Notice::GrantResumed { tier: tier(), until }],
+        LetterName::GrantEnding => vec![Notice::GrantEnding { tier: tier(), until }],
+        LetterName::GrantEnded => vec![
+            Notice::GrantEnded { tier: tier(), next: None },
+            Notice::GrantEnded { tier: tier(), next: Some(("Basic".to_owned(), until)) },
+            Notice::GrantEnded { tier: tier(), next: Some((tier(), until)) },
+        ],
+        LetterName::TrialEnding => vec![Notice::TrialEnding { tier: tier(), until }],
+        LetterName::TrialEnded => vec![Notice::TrialEnded { tier: tier(), next: "Free".to_owned() }],
+        LetterName::ReferralJoined => vec![Notice::ReferralJoined],
+        LetterName::ReferralConverted => [(true, 1), (true, 45), (false, 1), (false, 45)]
+            .map(|(as_referrer, days)| Notice::ReferralConverted { days, until, as_referrer })
+            .to_vec(),
+        LetterName::ReferralTakenBack => {
+            [true, false].map(|as_referrer| Notice::ReferralTakenBack { as_referrer }).to_vec()
+        }
+        LetterName::BadgeAwarded => vec![Notice::BadgeAwarded { badge: "Early bird".to_owned() }],
+        LetterName::BonusAwarded => {
+            [1, 30].map(|days| Notice::BonusAwarded { rule: "Five friends".to_owned(), tier: tier(), days }).to_vec()
+        }
+        LetterName::DeletionScheduled => vec![Notice::DeletionScheduled { on: until }],
+        LetterName::AccountDeleted => vec![Notice::AccountDeleted],
+        LetterName::AdminDigest => vec![Notice::AdminDigest {
+            since: until,
+            lines: vec![("New members".to_owned(), 3), ("Payments that failed".to_owned(), 1)],
+            more: "/admin/notifications".to_owned(),
+        }],
+        LetterName::PaymentEventFailed => vec![Notice::PaymentEventFailed {
+            provider: "Stripe".to_owned(),
+            event_type: "invoice.paid".to_owned(),
+            error: "the price price_1 buys nothing here".to_owned(),
+        }],
+    };
+    notices.into_iter().map(Contents::Notice).collect()
+}
+
 /// Makes a text fit for a header: line breaks and other control characters become spaces.
 pub(super) fn one_line(text: &str) -> String {
     let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
@@ -295,78 +622,12 @@ mod tests {
     }
 
     fn until() -> DateTime<Utc> {
-        DateTime::from_timestamp(1_796_126_400, 0).expect("in range")
+        sample_time()
     }
 
     /// Every letter, in every shape that its words have.
     fn all() -> Vec<Contents> {
-        let tier = || "Premium".to_owned();
-        let mut all = vec![
-            Notice::NoAccount,
-            Notice::SubscriptionStarted { tier: tier() },
-            Notice::AccessGranted { tier: tier(), days: 1, from: None, until: until() },
-            Notice::AccessGranted { tier: tier(), days: 30, from: Some(until()), until: until() },
-            Notice::Welcome { trial: None },
-            Notice::Welcome { trial: Some((tier(), until())) },
-            Notice::CouponRedeemed { code: "SUMMER".to_owned(), tier: tier(), days: 1, from: None, until: until() },
-            Notice::CouponRedeemed {
-                code: "SUMMER".to_owned(),
-                tier: tier(),
-                days: 30,
-                from: Some(until()),
-                until: until(),
-            },
-            Notice::GrantStarted { tier: tier(), until: until() },
-            Notice::GrantPaused { tier: tier(), by: "Studio Pass".to_owned(), days_left: 1 },
-            Notice::GrantPaused { tier: tier(), by: "Studio Pass".to_owned(), days_left: 12 },
-            Notice::GrantResumed { tier: tier(), until: until() },
-            Notice::GrantEnding { tier: tier(), until: until() },
-            Notice::TrialEnding { tier: tier(), until: until() },
-            Notice::TrialEnded { tier: tier(), next: "Free".to_owned() },
-            Notice::ReferralJoined,
-            Notice::BadgeAwarded { badge: "Early bird".to_owned() },
-            Notice::BonusAwarded { rule: "Five friends".to_owned(), tier: tier(), days: 1 },
-            Notice::BonusAwarded { rule: "Five friends".to_owned(), tier: tier(), days: 30 },
-            Notice::DeletionScheduled { on: until() },
-            Notice::AccountDeleted,
-            Notice::AdminDigest {
-                since: until(),
-                lines: vec![("New members".to_owned(), 3), ("Payments that failed".to_owned(), 1)],
-                more: "/admin/notifications".to_owned(),
-            },
-            Notice::GrantEnded { tier: tier(), next: None },
-            Notice::GrantEnded { tier: tier(), next: Some((tier(), until())) },
-            Notice::PaymentFailed { tier: tier(), until: until() },
-            Notice::PaymentEventFailed {
-                provider: "Stripe".to_owned(),
-                event_type: "invoice.paid".to_owned(),
-                error: "the price price_1 buys nothing here".to_owned(),
-            },
-        ];
-        for days in [0, 1, 45] {
-            all.push(Notice::SubscriptionEnded { tier: tier(), returned_days: days });
-        }
-        for as_referrer in [true, false] {
-            all.push(Notice::ReferralConverted { days: 1, until: until(), as_referrer });
-            all.push(Notice::ReferralConverted { days: 45, until: until(), as_referrer });
-            all.push(Notice::ReferralTakenBack { as_referrer });
-        }
-        let mut letters = vec![code("012345"), code("ABCDEFGHJ2")];
-        for (inviter, note, gift) in [
-            (None, None, None),
-            (Some("Ann"), Some("See you there!"), Some((tier(), 30))),
-            (Some("ann@example.com"), None, Some((tier(), 1))),
-        ] {
-            letters.push(Contents::Invitation(InvitationLetter {
-                inviter: inviter.map(str::to_owned),
-                note: note.map(str::to_owned),
-                gift,
-                link: "https://members.example.com/invitation/token".to_owned(),
-                expires_at: until(),
-            }));
-        }
-        letters.extend(all.into_iter().map(Contents::from));
-        letters
+        LetterName::ALL.iter().flat_map(|name| samples(*name)).collect()
     }
 
     /// A text without its line breaks, as it is read.
@@ -521,6 +782,125 @@ mod tests {
         let apart = format!("    {}", "word ".repeat(20));
         assert!(wrap(&apart).lines().all(|line| line.starts_with("    word")), "{}", wrap(&apart));
         assert_eq!(wrap(&"ü ".repeat(40)), format!("{}\n{}\n", ["ü"; 38].join(" "), ["ü"; 2].join(" ")));
+    }
+
+    fn wording(text: &str) -> Wording {
+        Wording { text: text.to_owned(), ..Letters::built_in(LetterName::TrialEnded, Lang::En) }
+    }
+
+    fn try_text(text: &str) -> Result<Rendered, WordingProblem> {
+        letters().try_out(LetterName::TrialEnded, Lang::En, &wording(text))
+    }
+
+    #[test]
+    fn what_is_built_in_works_in_the_sandbox_and_says_the_same() {
+        for &letter in LetterName::ALL {
+            for lang in Lang::ALL {
+                let built_in = Letters::built_in(letter, lang);
+                let tried = letters().try_out(letter, lang, &built_in);
+                assert!(tried.is_ok(), "{letter} {lang:?} {:?}", tried.err());
+                for contents in samples(letter) {
+                    let edited = letters().render_for(&contents, lang, Some(&built_in), None);
+                    assert!(edited == letters().render(&contents, lang), "{letter} {lang:?}");
+                }
+                for name in ["product", "site", "lang"] {
+                    assert!(letters().names(letter).iter().any(|known| known == name), "{letter} {name}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_broken_wording_is_refused_with_its_line_and_the_reason() {
+        let refused = |text: &str| {
+            let problem = try_text(text).expect_err(text);
+            assert_eq!(problem.part, Part::Text, "{text}");
+            (problem.line, problem.reason)
+        };
+        for (text, line, reason) in [
+            ("One\n{{ tier", Some(2), "unexpected end"),
+            ("One\n\n{{ teir }}", Some(3), "this letter knows no teir"),
+            ("{% if false %}{{ teir }}{% endif %}", Some(1), "this letter knows no teir"),
+            ("{{ tier|safe }}", Some(1), "filter safe is unknown"),
+            ("{{ tier.foo.bar }}", Some(1), "undefined"),
+            ("a\n{% include 'layout.html.j2' %}", Some(2), "no tag {% include %}"),
+            ("{%- set x = tier %}", Some(1), "no tag {% set %}"),
+            ("{% autoescape false %}{{ tier }}{% endautoescape %}", Some(1), "no tag {% autoescape %}"),
+            ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", Some(1), "no tag {% macro %}"),
+            ("{% extends 'login_code/en.txt.j2' %}", Some(1), "template not found"),
+            ("{% for a in 'x' * 9000 %}{% for b in 'x' * 9000 %}.{% endfor %}{% endfor %}", None, ""),
+            ("  \n", None, "there is nothing"),
+            ("a\nb\0", Some(2), "control character"),
+            (&"x".repeat(8_001), None, "at most 8000 characters"),
+        ] {
+            let (found_line, found_reason) = refused(text);
+            assert!(found_reason.contains(reason), "{text}: {found_reason}");
+            if line.is_some() {
+                assert_eq!(found_line, line, "{text}: {found_reason}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_wording_cannot_take_all_the_time_or_room() {
+        let long = "y".repeat(4_000);
+        for text in [
+            "{% for a in [1,2,3,4,5,6,7,8,9] %}{% for b in 'x' * 9000 %}{% for c in 'x' * 9000 %}{{ c }}{% endfor %}{% endfor %}{% endfor %}",
+            &format!("{{% for a in 'x' * 5000 %}}{long}{{% endfor %}}"),
+            "{% block a %}{{ self.a() }}{% endblock %}",
+            "{{ 'x' * 99999999999 }}",
+        ] {
+            assert!(try_text(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn values_are_escaped_in_the_html_of_an_edited_letter() {
+        let html = "<p>{{ badge }}</p>{{ badge|upper }}".to_owned();
+        let wording = Wording { subject: "{{ badge }}".to_owned(), text: "{{ badge }}".to_owned(), html };
+        let contents = Notice::BadgeAwarded { badge: "<b>&".to_owned() }.into();
+        let rendered = letters().render_for(&contents, Lang::En, Some(&wording), None);
+        assert_eq!(rendered.subject, "<b>&");
+        assert_eq!(rendered.text, "<b>&\n");
+        assert_eq!(rendered.html, "<p>&lt;b&gt;&amp;</p>&lt;B&gt;&amp;");
+    }
+
+    #[test]
+    fn a_letter_whose_wording_fails_is_written_as_it_is_built_in() {
+        let contents: Contents = Notice::TrialEnded { tier: "Premium".to_owned(), next: "Free".to_owned() }.into();
+        let rendered = letters().render_for(&contents, Lang::En, Some(&wording("{{ gone }}")), None);
+        assert!(rendered == letters().render(&contents, Lang::En));
+    }
+
+    #[test]
+    fn a_letter_with_a_code_or_a_link_keeps_it() {
+        for letter in [LetterName::LoginCode, LetterName::Invitation] {
+            let built_in = Letters::built_in(letter, Lang::En);
+            let text = Wording { text: "Hello".to_owned(), ..built_in.clone() };
+            let html = Wording { html: "Hello".to_owned(), ..built_in };
+            for (wording, part) in [(text, Part::Text), (html, Part::Html)] {
+                let problem = letters().try_out(letter, Lang::En, &wording).expect_err("nothing to enter");
+                assert_eq!(problem.part, part, "{problem}");
+            }
+        }
+    }
+
+    #[test]
+    fn how_to_unsubscribe_stands_below_every_wording() {
+        let address = "https://members.example.com/unsubscribe/token";
+        let contents: Contents = Notice::TrialEnded { tier: "Premium".to_owned(), next: "Free".to_owned() }.into();
+        for lang in Lang::ALL {
+            for edited in [None, Some(&wording("short"))] {
+                let rendered = letters().render_for(&contents, lang, edited, Some(address));
+                assert!(rendered.text.ends_with(&format!(":\n{address}\n")), "{}", rendered.text);
+                assert!(
+                    rendered.html.replace("&#x2f;", "/").contains(&format!("href=\"{address}\"")),
+                    "{}",
+                    rendered.html
+                );
+            }
+            assert!(!letters().render(&contents, lang).html.contains("unsubscribe"));
+        }
     }
 
     #[test]

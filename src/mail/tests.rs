@@ -106,7 +106,7 @@ fn sender(text: &str) -> Mailbox {
 
 async fn send_to(transport: &Transport, to: &str) -> Result<Sent, SendError> {
     let from = sender("Vouchsafe <no-reply@example.com>");
-    transport.send(&from, to, "<1@example.com>", now(), &letter()).await
+    transport.send(&from, to, "<1@example.com>", now(), &letter(), None).await
 }
 
 async fn send(transport: &Transport) -> Result<Sent, SendError> {
@@ -142,13 +142,26 @@ async fn a_letter_arrives_with_its_headers_and_both_parts() {
 }
 
 #[tokio::test]
+async fn a_letter_that_nobody_needs_says_how_to_do_without() {
+    let server = MailServer::start(&[]).await;
+    let from = sender("no-reply@example.com");
+    let address = "https://members.example.com/unsubscribe/AZXm8ZLwwSNFerzeASNFZ4mrYQECAwQFBgcICQoLDA0ODxA";
+    let sent = server.transport().send(&from, "ann@example.com", "<1@a>", now(), &letter(), Some(address)).await;
+    assert_eq!(sent, Ok(Sent::HandedOver));
+    // Mail programs read it unfolded, and so do we.
+    let message = server.heard().join("\n").replace("\n ", " ");
+    assert!(message.contains(&format!("\nList-Unsubscribe: <{address}>\n")), "{message}");
+    assert!(message.contains("\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\n"), "{message}");
+}
+
+#[tokio::test]
 async fn no_header_breaks_into_another() {
     let server = MailServer::start(&[]).await;
     let address = sender("no-reply@example.com").email;
     let from = Mailbox::new(Some("Jörg & Söhne\r\nBcc: eve@example.com".to_owned()), address);
     let rendered = Rendered { subject: "Grüße\r\nBcc: eve@example.com\r\n\r\nhello".to_owned(), ..letter() };
     let transport = server.transport();
-    let sent = transport.send(&from, "ann@example.com", "<1@a>\r\nBcc: eve@example.com", now(), &rendered).await;
+    let sent = transport.send(&from, "ann@example.com", "<1@a>\r\nBcc: eve@example.com", now(), &rendered, None).await;
     assert_eq!(sent, Ok(Sent::HandedOver));
     for line in server.heard() {
         assert!(!line.starts_with("Bcc") && line != "hello", "{line}");
@@ -163,7 +176,7 @@ async fn letters_share_a_connection_for_a_while() {
     let from = sender("no-reply@example.com");
     for seconds in [0, 59, 100, 200] {
         let now = now() + TimeDelta::seconds(seconds);
-        assert_eq!(transport.send(&from, "ann@example.com", "<1@a>", now, &letter()).await, Ok(Sent::HandedOver));
+        assert_eq!(transport.send(&from, "ann@example.com", "<1@a>", now, &letter(), None).await, Ok(Sent::HandedOver));
     }
     assert_eq!(server.count("."), 4);
     assert_eq!(server.count("(connected)"), 2, "the third letter still finds one, the fourth comes too late");
@@ -280,11 +293,11 @@ async fn addresses_beyond_ascii_go_where_they_are_understood() {
     assert!(matches!(refused, Err(SendError::Permanent(_))), "{refused:?}");
 
     let from = sender("no-reply@bücher.example");
-    let sent = old.transport().send(&from, "ann@example.com", "<1@example.com>", now(), &letter()).await;
+    let sent = old.transport().send(&from, "ann@example.com", "<1@example.com>", now(), &letter(), None).await;
     assert_eq!(sent, Ok(Sent::HandedOver));
     assert_eq!(old.count("MAIL FROM:<no-reply@xn--bcher-kva.example>"), 1);
     let from = sender("jörg@example.com");
-    let ours = old.transport().send(&from, "ann@example.com", "<1@example.com>", now(), &letter()).await;
+    let ours = old.transport().send(&from, "ann@example.com", "<1@example.com>", now(), &letter(), None).await;
     assert!(matches!(ours, Err(SendError::Transient(_))), "{ours:?}");
 
     let new = MailServer::start(&[("EHLO", "250-test\r\n250-8BITMIME\r\n250 SMTPUTF8")]).await;

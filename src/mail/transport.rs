@@ -60,7 +60,8 @@ impl Transport {
     /// Sends a letter `from` us `to` an address, dated `now`.
     ///
     /// A letter whose acknowledgement is lost is sent again, so `message_id` (see [`message_id`])
-    /// must be the same at each try: mailboxes show one message of an id once.
+    /// must be the same at each try: mailboxes show one message of an id once. `unsubscribe` is the
+    /// address by which mail programs do without such letters for their reader (RFC 8058).
     pub async fn send(
         &self,
         from: &Mailbox,
@@ -68,20 +69,25 @@ impl Transport {
         message_id: &str,
         now: DateTime<Utc>,
         rendered: &Rendered,
+        unsubscribe: Option<&str>,
     ) -> Result<Sent, SendError> {
         let smtp = match self {
             Self::Preview => return Ok(Sent::ToKeep(rendered.clone())),
             Self::Smtp(smtp) => smtp,
         };
         let to = recipient(to).ok_or_else(|| SendError::Permanent("the address is not one".to_owned()))?;
-        let message = Message::builder()
+        let mut builder = Message::builder()
             // lettre panics at a line break in a name.
             .from(Mailbox::new(from.name.as_deref().map(one_line), with_ascii_domain(&from.email)))
             .to(to.into())
             .subject(&rendered.subject)
             .date(SystemTime::from(now))
             .message_id(Some(message_id.to_owned()))
-            .header(AutoSubmitted)
+            .header(AutoSubmitted);
+        if let Some(address) = unsubscribe {
+            builder = builder.header(ListUnsubscribe(one_line(address))).header(ListUnsubscribePost);
+        }
+        let message = builder
             .multipart(MultiPart::alternative_plain_html(rendered.text.clone(), rendered.html.clone()))
             .map_err(|error| SendError::Permanent(format!("the letter cannot be put into an envelope: {error}")))?;
         smtp.deliver(message.envelope(), &message.formatted(), now).await?;
@@ -125,5 +131,41 @@ impl Header for AutoSubmitted {
 
     fn display(&self) -> HeaderValue {
         HeaderValue::new(Self::name(), "auto-generated".to_owned())
+    }
+}
+
+/// Where a reader does without such letters (RFC 2369 §3.2).
+#[derive(Clone)]
+struct ListUnsubscribe(String);
+
+impl Header for ListUnsubscribe {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("List-Unsubscribe")
+    }
+
+    fn parse(text: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self(text.trim_matches(['<', '>']).to_owned()))
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::new(Self::name(), format!("<{}>", self.0))
+    }
+}
+
+/// Tells mail programs that one request there is enough (RFC 8058 §3.1).
+#[derive(Clone)]
+struct ListUnsubscribePost;
+
+impl Header for ListUnsubscribePost {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("List-Unsubscribe-Post")
+    }
+
+    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self)
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::new(Self::name(), "List-Unsubscribe=One-Click".to_owned())
     }
 }

@@ -17,7 +17,10 @@ mod invitation;
 mod invitations;
 mod invite;
 mod login;
+mod mail_preferences;
+mod mail_templates;
 mod mailbox;
+mod mails;
 mod matrix;
 mod next;
 mod notifications;
@@ -31,6 +34,8 @@ mod redeem;
 mod referrals;
 mod settings;
 mod tiers;
+mod trial;
+mod unsubscribe;
 mod users;
 mod verify;
 mod webhooks;
@@ -84,6 +89,18 @@ pub fn routes(site: &Site) -> Router<Site> {
         .route("/portfolio/versions/{number}", get(portfolio::show_version))
         .route("/portfolio/restore", post(portfolio::restore))
         .route("/portfolio/analyze", post(portfolio::analyze))
+        .route("/settings/mails", post(mail_preferences::submit))
+        .route("/unsubscribe/{token}", get(unsubscribe::show).post(unsubscribe::submit))
+        .route("/admin/mails", get(mails::list))
+        .route("/admin/mails/templates", get(mail_templates::list))
+        .route("/admin/mails/templates/{letter}/{lang}", get(mail_templates::edit).post(mail_templates::save))
+        .route(
+            "/admin/mails/templates/{letter}/{lang}/preview",
+            get(mail_templates::preview).post(mail_templates::preview_typed),
+        )
+        .route("/admin/mails/templates/{letter}/{lang}/reset", post(mail_templates::reset))
+        .route("/admin/mails/{id}", get(mails::show))
+        .route("/admin/mails/{id}/resend", post(mails::resend))
         .route("/sign-out", post(settings::sign_out))
         .route("/language", post(settings::set_language))
         .route("/admin/claim", get(admin_claim::show).post(admin_claim::submit))

@@ -17,18 +17,24 @@ use crate::{
     domain::{
         entitlement::Decision,
         lang::Lang,
+        letter::MailCategory,
         subscription::{ScheduledAction, SubscriptionStatus},
     },
     pages::{
+        self,
         frame::{self, Frame, Section, Width},
+        invite::{self, InviteBlock},
         next::safe_path,
+        trial::{self, TrialView},
     },
     platform::caller::{Member, Site, Visit, failed},
     services::{
         billing::{Billing, Held},
         entitlements::{self, Known},
         grants::days_left,
+        mail_preferences,
         members::{self, MemberError, SettingsView},
+        privacy,
         sessions,
     },
     words,
@@ -55,15 +61,32 @@ pub async fn show(State(site): State<Site>, member: Member, Query(link): Query<L
         Ok(known) => known.map(|known| usage(member.visit.origin.lang, &known, view.now)),
         Err(error) => return failed(&error),
     };
+    let leaving = match privacy::view(&site.env, &member.identity.user).await {
+        Ok(view) => view.leaving.map(|leaving| leaving.due_at),
+        Err(error) => return failed(&error),
+    };
+    let mails = match mail_preferences::choices(&site.env, &member.identity.user).await {
+        Ok(mails) => mails,
+        Err(error) => return failed(&error),
+    };
+    let (trial, invites) = match (trial::load(&site, &member).await, invite::load(&site, &member).await) {
+        (Ok(trial), Ok(invites)) => (trial, invites),
+        (Err(response), _) | (_, Err(response)) => return response,
+    };
     let lang = member.visit.origin.lang;
     let said = match link.said.as_str() {
+        "mails-saved" => Some(words::mails::choice_saved(lang)),
         "session-revoked" => Some(words::session_revoked(lang)),
         "redeemed" => Some(words::grants::is_redeemed(lang)),
+        "welcome" => Some(words::invitations::is_welcome(lang)),
+        "invited" => Some(words::invitations::is_accepted(lang)),
+        "invitation-over" => Some(words::invitations::was_over(lang)),
         "session-gone" => Some(words::session_gone(lang)),
+        "kept" => Some(words::privacy::is_kept(lang)),
         "language-saved" => Some(words::language_saved(lang)),
         _ => None,
     };
-    let shown = Shown { usage: usage.unwrap_or_default(), ..Shown::of(&site, &member, view, said) };
+    let shown = Shown { usage: usage.unwrap_or_default(), leaving, trial, invites, mails, ..Shown::of(&site, &member, view, said) };
     let frame = Frame {
         title: words::settings(lang),
         address: "/settings",
@@ -192,6 +215,12 @@ fn usage(lang: Lang, known: &Known, now: DateTime<Utc>) -> Usage {
 #[derive(Debug, Clone)]
 struct Shown {
     usage: Usage,
+    /// The kinds of letters that they may do without, and whether they get them.
+    mails: Vec<(MailCategory, bool)>,
+    trial: Option<TrialView>,
+    invites: Option<InviteBlock>,
+    /// When the account is deleted, if it is to be.
+    leaving: Option<DateTime<Utc>>,
     said: Option<&'static str>,
     email: String,
     tier_name: String,
@@ -283,6 +312,10 @@ impl Shown {
             .collect();
         Self {
             usage: Usage::default(),
+            leaving: None,
+            trial: None,
+            invites: None,
+            mails: Vec::new(),
             said,
             email: view.user.label(),
             tier_name: view.tier_name,
@@ -347,11 +380,13 @@ fn settings_page(lang: Lang, shown: Shown) -> impl IntoView {
     let browsers = shown.browsers.into_iter().map(|browser| session_row(lang, browser)).collect_view();
     view! {
         {shown.said.map(|said| view! { <Note><span>{said}</span></Note> })}
+        {pages::privacy::banner(lang, shown.leaving)}
         <div class="row between">
             <h1>{words::settings(lang)}</h1>
             <div class="row"><span class="soft address">{shown.email}</span><span class=badge>{shown.tier_name}</span></div>
         </div>
         <Sheet title=words::your_access(lang) id="access">
+            {trial::trial_line(lang, shown.trial)}
             {has_lines.then(|| view! { <ul class="lines">{lines}</ul> })}
             {has_turns.then(|| view! { <ol class="lines">{turns}</ol> })}
             {(shown.credit_days > 0).then(|| view! { <p class="soft">{words::days_on_account(lang, shown.credit_days)}</p> })}
@@ -380,6 +415,7 @@ fn settings_page(lang: Lang, shown: Shown) -> impl IntoView {
             </div>
             <dl class="stats">{stats}</dl>
         </Sheet>
+        {shown.invites.map(|invites| invite::invite_block(lang, invites, false))}
         <Sheet title=words::language(lang) id="language">
             <form class="row" method="post" action="/language">
                 <input type="hidden" name="back" value="/settings?said=language-saved" />
@@ -397,6 +433,8 @@ fn settings_page(lang: Lang, shown: Shown) -> impl IntoView {
                 <button class="btn">{words::sign_out_everywhere(lang)}</button>
             </form>
         </Sheet>
+        {pages::mail_preferences::sheet(lang, &shown.mails)}
+        {pages::privacy::your_data(lang, shown.leaving.is_some())}
     }
 }
 

@@ -298,12 +298,14 @@ impl Origins {
 }
 
 /// Returns whether a request proves itself in a way that a browser does not add by itself: a token
-/// to the API, or the signature of a provider. Version 1 and OFREP look at tokens only, and say for
+/// to the API, the signature of a provider, or the proof in a link by which mail programs unsubscribe
+/// their reader. Version 1 and OFREP look at tokens only, and say for
 /// themselves what is wrong without one. The gate is asked by proxies, on behalf of requests of any
 /// kind to other sites, and judges for itself what may count.
 fn is_exempt(path: &str, headers: &HeaderMap) -> bool {
     let is_under = |root| is_under(root, path);
     is_under("/webhooks")
+        || is_under("/unsubscribe")
         || path == "/gate"
         || is_under("/api/v1")
         || is_under("/ofrep")
@@ -594,6 +596,8 @@ mod tests {
         assert_eq!(status(&config, "POST", "/gate/more", &[cross]).await, 403);
         assert_eq!(status(&config, "POST", "/apis", &[("authorization", "Bearer abc")]).await, 403);
         assert_eq!(status(&config, "POST", "/webhooksy", &[]).await, 403);
+        assert_eq!(status(&config, "POST", "/unsubscribe/token", &[cross]).await, 200);
+        assert_eq!(status(&config, "POST", "/unsubscribed", &[cross]).await, 403);
     }
 
     #[tokio::test]

@@ -1,4 +1,8 @@
-//! Writing to people: a letter is queued in the transaction that causes it.
+//! Writing to people: a letter is queued in the transaction that causes it. The outbox shows what
+//! became of it.
+
+use serde_json::json;
+use uuid::Uuid;
 
 use crate::{
     domain::{
@@ -7,6 +11,7 @@ use crate::{
         letter::Letter,
     },
     platform::env::Env,
+    services::aftermath::Aftermath,
     store::{
         Conn, StoreError,
         jobs::{self, Work},
@@ -14,7 +19,7 @@ use crate::{
     },
 };
 
-pub use crate::store::mails::PreviewMail;
+pub use crate::store::mails::{ListedMail, PreviewMail, WhichMails};
 
 /// Queues a letter and the job that sends it. Call [`Env::wake_workers`] after the commit.
 pub async fn queue(
@@ -33,8 +38,9 @@ pub async fn queue(
 pub async fn queue_all(env: &Env, conn: &mut Conn<'_>, letters: &[QueuedMail]) -> Result<(), StoreError> {
     let now = env.clock.now();
     mails::insert(conn, letters, now).await?;
-    let jobs: Vec<(JobId, Work)> =
-        letters.iter().map(|letter| (env.random.id(now), Work::SendMail { mail: letter.id })).collect();
+    // The job has the mail's id, by which the outbox finds it.
+    let job = |mail: MailId| (JobId::from(Uuid::from_bytes(*mail.as_bytes())), Work::SendMail { mail });
+    let jobs: Vec<(JobId, Work)> = letters.iter().map(|letter| job(letter.id)).collect();
     jobs::insert(conn, &jobs, now).await
 }
 
@@ -45,4 +51,46 @@ const MAILBOX_SIZE: i64 = 100;
 pub async fn previews(env: &Env) -> Result<Vec<PreviewMail>, StoreError> {
     let mut reader = env.db.reader().await?;
     mails::list_previews(&mut reader.conn(), MAILBOX_SIZE).await
+}
+
+/// Returns a page of the outbox, the newest first.
+pub async fn outbox(env: &Env, which: WhichMails<'_>, count: i64) -> Result<Vec<ListedMail>, StoreError> {
+    let mut reader = env.db.reader().await?;
+    mails::list(&mut reader.conn(), which, count).await
+}
+
+/// Returns one mail of the outbox.
+pub async fn find(env: &Env, id: MailId) -> Result<Option<ListedMail>, StoreError> {
+    Ok(outbox(env, WhichMails { id: Some(id), ..WhichMails::default() }, 1).await?.pop())
+}
+
+/// Why a mail is not sent again.
+#[derive(Debug, thiserror::Error)]
+pub enum ResendError {
+    /// There is no such mail.
+    #[error("there is no such mail")]
+    NoSuchMail,
+    /// It was not given up: it is sent, waits, or is not to be sent.
+    #[error("only a mail that was given up is sent again")]
+    NotGivenUp,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Has a mail tried again that was given up.
+pub async fn resend(env: &Env, id: MailId, actor: &str) -> Result<ListedMail, ResendError> {
+    let now = env.clock.now();
+    let mut tx = env.db.begin().await?;
+    let conn = &mut tx.conn();
+    if !mails::resend(conn, id, now).await? {
+        drop(tx);
+        return Err(find(env, id).await?.map_or(ResendError::NoSuchMail, |_| ResendError::NotGivenUp));
+    }
+    let mut aftermath = Aftermath::new(now);
+    aftermath.log_by(actor, None, "mail_resent", json!({ "mail": id }));
+    aftermath.write(env, conn).await?;
+    tx.commit().await?;
+    aftermath.announce(env);
+    find(env, id).await?.ok_or(ResendError::NoSuchMail)
 }
