@@ -2,6 +2,7 @@
 //! API. Answers go to stdout, plain when piped; the log and progress go to stderr.
 
 mod activity;
+mod bonus;
 mod catalogue;
 mod coupon;
 mod credit;
@@ -15,6 +16,7 @@ mod mail;
 mod matrix;
 mod migrate;
 mod partner;
+mod notification;
 mod payments;
 mod price;
 mod privacy;
@@ -43,6 +45,7 @@ use crate::{
     },
     services::{
         api_keys::ApiKeyError,
+        bonus::BonusError,
         catalogue::CatalogueError,
         coupons::{CouponError, RedeemError},
         credits::CreditError,
@@ -140,6 +143,12 @@ enum Command {
     /// Add and list partners, make their links, and tell what came of their coupons
     #[command(subcommand)]
     Partner(partner::PartnerCommand),
+    /// Make, list and archive rules that reward members by themselves
+    #[command(subcommand)]
+    Bonus(bonus::BonusCommand),
+    /// What admins are told: list it, mark it as read
+    #[command(subcommand)]
+    Notification(notification::NotificationCommand),
     /// Give days at a tier, list and take them back
     #[command(subcommand)]
     Grant(grant::GrantCommand),
@@ -212,6 +221,10 @@ enum CliError {
     #[error(transparent)]
     Grant(#[from] GrantError),
     #[error(transparent)]
+    Bonus(#[from] BonusError),
+    #[error("there is no such notification")]
+    NoSuchNotification,
+    #[error(transparent)]
     Invitation(#[from] InvitationError),
     #[error(transparent)]
     Deletion(#[from] DeletionError),
@@ -269,6 +282,7 @@ impl CliError {
             | Self::Invitation(InvitationError::BadDays | InvitationError::TierUnknown | InvitationError::BadNote)
             | Self::Webhook(WebhookError::Address(_) | WebhookError::LongAddress | WebhookError::Description)
             | Self::MailTemplate(TemplateError::Broken(_))
+            | Self::Bonus(BonusError::Terms(_) | BonusError::TierUnknown)
             | Self::NotCounted
             | Self::Wrong(_) => 2,
             Self::Member(MemberError::NoSuchMember)
@@ -278,6 +292,8 @@ impl CliError {
             | Self::Redeem(RedeemError::Unknown | RedeemError::NoSuchMember)
             | Self::Grant(GrantError::NoSuchGrant | GrantError::NoSuchMember)
             | Self::Invitation(InvitationError::Unknown)
+            | Self::Bonus(BonusError::NoSuchRule)
+            | Self::NoSuchNotification
             | Self::NoSuchEvent
             | Self::Resend(ResendError::NoSuchMail)
             | Self::NoSuchJob
@@ -340,6 +356,8 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Mail(command) => command.run(&server::open(config).await?).await,
         Command::Coupon(command) => command.run(&server::open(config).await?).await,
         Command::Partner(command) => command.run(&server::open(config).await?).await,
+        Command::Bonus(command) => command.run(&server::open(config).await?).await,
+        Command::Notification(command) => command.run(&server::open(config).await?).await,
         Command::Grant(command) => command.run(&server::open(config).await?).await,
         Command::Job(command) => command.run(&server::open(config).await?).await,
         Command::Activity(command) => command.run(&server::open(config).await?).await,

@@ -1,12 +1,13 @@
 //! What is left to do about payments: events that could not be applied, rewards whose time has
 //! come, and asking the providers.
 
-use chrono::{DateTime, NaiveTime, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::{
     domain::{
         ids::{JobId, PaymentEventId, uuid_v7},
         payment::Provider,
+        schedule::{Counts, counts},
     },
     jobs::runner::JobError,
     platform::env::Env,
@@ -14,14 +15,8 @@ use crate::{
         payments::{self, MOST_ATTEMPTS, Tried},
         subscriptions::{self, AskError},
     },
-    store::{
-        StoreError,
-        jobs::{self, Work},
-    },
+    store::jobs::{self, Work},
 };
-
-/// When the providers are asked every day (UTC): most people are asleep somewhere else.
-const ASKED_AT: NaiveTime = NaiveTime::from_hms_opt(3, 30, 0).expect("a time of day");
 
 /// Tries an event again that could not be applied.
 pub(super) async fn apply(env: &Env, event: PaymentEventId, attempt: i64) -> Result<(), JobError> {
@@ -63,22 +58,19 @@ fn job_error(error: AskError) -> JobError {
     }
 }
 
-/// Has the providers asked once a day, by whichever node comes first: the job of a day has the same
-/// id everywhere.
-pub(super) async fn schedule(env: &Env) -> Result<(), StoreError> {
-    let now = env.clock.now();
-    let due: DateTime<Utc> = now.date_naive().and_time(ASKED_AT).and_utc();
-    if now < due {
-        return Ok(());
-    }
+/// Leaves work to have the providers asked. Whoever does the same run again, because who did it before
+/// was killed, leaves none twice: the work of a run has the same id everywhere.
+pub(super) async fn ask_all(env: &Env, due_at: DateTime<Utc>) -> Result<Counts, JobError> {
     let asked = Provider::ALL.into_iter().enumerate().filter(|(_, provider)| env.can_ask(*provider));
     let work: Vec<(JobId, Work)> = asked
         .map(|(number, provider)| {
-            let id = uuid_v7(due, [u8::try_from(number).unwrap_or(0); 10]).into();
+            let id = uuid_v7(due_at, [u8::try_from(number).unwrap_or(0); 10]).into();
             (id, Work::ReconcileSubscriptions { provider, after: None })
         })
         .collect();
     let mut tx = env.db.begin().await?;
-    jobs::insert(&mut tx.conn(), &work, now).await?;
-    tx.commit().await
+    jobs::insert(&mut tx.conn(), &work, env.clock.now()).await?;
+    tx.commit().await?;
+    env.wake_workers();
+    Ok(counts([("providers", u64::try_from(work.len()).unwrap_or(0))]))
 }

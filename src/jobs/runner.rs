@@ -3,12 +3,17 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::watch;
 
 use crate::{
-    jobs::{payments, purge, send_mail::Mailer},
+    domain::schedule::{Counts, Routine},
+    jobs::{bonus, figures, notifications as told, payments, purge, schedule, send_mail::Mailer, webhooks},
     mail::SmtpUrlError,
     platform::env::Env,
-    services::{grants, referrals},
+    services::{
+        notifications,
+        schedules::{self, ClaimedRun},
+    },
     store::{
         StoreError,
         jobs::{self, ClaimedJob, Work},
@@ -25,16 +30,21 @@ const BATCH: i64 = 8;
 const MOST_ATTEMPTS: i64 = 25;
 /// How often the queue is looked at when nobody calls: retries fall due without a call.
 const POLL: Duration = Duration::from_secs(1);
-/// How often what is over is forgotten.
-const PURGE_EVERY: TimeDelta = TimeDelta::hours(1);
-/// How often it is looked whose time has come.
-const LOOK_EVERY: TimeDelta = TimeDelta::minutes(1);
+/// How often it is measured how the jobs stand.
+const MEASURE_EVERY: TimeDelta = TimeDelta::seconds(15);
 
 /// Why a job was not done.
 #[derive(Debug)]
 pub(super) enum JobError {
     /// It may work later.
     Retry(String),
+    /// It is to be tried at a time that the job knows itself, however often.
+    Later {
+        /// When.
+        at: DateTime<Utc>,
+        /// Why it was not done now.
+        problem: String,
+    },
     /// It never will.
     GiveUp(String),
 }
@@ -66,24 +76,20 @@ impl Runner {
         Ok(Self { env, mailer })
     }
 
-    /// Works until `shutdown` is done; a batch that is under way is finished.
+    /// Works until `shutdown` is done; a batch that is under way is finished, and what is done by the
+    /// clock is left to be begun again.
     pub async fn run(&self, shutdown: impl Future<Output = ()>) {
+        let (stop, stopped) = watch::channel(false);
+        let until_told = async {
+            shutdown.await;
+            stop.send_replace(true);
+        };
+        tokio::join!(until_told, self.work_on_queue(told(stopped.clone())), self.keep_to_the_clock(told(stopped)));
+    }
+
+    async fn work_on_queue(&self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = std::pin::pin!(shutdown);
-        let (mut purged_at, mut looked_at): (Option<DateTime<Utc>>, Option<DateTime<Utc>>) = (None, None);
         loop {
-            let now = self.env.clock.now();
-            if looked_at.is_none_or(|at| now - at >= LOOK_EVERY) {
-                if let Err(error) = self.do_what_is_due().await {
-                    tracing::warn!(error = %error, "what is due could not be done");
-                }
-                looked_at = Some(now);
-            }
-            if purged_at.is_none_or(|at| now - at >= PURGE_EVERY) {
-                if let Err(error) = self.purge().await {
-                    tracing::warn!(error = %error, "what is over could not be forgotten");
-                }
-                purged_at = Some(now);
-            }
             let did_something = match self.work_once().await {
                 Ok(count) => count > 0,
                 Err(error) => {
@@ -108,6 +114,47 @@ impl Runner {
         }
     }
 
+    async fn keep_to_the_clock(&self, shutdown: impl Future<Output = ()>) {
+        let mut shutdown = std::pin::pin!(shutdown);
+        let mut measured_at: Option<DateTime<Utc>> = None;
+        loop {
+            let due = schedules::due(&self.env).await.unwrap_or_else(|error| {
+                tracing::error!(error = %error, "what is due cannot be read");
+                Vec::new()
+            });
+            for routine in due {
+                match self.claim(routine).await {
+                    Ok(Some(run)) => {
+                        tokio::select! {
+                            biased;
+                            () = &mut shutdown => {
+                                if let Err(error) = schedules::give_back(&self.env, &run).await {
+                                    tracing::warn!(schedule = %routine, %error, "a run cannot be given back");
+                                }
+                                return;
+                            }
+                            result = self.finish(&run) => log_failure(routine, result),
+                        }
+                    }
+                    Ok(None) => {}
+                    Err(error) => log_failure(routine, Err(error)),
+                }
+            }
+            let now = self.env.clock.now();
+            if measured_at.is_none_or(|at| (now - at).abs() >= MEASURE_EVERY) {
+                measured_at = Some(now);
+                if let Err(error) = figures::measure(&self.env).await {
+                    tracing::warn!(error = %error, "how the jobs stand cannot be measured");
+                }
+            }
+            tokio::select! {
+                biased;
+                () = &mut shutdown => return,
+                () = tokio::time::sleep(POLL) => {}
+            }
+        }
+    }
+
     /// Does every job that is due, and returns how many there were.
     pub async fn run_until_idle(&self) -> Result<usize, StoreError> {
         let mut done = 0;
@@ -119,16 +166,64 @@ impl Runner {
         }
     }
 
-    /// Does what has its time, as it is done every minute: gives rewards that were held, writes down
-    /// whose turn it is among grants, and has the providers asked once a day.
-    pub async fn do_what_is_due(&self) -> Result<(), StoreError> {
-        referrals::give_due(&self.env).await?;
-        grants::settle_due(&self.env).await?;
-        payments::schedule(&self.env).await
+    /// Does everything that is due by the clock and in nobody's hands, and what comes every minute in any
+    /// case. Returns how many runs went well; one that failed is tried again when its time comes.
+    pub async fn do_what_is_due(&self) -> Result<usize, StoreError> {
+        for routine in Routine::ALL {
+            if routine.when().period() <= TimeDelta::minutes(1) {
+                schedules::make_due(&self.env, routine).await?;
+            }
+        }
+        let mut done = 0;
+        for routine in schedules::due(&self.env).await? {
+            if let Some(run) = self.claim(routine).await? {
+                done += usize::from(self.finish(&run).await?.is_ok());
+            }
+        }
+        Ok(done)
     }
 
-    /// Forgets what is over, as it is done every hour.
-    pub async fn purge(&self) -> Result<(), StoreError> {
+    /// Does something now that comes by the clock. Returns what it did or why it failed; nothing if
+    /// it is in somebody else's hands.
+    pub async fn do_now(&self, routine: Routine) -> Result<Option<Result<Counts, String>>, StoreError> {
+        schedules::make_due(&self.env, routine).await?;
+        match self.claim(routine).await? {
+            Some(run) => Ok(Some(self.finish(&run).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Claims a run that is due; nothing if somebody else was quicker. Who claims one and is gone before
+    /// [`Self::finish`] is done loses it when the lease is over.
+    pub async fn claim(&self, routine: Routine) -> Result<Option<ClaimedRun>, StoreError> {
+        schedules::claim(&self.env, routine).await
+    }
+
+    /// Does a run, and notes what came of it.
+    pub async fn finish(&self, run: &ClaimedRun) -> Result<Result<Counts, String>, StoreError> {
+        let result = self.perform(run).await;
+        if let Err(problem) = &result {
+            tracing::warn!(schedule = %run.routine, problem, "a scheduled job failed and is tried again");
+        }
+        let outcome = if result.is_ok() { "done" } else { "failed" };
+        metrics::counter!("scheduled_runs_total", "name" => run.routine.name(), "outcome" => outcome).increment(1);
+        if !schedules::settle(&self.env, run, result.as_ref().map_err(String::as_str)).await? {
+            tracing::warn!(schedule = %run.routine, "somebody else has claimed the run since");
+        }
+        Ok(result)
+    }
+
+    /// Does a run within the time that it may take. What came of it is not noted.
+    pub async fn perform(&self, run: &ClaimedRun) -> Result<Counts, String> {
+        match tokio::time::timeout(run.routine.time_limit(), schedule::perform(&self.env, run)).await {
+            Ok(Ok(counts)) => Ok(counts),
+            Ok(Err(JobError::Retry(problem) | JobError::GiveUp(problem) | JobError::Later { problem, .. })) => Err(problem),
+            Err(_) => Err("it took too long; what is left is done by the next run".to_owned()),
+        }
+    }
+
+    /// Forgets what is over, whether or not it is time.
+    pub async fn purge(&self) -> Result<Counts, StoreError> {
         purge::run(&self.env).await
     }
 
@@ -154,6 +249,17 @@ impl Runner {
     }
 }
 
+async fn told(mut stopped: watch::Receiver<bool>) {
+    // An error means that the runner is gone, which is a stop too.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+fn log_failure(routine: Routine, result: Result<Result<Counts, String>, StoreError>) {
+    if let Err(error) = result {
+        tracing::error!(schedule = %routine, %error, "a run cannot be claimed or its end be noted");
+    }
+}
+
 async fn do_job(env: &Env, mailer: &Mailer, job: ClaimedJob) {
     let (kind, outcome) = match &job.work {
         Ok(work) => {
@@ -164,9 +270,13 @@ async fn do_job(env: &Env, mailer: &Mailer, job: ClaimedJob) {
                     Work::ReconcileSubscriptions { provider, after } => {
                         payments::reconcile(env, *provider, after.as_deref()).await
                     }
+                    Work::AwardBonus { user } => bonus::award(env, *user).await,
+                    Work::SweepBonus { rule, after } => bonus::sweep(env, *rule, *after).await,
+                    Work::TellChat { notification } => told::tell_chat(env, *notification).await,
                     Work::RefreshSubscription { provider, subscription } => {
                         payments::refresh(env, *provider, subscription).await
                     }
+                    Work::DeliverWebhook { delivery } => webhooks::deliver(env, *delivery).await,
                 }
             };
             let outcome = tokio::time::timeout(JOB_TIMEOUT, task).await;
@@ -176,7 +286,7 @@ async fn do_job(env: &Env, mailer: &Mailer, job: ClaimedJob) {
     };
     let outcome_word = match &outcome {
         Ok(()) => "done",
-        Err(JobError::Retry(_)) => "failed",
+        Err(JobError::Retry(_) | JobError::Later { .. }) => "failed",
         Err(JobError::GiveUp(_)) => "given_up",
     };
     metrics::counter!("jobs_total", "kind" => kind, "outcome" => outcome_word).increment(1);
@@ -193,6 +303,9 @@ async fn settle(env: &Env, job: &ClaimedJob, outcome: Result<(), JobError>) -> R
     let conn = &mut tx.conn();
     let is_ours = match outcome {
         Ok(()) => jobs::finish(conn, job.id, job.fencing_token, now).await?,
+        Err(JobError::Later { at, problem }) => {
+            jobs::retry(conn, job.id, job.fencing_token, &problem, at).await?
+        }
         Err(JobError::Retry(problem)) if job.attempt < MOST_ATTEMPTS => {
             tracing::warn!(job.id = %job.id, job.attempt, problem, "a job failed and is tried again");
             let run_at = now + back_off(job.attempt, env.random.below(201));
@@ -200,7 +313,11 @@ async fn settle(env: &Env, job: &ClaimedJob, outcome: Result<(), JobError>) -> R
         }
         Err(JobError::Retry(problem) | JobError::GiveUp(problem)) => {
             tracing::error!(job.id = %job.id, job.attempt, problem, "a job is given up");
-            jobs::give_up(conn, job.id, job.fencing_token, &problem, now).await?
+            let is_ours = jobs::give_up(conn, job.id, job.fencing_token, &problem, now).await?;
+            if is_ours {
+                notifications::job_given_up(env, conn, job.id, job.work.as_ref().ok()).await?;
+            }
+            is_ours
         }
     };
     tx.commit().await?;

@@ -1,14 +1,227 @@
-//! Reading the audit log.
+//! The audit log: reading it, and writing what has no journey of its own.
+
+use std::{fmt::Write, str::FromStr};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::json;
+use tokio::sync::mpsc;
 
 use crate::{
+    domain::ids::{ActivityId, UserId},
     platform::env::Env,
-    store::{StoreError, activity},
+    services::Origin,
+    store::{
+        Conn, StoreError,
+        activity::{self, NewActivity},
+    },
 };
 
 pub use crate::store::activity::{Activity, Which};
+
+/// Lines that are read at once for an export.
+const LINES_AT_ONCE: i64 = 1_000;
+
+/// Who did something: what they are called, and from where, if a browser did it.
+pub type By<'a> = (&'a str, Option<&'a Origin>);
+
+/// Writes a line, in the transaction of what it tells.
+pub(super) async fn note(
+    env: &Env,
+    conn: &mut Conn<'_>,
+    (actor, origin): By<'_>,
+    user: Option<UserId>,
+    action: &'static str,
+    details: serde_json::Value,
+) -> Result<(), StoreError> {
+    let now = env.clock.now();
+    let address = origin.map(|origin| origin.address.to_string());
+    let line = NewActivity {
+        id: env.random.id(now),
+        user,
+        actor,
+        action,
+        details,
+        ip_address: address.as_deref(),
+        user_agent: origin.map(|origin| origin.user_agent.as_str()),
+    };
+    activity::insert(conn, &line, now).await
+}
+
+/// Which lines somebody asks for. What is not named is not asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// About this member.
+    pub user: Option<UserId>,
+    /// By this one.
+    pub actor: Option<String>,
+    /// About this action.
+    pub action: Option<String>,
+    /// From this address, or from this network where only that is left.
+    pub address: Option<String>,
+    /// From this time on.
+    pub from: Option<DateTime<Utc>>,
+    /// From before this time.
+    pub to: Option<DateTime<Utc>>,
+}
+
+impl Filter {
+    /// Returns the lines that fit and are older than `before`.
+    pub fn which(&self, before: Option<ActivityId>) -> Which<'_> {
+        Which {
+            user: self.user,
+            actor: self.actor.as_deref(),
+            action: self.action.as_deref(),
+            address: self.address.as_deref(),
+            from: self.from,
+            to: self.to,
+            before,
+        }
+    }
+}
 
 /// Returns a page of the log, the newest line first.
 pub async fn list(env: &Env, which: Which<'_>, count: i64) -> Result<Vec<Activity>, StoreError> {
     let mut reader = env.db.reader().await?;
     activity::list(&mut reader.conn(), which, count).await
+}
+
+/// Returns the actions of which there are lines.
+pub async fn actions(env: &Env) -> Result<Vec<String>, StoreError> {
+    let mut reader = env.db.reader().await?;
+    activity::actions(&mut reader.conn()).await
+}
+
+/// As what the log is exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// A table, with a line of names.
+    Csv,
+    /// An object of JSON on each line.
+    JsonLines,
+}
+
+impl Format {
+    /// Returns the ending of a file, by which it is asked for.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::JsonLines => "jsonl",
+        }
+    }
+
+    /// Returns the type of the content, as HTTP says it.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::JsonLines => "application/jsonl; charset=utf-8",
+        }
+    }
+}
+
+/// A word that names no format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the format is csv or jsonl")]
+pub struct UnknownFormat;
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(text: &str) -> Result<Self, UnknownFormat> {
+        [Self::Csv, Self::JsonLines].into_iter().find(|format| format.as_str() == text).ok_or(UnknownFormat)
+    }
+}
+
+/// Writes the lines that fit, the newest first, in pieces: no more is read than is taken. Ends early
+/// when nobody takes any longer.
+pub async fn export(env: &Env, filter: &Filter, format: Format, pieces: mpsc::Sender<Result<String, StoreError>>) {
+    let mut before = None;
+    let mut piece = match format {
+        Format::Csv => "time,actor,action,member,address,browser,details\r\n".to_owned(),
+        Format::JsonLines => String::new(),
+    };
+    loop {
+        let page = list(env, filter.which(before), LINES_AT_ONCE).await;
+        let next = page.map(|lines| {
+            for line in &lines {
+                write_line(&mut piece, line, format);
+            }
+            let is_full = i64::try_from(lines.len()).unwrap_or(0) == LINES_AT_ONCE;
+            (std::mem::take(&mut piece), lines.last().filter(|_| is_full).map(|line| line.id))
+        });
+        let (piece, next) = match next {
+            Ok((piece, next)) => (Ok(piece), next),
+            Err(error) => (Err(error), None),
+        };
+        if pieces.send(piece).await.is_err() || next.is_none() {
+            return;
+        }
+        before = next;
+    }
+}
+
+fn write_line(out: &mut String, line: &Activity, format: Format) {
+    let time = line.created_at.to_rfc3339_opts(SecondsFormat::Micros, true);
+    let user = line.user_id.map(|user| user.to_string());
+    match format {
+        Format::Csv => {
+            let details = line.details.to_string();
+            let fields = [
+                time.as_str(),
+                &line.actor,
+                &line.action,
+                user.as_deref().unwrap_or_default(),
+                line.ip_address.as_deref().unwrap_or_default(),
+                line.user_agent.as_deref().unwrap_or_default(),
+                &details,
+            ];
+            for (at, field) in fields.into_iter().enumerate() {
+                if at > 0 {
+                    out.push(',');
+                }
+                write_field(out, field);
+            }
+            out.push_str("\r\n");
+        }
+        Format::JsonLines => {
+            let line = json!({
+                "id": line.id, "created_at": time, "actor": line.actor, "action": line.action, "user": user,
+                "ip_address": line.ip_address, "user_agent": line.user_agent, "details": line.details,
+            });
+            let _ = writeln!(out, "{line}");
+        }
+    }
+}
+
+/// Writes a field as spreadsheets read it, and so that none of them takes it for a formula: browsers
+/// call themselves as they like.
+fn write_field(out: &mut String, field: &str) {
+    let is_formula = field.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let field = if is_formula { format!("'{field}") } else { field.to_owned() };
+    if field.contains(['"', ',', '\n', '\r', '\'']) {
+        let _ = write!(out, "\"{}\"", field.replace('"', "\"\""));
+    } else {
+        out.push_str(&field);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_quoted_and_never_formulas() {
+        for (field, written) in [
+            ("plain", "plain"),
+            ("a,b", "\"a,b\""),
+            ("say \"hi\"", "\"say \"\"hi\"\"\""),
+            ("=HYPERLINK(\"x\")", "\"'=HYPERLINK(\"\"x\"\")\""),
+            ("@cmd", "\"'@cmd\""),
+            ("two\nlines", "\"two\nlines\""),
+            ("", ""),
+        ] {
+            let mut out = String::new();
+            write_field(&mut out, field);
+            assert_eq!(out, written);
+        }
+    }
 }

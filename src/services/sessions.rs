@@ -14,7 +14,7 @@ use crate::{
         user::User,
     },
     platform::{env::Env, keys::hash_token},
-    services::Origin,
+    services::{Origin, stats},
     store::{
         Conn, StoreError,
         activity::{self, NewActivity},
@@ -53,6 +53,7 @@ pub(super) async fn begin(
 ) -> Result<String, StoreError> {
     let now = env.clock.now();
     users::count_login(conn, user.id, now).await?;
+    stats::count_sign_in(env, conn, user.id).await?;
     log(env, conn, user, action, json!({ "new": is_new }), origin).await?;
     let token = BASE64_URL_SAFE_NO_PAD.encode(env.random.bytes::<32>());
     let session = Session {
@@ -84,6 +85,7 @@ pub async fn identify(env: &Env, token: &str) -> Result<Option<Identity>, StoreE
     if now - session.last_seen_at >= SEEN_EVERY {
         let mut tx = env.db.begin().await?;
         sessions::touch(&mut tx.conn(), session.id, now).await?;
+        stats::mark_active(env, &mut tx.conn(), user.id).await?;
         tx.commit().await?;
     }
     Ok(Some(Identity { user, session: session.id, signed_in_at: session.created_at }))

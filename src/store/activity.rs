@@ -26,8 +26,10 @@ pub struct Activity {
     /// The particulars.
     #[sqlx(json)]
     pub details: serde_json::Value,
-    /// From where.
+    /// From where: an address, or after a while the network in which it is.
     pub ip_address: Option<String>,
+    /// With what browser.
+    pub user_agent: Option<String>,
     /// When.
     pub created_at: DateTime<Utc>,
 }
@@ -108,7 +110,7 @@ pub async fn insert_all<D: Serialize + Sync>(
 /// Returns a line.
 pub async fn find(conn: &mut Conn<'_>, id: ActivityId) -> Result<Option<Activity>> {
     Ok(run!(conn, |c| sqlx::query_as(
-        "SELECT id, user_id, actor, action, details, ip_address, created_at FROM user_activity_log WHERE id = $1"
+        "SELECT id, user_id, actor, action, details, ip_address, user_agent, created_at FROM user_activity_log WHERE id = $1"
     )
     .bind(id)
     .fetch_optional(c))?)
@@ -117,7 +119,7 @@ pub async fn find(conn: &mut Conn<'_>, id: ActivityId) -> Result<Option<Activity
 /// Returns the newest lines about one action.
 pub async fn list_by_action(conn: &mut Conn<'_>, action: &str, count: i64) -> Result<Vec<Activity>> {
     Ok(run!(conn, |c| sqlx::query_as(
-        "SELECT id, user_id, actor, action, details, ip_address, created_at FROM user_activity_log
+        "SELECT id, user_id, actor, action, details, ip_address, user_agent, created_at FROM user_activity_log
         WHERE action = $1 ORDER BY created_at DESC, id DESC LIMIT $2"
     )
     .bind(action)
@@ -128,7 +130,7 @@ pub async fn list_by_action(conn: &mut Conn<'_>, action: &str, count: i64) -> Re
 /// Returns the newest lines about one member.
 pub async fn list_by_user(conn: &mut Conn<'_>, user: UserId, count: i64) -> Result<Vec<Activity>> {
     Ok(run!(conn, |c| sqlx::query_as(
-        "SELECT id, user_id, actor, action, details, ip_address, created_at FROM user_activity_log
+        "SELECT id, user_id, actor, action, details, ip_address, user_agent, created_at FROM user_activity_log
         WHERE user_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2"
     )
     .bind(user)
@@ -136,35 +138,133 @@ pub async fn list_by_user(conn: &mut Conn<'_>, user: UserId, count: i64) -> Resu
     .fetch_all(c))?)
 }
 
-/// Which lines of the log.
+/// A line of the log, and the whole address in it.
+pub type WholeAddress = (ActivityId, String);
+
+/// Returns the oldest lines from before `before` that still have a whole address.
+pub async fn uncut(conn: &mut Conn<'_>, before: DateTime<Utc>, count: i64) -> Result<Vec<WholeAddress>> {
+    Ok(run!(conn, |c| sqlx::query_as(
+        "SELECT id, ip_address FROM user_activity_log
+        WHERE created_at <= $1 AND ip_address IS NOT NULL AND address_cut = FALSE
+        ORDER BY created_at LIMIT $2"
+    )
+    .bind(before)
+    .bind(count)
+    .fetch_all(c))?)
+}
+
+/// Writes what is left of addresses; nothing where nothing is.
+pub async fn cut(conn: &mut Conn<'_>, lines: &[(ActivityId, Option<String>)]) -> Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    build!(conn, |query, c| {
+        query.push("UPDATE user_activity_log SET address_cut = TRUE, ip_address = column2 FROM (");
+        query.push_values(lines, |mut row, (id, network)| {
+            row.push_bind(*id).push_bind(network.clone());
+        });
+        query.push(") AS news WHERE id = column1");
+        query.build().execute(c).await.map(|_| ())
+    })?;
+    Ok(())
+}
+
+/// Forgets up to `count` of the oldest lines from before `before`. Returns how many.
+pub async fn purge(conn: &mut Conn<'_>, before: DateTime<Utc>, count: i64) -> Result<u64> {
+    Ok(execute!(conn, |c| sqlx::query(
+        "DELETE FROM user_activity_log WHERE id IN (
+            SELECT id FROM user_activity_log WHERE created_at <= $1 ORDER BY created_at, id LIMIT $2
+        )"
+    )
+    .bind(before)
+    .bind(count)
+    .execute(c))?)
+}
+
+/// Which lines of the log. What is not named is not asked for.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Which<'a> {
-    /// About this member only.
+    /// About this member.
     pub user: Option<UserId>,
-    /// About this action only.
+    /// By this one.
+    pub actor: Option<&'a str>,
+    /// About this action.
     pub action: Option<&'a str>,
-    /// Older than this line only.
+    /// From this address, or from this network where only that is left.
+    pub address: Option<&'a str>,
+    /// From this time on.
+    pub from: Option<DateTime<Utc>>,
+    /// From before this time.
+    pub to: Option<DateTime<Utc>>,
+    /// Older than this line.
     pub before: Option<ActivityId>,
 }
 
+/// Those who do so much that other conditions find less.
+const BUSY_ACTORS: [&str; 2] = ["system", "operator"];
+
 /// Returns a page of lines, the newest first.
+///
+/// Each condition has an index in the order of the lines, so that a page costs the same however long
+/// the log is. Of several, the one that finds least is to be looked up, and the others are compared:
+/// SQLite would choose by chance, so those are written as no index has them.
 pub async fn list(conn: &mut Conn<'_>, which: Which<'_>, count: i64) -> Result<Vec<Activity>> {
+    let before = match which.before {
+        Some(id) => {
+            let at: Option<DateTime<Utc>> =
+                run!(conn, |c| sqlx::query_scalar("SELECT created_at FROM user_activity_log WHERE id = $1")
+                    .bind(id)
+                    .fetch_optional(c))?;
+            let Some(at) = at else { return Ok(Vec::new()) };
+            Some((at, id))
+        }
+        None => None,
+    };
     Ok(build!(conn, |query, c| {
-        query.push("SELECT id, user_id, actor, action, details, ip_address, created_at FROM user_activity_log ");
-        let mut word = "WHERE ";
+        query.push(
+            "SELECT id, user_id, actor, action, details, ip_address, user_agent, created_at FROM user_activity_log
+            WHERE TRUE",
+        );
+        let mut is_looked_up = false;
         if let Some(user) = which.user {
-            query.push(word).push("user_id = ").push_bind(user);
-            word = " AND ";
+            query.push(" AND user_id = ").push_bind(user);
+            is_looked_up = true;
         }
-        if let Some(action) = which.action {
-            query.push(word).push("action = ").push_bind(action.to_owned());
-            word = " AND ";
+        let actor = which.actor.map(|actor| ("actor", actor));
+        let action = which.action.map(|action| ("action", action));
+        let is_busy = which.actor.is_some_and(|actor| BUSY_ACTORS.contains(&actor));
+        let (first, second) = if is_busy { (action, actor) } else { (actor, action) };
+        for (column, value) in [which.address.map(|address| ("ip_address", address)), first, second].into_iter().flatten() {
+            query.push(" AND ").push(column).push(if is_looked_up { " || '' = " } else { " = " });
+            query.push_bind(value.to_owned());
+            is_looked_up = true;
         }
-        if let Some(before) = which.before {
-            query.push(word).push("(created_at, id) < ((SELECT created_at FROM user_activity_log WHERE id = ");
-            query.push_bind(before).push("), ").push_bind(before).push(")");
+        if let Some(from) = which.from {
+            query.push(" AND created_at >= ").push_bind(from);
+        }
+        if let Some(to) = which.to {
+            query.push(" AND created_at < ").push_bind(to);
+        }
+        if let Some((at, id)) = before {
+            query.push(" AND (created_at, id) < (").push_bind(at).push(", ").push_bind(id).push(")");
         }
         query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(count);
         query.build_query_as().fetch_all(c).await
     })?)
+}
+
+/// Returns the actions of which there are lines, in the order of their names.
+///
+/// Each is found by one look into the index, however many lines it has.
+pub async fn actions(conn: &mut Conn<'_>) -> Result<Vec<String>> {
+    Ok(run!(conn, |c| sqlx::query_scalar(
+        "WITH RECURSIVE found (action) AS (
+            SELECT MIN(action) FROM user_activity_log
+            UNION ALL
+            SELECT (SELECT MIN(action) FROM user_activity_log WHERE action > found.action)
+            FROM found WHERE found.action IS NOT NULL
+        )
+        SELECT action FROM found WHERE action IS NOT NULL ORDER BY action"
+    )
+    .fetch_all(c))?)
 }

@@ -9,7 +9,7 @@ use sqlx::{FromRow, types::Json};
 
 use crate::{
     domain::{
-        ids::{JobId, MailId, PaymentEventId},
+        ids::{BonusRuleId, JobId, MailId, NotificationId, PaymentEventId, UserId, WebhookDeliveryId},
         payment::Provider,
     },
     store::{
@@ -46,6 +46,28 @@ pub enum Work {
         /// The provider's id.
         subscription: String,
     },
+    /// Tell an app what happened.
+    DeliverWebhook {
+        /// Which delivery.
+        delivery: WebhookDeliveryId,
+    },
+    /// Reward a member for what they have done.
+    AwardBonus {
+        /// Whom.
+        user: UserId,
+    },
+    /// Reward everybody who has done what a rule asks for, some at a time.
+    SweepBonus {
+        /// Which rule.
+        rule: BonusRuleId,
+        /// After whom to go on; from the beginning without.
+        after: Option<UserId>,
+    },
+    /// Tell the admins' chat of a notification.
+    TellChat {
+        /// Which.
+        notification: NotificationId,
+    },
 }
 
 impl Work {
@@ -56,6 +78,10 @@ impl Work {
             Self::ApplyPaymentEvent { .. } => "apply_payment_event",
             Self::ReconcileSubscriptions { .. } => "reconcile_subscriptions",
             Self::RefreshSubscription { .. } => "refresh_subscription",
+            Self::AwardBonus { .. } => "award_bonus",
+            Self::SweepBonus { .. } => "sweep_bonus",
+            Self::TellChat { .. } => "tell_chat",
+            Self::DeliverWebhook { .. } => "deliver_webhook",
         }
     }
 }
@@ -215,6 +241,97 @@ pub async fn state(conn: &mut Conn<'_>) -> Result<QueueState> {
         FROM jobs"
     )
     .fetch_one(c))?)
+}
+
+/// How the jobs of one kind stand.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct KindState {
+    /// Which kind.
+    pub kind: String,
+    /// Those that wait and have not failed yet.
+    pub waiting: i64,
+    /// Those in somebody's hands.
+    pub running: i64,
+    /// Those that failed and are tried again.
+    pub retried: i64,
+    /// Those that were given up.
+    pub dead: i64,
+    /// Since when the one has been due that waits longest.
+    pub oldest_due_at: Option<DateTime<Utc>>,
+}
+
+/// Returns how the jobs of every kind stand of which some are not done, in the order of their names.
+pub async fn by_kind(conn: &mut Conn<'_>, now: DateTime<Utc>) -> Result<Vec<KindState>> {
+    Ok(run!(conn, |c| sqlx::query_as(
+        "SELECT kind,
+            COUNT(CASE WHEN dead_at IS NULL AND last_error IS NULL
+                AND (leased_until IS NULL OR leased_until <= $1) THEN 1 END) AS waiting,
+            COUNT(CASE WHEN dead_at IS NULL AND leased_until > $1 THEN 1 END) AS running,
+            COUNT(CASE WHEN dead_at IS NULL AND last_error IS NOT NULL
+                AND (leased_until IS NULL OR leased_until <= $1) THEN 1 END) AS retried,
+            COUNT(dead_at) AS dead,
+            MIN(CASE WHEN dead_at IS NULL AND run_at <= $1 THEN run_at END) AS oldest_due_at
+        FROM (
+            SELECT kind, run_at, leased_until, last_error, dead_at FROM jobs
+            WHERE finished_at IS NULL AND dead_at IS NULL
+            UNION ALL
+            SELECT kind, run_at, leased_until, last_error, dead_at FROM jobs WHERE dead_at IS NOT NULL
+        ) AS open
+        GROUP BY kind ORDER BY kind"
+    )
+    .bind(now)
+    .fetch_all(c))?)
+}
+
+/// A job that was given up.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct DeadJob {
+    /// Which.
+    pub id: JobId,
+    /// What was to be done, in a word.
+    pub kind: String,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// Why it failed last.
+    pub last_error: Option<String>,
+    /// When it was queued.
+    pub created_at: DateTime<Utc>,
+    /// When it was given up.
+    pub dead_at: DateTime<Utc>,
+}
+
+/// Returns jobs that were given up, the newest first, from before the one with the id `before`.
+pub async fn dead(conn: &mut Conn<'_>, before: Option<JobId>, count: i64) -> Result<Vec<DeadJob>> {
+    Ok(build!(conn, |query, c| {
+        query.push(
+            "SELECT id, kind, attempts, last_error, created_at, dead_at FROM jobs WHERE dead_at IS NOT NULL ",
+        );
+        if let Some(before) = before {
+            query.push("AND (dead_at, id) < ((SELECT dead_at FROM jobs WHERE id = ");
+            query.push_bind(before).push("), ").push_bind(before).push(") ");
+        }
+        query.push("ORDER BY dead_at DESC, id DESC LIMIT ").push_bind(count);
+        query.build_query_as().fetch_all(c).await
+    })?)
+}
+
+/// Puts a job that was given up back into the queue, to be done at once, with all its tries. Returns
+/// its kind; of two at once one gets it.
+pub async fn revive(conn: &mut Conn<'_>, id: JobId, now: DateTime<Utc>) -> Result<Option<String>> {
+    Ok(run!(conn, |c| sqlx::query_scalar(
+        "UPDATE jobs SET dead_at = NULL, leased_until = NULL, attempts = 0, run_at = $2
+        WHERE id = $1 AND dead_at IS NOT NULL RETURNING kind"
+    )
+    .bind(id)
+    .bind(now)
+    .fetch_optional(c))?)
+}
+
+/// Deletes a job that was given up. Returns its kind; of two at once one gets it.
+pub async fn discard(conn: &mut Conn<'_>, id: JobId) -> Result<Option<String>> {
+    Ok(run!(conn, |c| sqlx::query_scalar("DELETE FROM jobs WHERE id = $1 AND dead_at IS NOT NULL RETURNING kind")
+        .bind(id)
+        .fetch_optional(c))?)
 }
 
 /// Forgets jobs done before `finished_before`. Returns how many.

@@ -7,7 +7,7 @@ use crate::{
     domain::ids::{SessionId, UserId},
     store::{
         Conn, Result,
-        db::{execute, run},
+        db::{build, execute, run},
     },
 };
 
@@ -93,4 +93,31 @@ pub async fn purge(conn: &mut Conn<'_>, opened_before: DateTime<Utc>, seen_befor
         .bind(opened_before)
         .bind(seen_before)
         .execute(c))?)
+}
+
+/// Returns sessions opened before `before` that still have a whole address, and that address.
+pub async fn uncut(conn: &mut Conn<'_>, before: DateTime<Utc>, count: i64) -> Result<Vec<(SessionId, String)>> {
+    Ok(run!(conn, |c| sqlx::query_as(
+        "SELECT id, ip_address FROM sessions WHERE created_at <= $1 AND ip_address NOT LIKE '%/%'
+        ORDER BY created_at LIMIT $2"
+    )
+    .bind(before)
+    .bind(count)
+    .fetch_all(c))?)
+}
+
+/// Writes what is left of addresses.
+pub async fn cut(conn: &mut Conn<'_>, networks: &[(SessionId, String)]) -> Result<()> {
+    if networks.is_empty() {
+        return Ok(());
+    }
+    build!(conn, |query, c| {
+        query.push("UPDATE sessions SET ip_address = column2 FROM (");
+        query.push_values(networks, |mut row, (id, network)| {
+            row.push_bind(*id).push_bind(network.clone());
+        });
+        query.push(") AS news WHERE id = column1");
+        query.build().execute(c).await.map(|_| ())
+    })?;
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! REST, version 1: what apps ask and change. Fields may be added, not renamed.
 
 mod activity;
+mod bonus;
 mod catalogue;
 mod coupons;
 mod credits;
@@ -12,6 +13,7 @@ mod keys;
 mod mails;
 mod matrix;
 mod partners;
+mod notifications;
 mod payments;
 mod prices;
 mod privacy;
@@ -95,6 +97,16 @@ pub(super) fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(mails::read_preferences, mails::put_preferences))
         .routes(routes!(mails::list_templates))
         .routes(routes!(mails::read_template, mails::put_template, mails::reset_template))
+        .routes(routes!(bonus::create, bonus::list))
+        .routes(routes!(bonus::preview))
+        .routes(routes!(bonus::read, bonus::change))
+        .routes(routes!(bonus::archive))
+        .routes(routes!(bonus::list_awards))
+        .routes(routes!(bonus::of_user))
+        .routes(routes!(notifications::list))
+        .routes(routes!(notifications::mark_all_read))
+        .routes(routes!(notifications::read_settings, notifications::put_settings))
+        .routes(routes!(notifications::mark_read))
         .routes(routes!(keys::create, keys::list))
         .routes(routes!(keys::revoke))
         .routes(routes!(webhook_endpoints::create, webhook_endpoints::list))

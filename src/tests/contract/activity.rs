@@ -51,6 +51,7 @@ on_both! {
             action: "credit_granted".to_owned(),
             details,
             ip_address: Some("2001:db8::1".to_owned()),
+            user_agent: Some("Firefox".to_owned()),
             created_at: beginning(),
         };
         assert_eq!(found, Some(expected));
@@ -129,7 +130,7 @@ on_both! {
         for (user, action) in [(None, None), (Some(ann), None), (None, Some("login")), (Some(bob), Some("logout"))] {
             let mut read = Vec::new();
             loop {
-                let which = Which { user, action, before: read.last().copied() };
+                let which = Which { user, action, before: read.last().copied(), ..Which::default() };
                 let page = ids(activity::list(conn, which, 2).await.unwrap());
                 if page.is_empty() {
                     break;
@@ -141,12 +142,82 @@ on_both! {
                 (user.is_none() || line.1 == user) && action.is_none_or(|action| line.2 == action)
             };
             let mut expected: Vec<ActivityId> = newest_first.iter().filter(fits).map(|line| line.0).collect();
-            let all = ids(activity::list(conn, Which { user, action, before: None }, 100).await.unwrap());
+            let all = ids(activity::list(conn, Which { user, action, ..Which::default() }, 100).await.unwrap());
             assert_eq!(read, all);
             // Lines of one instant stand in the order of their ids, which chance made.
             read.sort();
             expected.sort();
             assert_eq!(read, expected);
         }
+    }
+
+    async fn the_log_is_searched_by_everything_at_once(store: Store) {
+        let ann = store.member("ann@example.com").await;
+        let mut lines = Vec::new();
+        let mut tx = store.begin().await;
+        for number in 0..32_i64 {
+            let bit = |place: i64| number & (1 << place) != 0;
+            let line = NewActivity {
+                id: store.id(),
+                user: bit(0).then_some(ann),
+                actor: if bit(1) { "ann@example.com" } else { "system" },
+                action: if bit(2) { "login" } else { "logout" },
+                details: json!({}),
+                ip_address: bit(3).then_some("203.0.113.7"),
+                user_agent: None,
+            };
+            activity::insert(&mut tx.conn(), &line, after(if bit(4) { 10 } else { 0 })).await.unwrap();
+            lines.push((number, line.id));
+        }
+        tx.commit().await.unwrap();
+        let mut reader = store.reader().await;
+        let conn = &mut reader.conn();
+        for asked in 0..64_i64 {
+            let has = |place: i64| asked & (1 << place) != 0;
+            let which = Which {
+                user: has(0).then_some(ann),
+                actor: has(1).then_some(if has(5) { "system" } else { "ann@example.com" }),
+                action: has(2).then_some("login"),
+                address: has(3).then_some("203.0.113.7"),
+                from: has(4).then_some(after(1)),
+                to: has(4).then_some(after(11)),
+                before: None,
+            };
+            let mut found = ids(activity::list(conn, which, 100).await.unwrap());
+            let fits = |number: i64| {
+                (0..5).all(|place| {
+                    let wanted = i64::from(!(place == 1 && has(5)));
+                    !has(place) || (number >> place) & 1 == wanted
+                })
+            };
+            let mut expected: Vec<_> = lines.iter().filter(|(number, _)| fits(*number)).map(|(_, id)| *id).collect();
+            found.sort();
+            expected.sort();
+            assert_eq!(found, expected, "{which:?}");
+        }
+        let gone = Which { before: Some(store.id()), ..Which::default() };
+        assert_eq!(activity::list(conn, gone, 9).await.unwrap(), []);
+        assert_eq!(activity::actions(conn).await.unwrap(), ["login", "logout"]);
+    }
+
+    async fn old_addresses_are_cut_once_and_old_lines_forgotten(store: Store) {
+        assert_eq!(activity::actions(&mut store.reader().await.conn()).await.unwrap(), [""; 0]);
+        let mut lines = Vec::new();
+        for number in 0..4 {
+            lines.push(store.note(None, "login", json!({}), after(number)).await);
+        }
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        let whole = activity::uncut(conn, after(2), 2).await.unwrap();
+        assert_eq!(whole, [(lines[0], "2001:db8::1".to_owned()), (lines[1], "2001:db8::1".to_owned())]);
+        activity::cut(conn, &[(lines[0], Some("2001:db8::/48".to_owned())), (lines[1], None)]).await.unwrap();
+        activity::cut(conn, &[]).await.unwrap();
+        assert_eq!(activity::uncut(conn, after(2), 9).await.unwrap(), [(lines[2], "2001:db8::1".to_owned())]);
+        let address = async |conn: &mut vouchsafe::store::Conn<'_>, id| activity::find(conn, id).await.unwrap().unwrap().ip_address;
+        assert_eq!(address(conn, lines[0]).await.as_deref(), Some("2001:db8::/48"));
+        assert_eq!(address(conn, lines[1]).await, None);
+        assert_eq!(activity::purge(conn, after(2), 2).await.unwrap(), 2);
+        assert_eq!(activity::purge(conn, after(2), 2).await.unwrap(), 1);
+        assert_eq!(ids(activity::list(conn, Which::default(), 9).await.unwrap()), [lines[3]]);
     }
 }

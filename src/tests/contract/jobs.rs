@@ -159,6 +159,77 @@ on_both! {
         assert!(problem.contains("fly"), "{problem}");
     }
 
+    async fn jobs_are_counted_by_kind_and_by_how_they_stand(store: Store) {
+        for number in 0..5 {
+            store.job(after(number)).await;
+        }
+        store.execute("UPDATE jobs SET kind = 'fly' WHERE run_at = (SELECT MAX(run_at) FROM jobs)").await;
+        let claimed = store.claim(3, after(10), after(60)).await;
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        assert!(jobs::finish(conn, claimed[0].id, 1, after(11)).await.unwrap());
+        assert!(jobs::retry(conn, claimed[1].id, 1, "away", after(200)).await.unwrap());
+        tx.commit().await.unwrap();
+        let mut reader = store.reader().await;
+        let kind = |kind: &str, [waiting, running, retried, dead]: [i64; 4], oldest| jobs::KindState {
+            kind: kind.to_owned(), waiting, running, retried, dead, oldest_due_at: oldest,
+        };
+        let oldest = claimed[2].id;
+        let all = jobs::by_kind(&mut reader.conn(), after(12)).await.unwrap();
+        assert_eq!(all[0], kind("fly", [1, 0, 0, 0], Some(after(4))));
+        assert_eq!((all[1].waiting, all[1].running, all[1].retried, all[1].dead), (1, 1, 1, 0));
+        assert!(all[1].oldest_due_at.is_some_and(|at| at <= after(3)));
+        drop(reader);
+        let mut tx = store.begin().await;
+        assert!(jobs::give_up(&mut tx.conn(), oldest, 1, "no", after(13)).await.unwrap());
+        tx.commit().await.unwrap();
+        // A lease that is over is nobody's.
+        let all = jobs::by_kind(&mut store.reader().await.conn(), after(100)).await.unwrap();
+        assert_eq!(all[1], kind("send_mail", [1, 0, 1, 1], Some(after(3))));
+    }
+
+    async fn jobs_given_up_are_listed_in_pages_and_come_back_or_go(store: Store) {
+        let mut given_up = Vec::new();
+        for number in 0..5 {
+            let (id, _) = store.job(after(number)).await;
+            let mut tx = store.begin().await;
+            let conn = &mut tx.conn();
+            let claimed = jobs::claim(conn, 1, after(10), after(60)).await.unwrap();
+            // Two of one instant.
+            assert!(jobs::give_up(conn, id, claimed[0].fencing_token, "no", after(10 + number / 2)).await.unwrap());
+            tx.commit().await.unwrap();
+            given_up.push(id);
+        }
+        let mut read = Vec::new();
+        loop {
+            let page = jobs::dead(&mut store.reader().await.conn(), read.last().copied(), 2).await.unwrap();
+            if page.is_empty() {
+                break;
+            }
+            assert!(page.iter().all(|job| job.last_error.as_deref() == Some("no") && job.attempts == 1));
+            read.extend(page.into_iter().map(|job| job.id));
+        }
+        given_up.reverse();
+        assert_eq!(read[0], given_up[0]);
+        assert_eq!(read.iter().collect::<BTreeSet<_>>(), given_up.iter().collect::<BTreeSet<_>>());
+        assert_eq!(read.len(), 5);
+        let (one, other) = (read[0], read[1]);
+        let revived = store.race(8, move |_, mut tx| async move {
+            let kind = jobs::revive(&mut tx.conn(), one, after(100)).await.unwrap();
+            (tx, kind.as_deref() == Some("send_mail"))
+        });
+        assert_eq!(won(&revived.await), 1);
+        let again = store.claim(9, after(100), after(160)).await;
+        assert_eq!(again.iter().map(|job| (job.id, job.attempt, job.fencing_token)).collect::<Vec<_>>(), [(one, 1, 2)]);
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        assert_eq!(jobs::discard(conn, other).await.unwrap().as_deref(), Some("send_mail"));
+        assert_eq!(jobs::discard(conn, other).await.unwrap(), None);
+        assert_eq!(jobs::discard(conn, one).await.unwrap(), None, "it is alive");
+        assert_eq!(jobs::revive(conn, other, after(101)).await.unwrap(), None);
+        assert_eq!(jobs::state(conn).await.unwrap(), QueueState { waiting: 1, dead: 3 });
+    }
+
     async fn done_jobs_are_forgotten_and_no_others(store: Store) {
         for _ in 0..4 {
             store.job(beginning()).await;

@@ -26,6 +26,7 @@ use vouchsafe::{
         portfolio::{Portfolio, Symbol, read_positions},
         quotes::{DailyClose, Quote},
         referral::{ALPHABET, ReferralCode},
+        schedule::Routine,
         subscription::{Subscription, SubscriptionStatus, Version},
         usage::{IdempotencyKey, Reservation, ReservationState, UsageKind},
     },
@@ -38,17 +39,19 @@ use vouchsafe::{
         jobs::{self, Work},
         login,
         mails::{self, QueuedMail},
-        matrix, migrations, payments,
+        matrix, migrations, partners, payments,
         portfolios::{self, SavedAnalysis, SavedPortfolio},
         prices, quotes, rate_limits, referrals, restrictions,
+        schedules,
         sessions::{self, Session},
-        settings, subscriptions,
+        settings, stats, subscriptions,
         usage::{self, CounterKey, UsageEvent},
         users::{self, NewUser},
+        webhooks,
     },
 };
 
-use super::{Store, after, email, name, new_user, on_both};
+use super::{Store, after, coupons::redemption, email, name, new_user, on_both};
 use crate::harness::{Backend, beginning};
 
 /// What the database calls its own beside the tables of the program.
@@ -157,7 +160,7 @@ impl Store {
             let cell = MatrixCell { tier: name(tier), feature: name(feature), limit: Limit::At(1), version: 2 };
             assert!(matrix::insert_cell(conn, &cell, address.as_str(), now).await.unwrap());
         }
-        settings::set(conn, &own, "x", now).await.unwrap();
+        settings::set(conn, &own, "x", "operator", now).await.unwrap();
         let member = NewUser { tier: &own_tier, external_id: Some(&own), ..new_user(inviter, &address) };
         assert!(users::insert(conn, &member, now).await.unwrap());
         let invited = NewUser { referred_by: Some(inviter), trial_ends_at: Some(now), ..new_user(friend, &friends) };
@@ -322,12 +325,25 @@ impl Store {
         let from = LostFrom::Invoice(own.clone());
         let loss = Loss { id: own.clone(), from, kind: LossKind::Refund, amount: 1 };
         assert!(payments::put_loss(conn, provider, &own, &loss, now).await.unwrap());
-        let coupon = self.coupon(&format!("PASS{round}"), None);
+        let (gym, batch) = (self.partner(&format!("Gym {round}")), self.batch("fair"));
+        assert!(partners::insert(conn, &gym, now).await.unwrap());
+        coupons::insert_batch(conn, &batch).await.unwrap();
+        let mut coupon = self.coupon(&format!("PASS{round}"), None);
+        (coupon.terms.partner_id, coupon.batch) = (Some(gym.id), Some(batch.id));
         assert_eq!(coupons::insert(conn, std::slice::from_ref(&coupon), now).await.unwrap(), [coupon.id]);
         let grant = Grant { coupon: Some(coupon.id), ..self.grant(friend, "premium", 0) };
         grants::put(conn, &grant, now).await.unwrap();
-        assert!(coupons::insert_redemption(conn, self.id(), coupon.id, friend, grant.id, now).await.unwrap());
+        assert!(coupons::insert_redemption(conn, &redemption(self.id(), coupon.id, friend, grant.id), now).await.unwrap());
         assert!(coupons::count_redemption(conn, coupon.id, now).await.unwrap());
+        schedules::insert(conn, &[(Routine::SettleGrants, now)]).await.unwrap();
+        stats::count_sign_in(conn, friend, now.date_naive()).await.unwrap();
+        let figure = ("new", String::new(), 1);
+        stats::put(conn, now.date_naive(), &["new"], &[figure]).await.unwrap();
+        stats::set_counted(conn, now.date_naive(), now).await.unwrap();
+        let endpoint = self.endpoint();
+        webhooks::insert(conn, &endpoint, "sealed").await.unwrap();
+        let told = super::webhooks::delivery(self.id(), endpoint.id, &own, Some(friend));
+        assert_eq!(webhooks::insert_deliveries(conn, &[told.clone()], now).await.unwrap(), [told.id]);
         tx.commit().await.unwrap();
 
         for table in self.tables().await {

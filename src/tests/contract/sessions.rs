@@ -132,6 +132,21 @@ on_both! {
         assert_eq!(left, [fresh.id]);
     }
 
+    async fn old_addresses_of_sessions_are_cut_once(store: Store) {
+        let ann = store.member("ann@example.com").await;
+        let old = store.session(ann, b"old", beginning()).await;
+        let new = store.session(ann, b"new", after(10)).await;
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        assert_eq!(sessions::uncut(conn, after(9), 9).await.unwrap(), [(old.id, "2001:db8::1".to_owned())]);
+        sessions::cut(conn, &[]).await.unwrap();
+        sessions::cut(conn, &[(old.id, "2001:db8::/48".to_owned())]).await.unwrap();
+        assert_eq!(sessions::uncut(conn, after(9), 9).await.unwrap(), []);
+        assert_eq!(sessions::uncut(conn, after(10), 9).await.unwrap(), [(new.id, "2001:db8::1".to_owned())]);
+        let cut = sessions::find_by_token(conn, b"old").await.unwrap().unwrap();
+        assert_eq!(cut.ip_address, "2001:db8::/48");
+    }
+
     async fn times_compare_as_times_whatever_their_fraction(store: Store) {
         // SQLite compares them as text, and a fraction is written with 0, 3 or 6 digits.
         let ann = store.member("ann@example.com").await;

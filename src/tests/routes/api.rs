@@ -86,20 +86,55 @@ const TABLE: &[(Method, &str, For)] = &[
     (Method::POST, "/api/v1/payments/events/{id}/replay", Servers(Manage)),
     (Method::GET, "/api/v1/subscriptions", Servers(Manage)),
     (Method::GET, "/api/v1/users/{id}/subscriptions", Servers(Manage)),
+    (Method::POST, "/api/v1/invitations", Servers(Manage)),
+    (Method::GET, "/api/v1/invitations", Servers(Manage)),
+    (Method::DELETE, "/api/v1/invitations/{id}", Servers(Manage)),
+    (Method::POST, "/api/v1/invitations/{id}/resend", Servers(Manage)),
     (Method::GET, "/api/v1/referrals", Servers(Manage)),
     (Method::POST, "/api/v1/referrals/{id}/release", Servers(Manage)),
     (Method::POST, "/api/v1/referrals/{id}/reject", Servers(Manage)),
     (Method::GET, "/api/v1/activity", Servers(Manage)),
+    (Method::GET, "/api/v1/activity/export", Servers(Manage)),
+    (Method::GET, "/api/v1/jobs", Servers(Manage)),
+    (Method::POST, "/api/v1/jobs/{name}/run", Servers(Admin)),
+    (Method::GET, "/api/v1/jobs/dead", Servers(Manage)),
+    (Method::POST, "/api/v1/jobs/dead/{id}/retry", Servers(Manage)),
+    (Method::DELETE, "/api/v1/jobs/dead/{id}", Servers(Manage)),
+    (Method::GET, "/api/v1/stats", Servers(Manage)),
+    (Method::POST, "/api/v1/bonus-rules", Servers(Manage)),
+    (Method::GET, "/api/v1/bonus-rules", Servers(Manage)),
+    (Method::POST, "/api/v1/bonus-rules/preview", Servers(Manage)),
+    (Method::GET, "/api/v1/bonus-rules/{id}", Servers(Manage)),
+    (Method::PATCH, "/api/v1/bonus-rules/{id}", Servers(Manage)),
+    (Method::POST, "/api/v1/bonus-rules/{id}/archive", Servers(Manage)),
+    (Method::GET, "/api/v1/bonus-rules/{id}/awards", Servers(Manage)),
+    (Method::GET, "/api/v1/users/{id}/bonus", Servers(Manage)),
+    (Method::GET, "/api/v1/notifications", Servers(Manage)),
+    (Method::POST, "/api/v1/notifications/read", Servers(Manage)),
+    (Method::POST, "/api/v1/notifications/{id}/read", Servers(Manage)),
+    (Method::GET, "/api/v1/notifications/settings", Servers(Manage)),
+    (Method::PUT, "/api/v1/notifications/settings", Servers(Admin)),
     (Method::POST, "/api/v1/keys", Servers(Admin)),
     (Method::GET, "/api/v1/keys", Servers(Admin)),
     (Method::DELETE, "/api/v1/keys/{id}", Servers(Admin)),
+    (Method::POST, "/api/v1/webhook-endpoints", Servers(Admin)),
+    (Method::GET, "/api/v1/webhook-endpoints", Servers(Manage)),
+    (Method::GET, "/api/v1/webhook-endpoints/{id}", Servers(Manage)),
+    (Method::PATCH, "/api/v1/webhook-endpoints/{id}", Servers(Admin)),
+    (Method::DELETE, "/api/v1/webhook-endpoints/{id}", Servers(Admin)),
+    (Method::POST, "/api/v1/webhook-endpoints/{id}/rotate", Servers(Admin)),
+    (Method::POST, "/api/v1/webhook-endpoints/{id}/test", Servers(Admin)),
+    (Method::GET, "/api/v1/webhook-endpoints/{id}/deliveries", Servers(Manage)),
+    (Method::GET, "/api/v1/webhook-endpoints/{id}/deliveries/{delivery}", Servers(Manage)),
+    (Method::POST, "/api/v1/webhook-endpoints/{id}/deliveries/{delivery}/resend", Servers(Admin)),
+    (Method::POST, "/api/v1/webhook-endpoints/{id}/resend", Servers(Admin)),
 ];
 
 /// Fills the blanks of a route, so that it is about the user `ann` where it is about one.
 fn filled(route: &str) -> String {
     let about_user = route.replace("/users/{id}", "/users/ann");
     let id = "0192f0c1-2345-7abc-8def-0123456789ab";
-    ["{id}", "{activity}"]
+    ["{id}", "{delivery}", "{activity}"]
         .iter()
         .fold(about_user, |path, blank| path.replace(blank, id))
         .replace("{feature}", "photos")

@@ -183,7 +183,7 @@ impl Billing {
     }
 
     async fn lines(&self, user: UserId) -> Vec<serde_json::Value> {
-        let which = Which { user: Some(user), action: Some("checkout_started"), before: None };
+        let which = Which { user: Some(user), action: Some("checkout_started"), ..Which::default() };
         let lines = activity::list(&self.app.env, which, 50).await.unwrap();
         lines.into_iter().map(|line| line.details).collect()
     }

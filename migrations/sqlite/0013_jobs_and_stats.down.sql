@@ -1,0 +1,17 @@
+DROP INDEX user_activity_log_uncut;
+ALTER TABLE user_activity_log DROP COLUMN address_cut;
+DROP INDEX user_activity_log_by_address;
+DROP INDEX user_activity_log_by_actor;
+DROP INDEX user_activity_log_by_action;
+DROP INDEX user_activity_log_by_user;
+DROP INDEX user_activity_log_by_age;
+CREATE INDEX user_activity_log_by_user ON user_activity_log (user_id, created_at);
+CREATE INDEX user_activity_log_by_action ON user_activity_log (action, created_at);
+DROP INDEX referrals_by_conversion;
+DROP INDEX users_by_age;
+DROP INDEX coupon_redemptions_by_age;
+DROP INDEX jobs_dead;
+DROP TABLE counted_days;
+DROP TABLE daily_stats;
+DROP TABLE user_days;
+DROP TABLE schedules;

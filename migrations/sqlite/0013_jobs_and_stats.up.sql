@@ -1,0 +1,64 @@
+-- Work that comes again by the clock, what became of every day, and a log of activity that is read in pages.
+
+CREATE TABLE schedules (
+    name TEXT PRIMARY KEY NOT NULL,
+    -- When it is due: by the clock, or again after a failure.
+    next_run_at TEXT NOT NULL,
+    -- Until when the one who claimed it may work on it.
+    leased_until TEXT,
+    -- Grows with every claim; a result under an old token is refused.
+    fencing_token INTEGER NOT NULL,
+    last_started_at TEXT,
+    last_finished_at TEXT,
+    last_succeeded_at TEXT,
+    last_duration_ms INTEGER,
+    -- What the last run that succeeded did, in numbers.
+    last_outcome TEXT,
+    last_error TEXT,
+    -- In a row.
+    failures INTEGER NOT NULL
+);
+
+-- What a member did on a day of the product's time zone.
+CREATE TABLE user_days (
+    user_id BLOB NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    day TEXT NOT NULL,
+    sign_ins INTEGER NOT NULL,
+    consumed INTEGER NOT NULL,
+    PRIMARY KEY (user_id, day)
+) WITHOUT ROWID;
+
+CREATE INDEX user_days_by_day ON user_days (day);
+
+-- One figure of a day: subject is a tier, a feature or a kind of coupon, or empty.
+CREATE TABLE daily_stats (
+    day TEXT NOT NULL,
+    metric TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    value INTEGER NOT NULL,
+    PRIMARY KEY (day, metric, subject)
+) WITHOUT ROWID;
+
+-- Until when a day has been counted.
+CREATE TABLE counted_days (
+    day TEXT PRIMARY KEY NOT NULL,
+    counted_until TEXT NOT NULL
+);
+
+CREATE INDEX jobs_dead ON jobs (dead_at) WHERE dead_at IS NOT NULL;
+CREATE INDEX coupon_redemptions_by_age ON coupon_redemptions (redeemed_at);
+CREATE INDEX users_by_age ON users (created_at);
+CREATE INDEX referrals_by_conversion ON referrals (converted_at) WHERE converted_at IS NOT NULL;
+
+DROP INDEX user_activity_log_by_user;
+DROP INDEX user_activity_log_by_action;
+CREATE INDEX user_activity_log_by_age ON user_activity_log (created_at, id);
+CREATE INDEX user_activity_log_by_user ON user_activity_log (user_id, created_at, id);
+CREATE INDEX user_activity_log_by_action ON user_activity_log (action, created_at, id);
+CREATE INDEX user_activity_log_by_actor ON user_activity_log (actor, created_at, id);
+CREATE INDEX user_activity_log_by_address ON user_activity_log (ip_address, created_at, id) WHERE ip_address IS NOT NULL;
+
+-- Whether the address has been cut down to its network.
+ALTER TABLE user_activity_log ADD COLUMN address_cut BOOLEAN NOT NULL DEFAULT FALSE;
+CREATE INDEX user_activity_log_uncut ON user_activity_log (created_at)
+WHERE ip_address IS NOT NULL AND address_cut = FALSE;

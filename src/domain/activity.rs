@@ -1,0 +1,38 @@
+//! The log of activity: what of it is kept for how long.
+
+use std::net::IpAddr;
+
+/// Returns the network of an address, as `203.0.113.0/24` or `2001:db8:1::/48`: what is kept of it in
+/// the end. Nothing of a text that is no address, so that none is kept in disguise.
+pub fn network_of(address: &str) -> Option<String> {
+    match address.parse::<IpAddr>().ok()?.to_canonical() {
+        IpAddr::V4(address) => {
+            let [a, b, c, _] = address.octets();
+            Some(format!("{a}.{b}.{c}.0/24"))
+        }
+        IpAddr::V6(address) => {
+            let [a, b, c, ..] = address.segments();
+            Some(format!("{}/48", std::net::Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_address_its_network_is_left() {
+        for (address, network) in [
+            ("203.0.113.77", Some("203.0.113.0/24")),
+            ("2001:db8:1:2:3:4:5:6", Some("2001:db8:1::/48")),
+            ("::ffff:203.0.113.77", Some("203.0.113.0/24")),
+            ("::1", Some("::/48")),
+            ("203.0.113.0/24", None),
+            ("unknown", None),
+            ("", None),
+        ] {
+            assert_eq!(network_of(address).as_deref(), network, "{address}");
+        }
+    }
+}
