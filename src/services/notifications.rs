@@ -46,9 +46,11 @@ pub async fn raise(env: &Env, conn: &mut Conn<'_>, occurrence: Occurrence) -> Re
     jobs::insert(conn, &work, now).await
 }
 
-/// Tells the admins that a job was given up: of a mail as such.
+/// Tells the admins that a job was given up: of a mail as such. Of a payment event they were told when it
+/// was.
 pub async fn job_given_up(env: &Env, conn: &mut Conn<'_>, job: JobId, work: Option<&Work>) -> Result<(), StoreError> {
     let occurrence = match work {
+        Some(Work::ApplyPaymentEvent { .. }) => return Ok(()),
         Some(Work::SendMail { mail }) => Occurrence::MailGivenUp { mail: *mail },
         other => Occurrence::JobGivenUp { job, work: other.map_or("unknown", Work::kind).to_owned() },
     };
