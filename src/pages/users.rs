@@ -18,7 +18,7 @@ use crate::{
         limit::Limit,
         user::{Role, User},
     },
-    pages::settings::browser_name,
+    pages::{self, settings::browser_name},
     services::{grants::days_left, members::AdminView},
     words::{self, grants as text},
 };
@@ -31,6 +31,7 @@ pub use handlers::{
 /// What the list shows.
 #[derive(Debug)]
 struct ListView {
+    said: Option<&'static str>,
     /// What was looked for.
     text: String,
     members: Vec<(User, Access)>,
@@ -88,6 +89,8 @@ impl Complaints {
 struct MemberView {
     said: Option<&'static str>,
     shown: AdminView,
+    /// When the account is deleted, if it is to be.
+    leaving: Option<DateTime<Utc>>,
     /// Whether the admin looks at themselves.
     is_self: bool,
     /// The session of the admin.
@@ -150,6 +153,7 @@ fn list_page(lang: Lang, view: &ListView) -> impl IntoView + use<> {
         view! { <nav class="row between" aria-label=words::pages(lang)><span>{first}</span>{next}</nav> }
     });
     view! {
+        {view.said.map(|said| view! { <Note><span>{said}</span></Note> })}
         <div>
             <h1>{words::members_word(lang)}</h1>
             <p class="soft">{words::members_intro(lang)}</p>
@@ -257,6 +261,7 @@ fn about(lang: Lang, view: &MemberView) -> impl IntoView + use<> {
         Some(since) => words::disabled_since(lang, since),
         None => words::account_open(lang).to_owned(),
     };
+    let leaving = pages::privacy::for_admins(lang, user.id, view.leaving);
     view! {
         <Sheet title=words::about_member(lang) id="about">
             <dl class="facts">
@@ -270,6 +275,7 @@ fn about(lang: Lang, view: &MemberView) -> impl IntoView + use<> {
                 <dt>{words::state(lang)}</dt><dd>{state}</dd>
             </dl>
             {close}
+            {leaving}
         </Sheet>
     }
 }

@@ -22,6 +22,7 @@ use crate::{
         catalogue::Catalogue,
         ids::{PaymentEventId, UserId},
         letter::Notice,
+        notification::Occurrence,
         payment::{Envelope, Loss, LossKind, LostFrom, PaidInvoice, Payer, PaymentEvent, Provider, Unreadable},
         subscription::SubscriptionStatus,
         user::{User, UserRef},
@@ -235,6 +236,8 @@ struct Intake {
     aftermath: Aftermath,
     marks: Marks,
     settled: Vec<(PaymentEventId, Outcome)>,
+    /// Those about somebody whose account is deleted: what they say is not kept.
+    of_deleted: Vec<PaymentEventId>,
     /// What is known now for which other events may wait.
     arrived: Vec<(Provider, String)>,
     /// What to count after the commit.
@@ -272,7 +275,8 @@ impl Outcome {
 impl Intake {
     fn new(now: DateTime<Utc>, marks: Marks) -> Self {
         let aftermath = Aftermath::new(now);
-        Self { aftermath, marks, settled: Vec::new(), arrived: Vec::new(), tally: Vec::new() }
+        let (settled, of_deleted) = (Vec::new(), Vec::new());
+        Self { aftermath, marks, settled, of_deleted, arrived: Vec::new(), tally: Vec::new() }
     }
 
     /// Notes that something is known now for which other events may wait.
@@ -285,6 +289,8 @@ impl Intake {
         let settled: Vec<_> = self.settled.iter().map(|(id, outcome)| (*id, outcome.as_settled())).collect();
         payments::settle_events(conn, &settled, self.aftermath.now).await?;
         self.settled.clear();
+        store::privacy::empty_events(conn, &self.of_deleted).await?;
+        self.of_deleted.clear();
         Ok(())
     }
 
@@ -354,6 +360,8 @@ pub(super) enum Obstacle {
         /// What to tell a person.
         problem: String,
     },
+    /// It is about somebody whose account is deleted: it changes nothing, and nobody can help it.
+    OfDeleted,
     /// The database failed.
     Store(StoreError),
 }
@@ -417,9 +425,23 @@ async fn try_event(
             if intake.marks == Marks::Each {
                 conn.keep().await?;
             }
+            if user.is_none() && matches!(event, PaymentEvent::Loss(_)) {
+                // Its invoice is known, and nobody's any more.
+                intake.of_deleted.push(id);
+            }
             let done = Outcome { kind: Some(kind), user, subscription, ..Outcome::of(EventState::Done) };
             intake.settled.push((id, done));
             intake.tally.push((provider, "applied"));
+            return Ok(None);
+        }
+        Err(Obstacle::OfDeleted) => {
+            if intake.marks == Marks::Each {
+                conn.go_back().await?;
+            }
+            let error = Some("the account is deleted".to_owned());
+            intake.settled.push((id, Outcome { kind: Some(event.kind()), error, ..Outcome::of(EventState::Ignored) }));
+            intake.of_deleted.push(id);
+            intake.tally.push((provider, "ignored"));
             return Ok(None);
         }
         // The whole transaction is tried again.
@@ -451,8 +473,10 @@ async fn apply(
     match event {
         PaymentEvent::Customer(payer) => {
             let user = find_member(conn, provider, payer, &intake.aftermath).await?;
-            if let Some(user) = &user {
-                note_customer(conn, provider, payer, user.id, intake).await?;
+            match &user {
+                Some(user) => note_customer(conn, provider, payer, user.id, intake).await?,
+                None if is_of_deleted(conn, provider, payer, None).await? => return Err(Obstacle::OfDeleted),
+                None => {}
             }
             Ok(Applied { user: user.map(|user| user.id), kind: event.kind(), subscription: None })
         }
@@ -462,7 +486,10 @@ async fn apply(
                 Some(user) => intake.aftermath.member(conn, user).await?,
                 None => find_member(conn, provider, payer, &intake.aftermath).await?,
             };
-            let user = user.ok_or_else(|| nobody(provider, payer))?.id;
+            let Some(user) = user else {
+                return Err(nobody(conn, provider, payer, Some(&snapshot.subscription)).await?);
+            };
+            let user = user.id;
             note_customer(conn, provider, payer, user, intake).await?;
             if !intake.aftermath.has_locked(user) {
                 intake.aftermath.lock(conn, &[user]).await?;
@@ -499,7 +526,27 @@ async fn apply(
     }
 }
 
-fn nobody(provider: Provider, payer: &Payer) -> Obstacle {
+/// Returns whether what a provider tells is about somebody whose account is deleted.
+async fn is_of_deleted(
+    conn: &mut Conn<'_>,
+    provider: Provider,
+    payer: &Payer,
+    subscription: Option<&str>,
+) -> Result<bool, StoreError> {
+    let reference = payer.reference.as_deref().and_then(UserRef::parse).and_then(|named| named.id);
+    store::privacy::is_of_deleted(conn, provider, reference, payer.customer.as_deref(), subscription).await
+}
+
+/// Returns why nobody here paid.
+async fn nobody(
+    conn: &mut Conn<'_>,
+    provider: Provider,
+    payer: &Payer,
+    subscription: Option<&str>,
+) -> Result<Obstacle, StoreError> {
+    if is_of_deleted(conn, provider, payer, subscription).await? {
+        return Ok(Obstacle::OfDeleted);
+    }
     let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
     let email = payer.email.as_ref().map_or("none", |email| email.as_str());
     let problem = format!(
@@ -509,7 +556,7 @@ fn nobody(provider: Provider, payer: &Payer) -> Obstacle {
         shown(&payer.reference),
         shown(&payer.customer),
     );
-    Obstacle::Lacks { waits_for: payer.customer.as_deref().map(waits_for_customer), problem }
+    Ok(Obstacle::Lacks { waits_for: payer.customer.as_deref().map(waits_for_customer), problem })
 }
 
 /// Finds the member who paid: by our id, else by the provider's id of the customer, else by address.
@@ -570,7 +617,10 @@ async fn paid(
     {
         user = intake.aftermath.member(conn, id).await?;
     }
-    let user = user.ok_or_else(|| nobody(provider, &invoice.payer))?.id;
+    let Some(user) = user else {
+        return Err(nobody(conn, provider, &invoice.payer, invoice.subscription.as_deref()).await?);
+    };
+    let user = user.id;
     note_customer(conn, provider, &invoice.payer, user, intake).await?;
     intake.aftermath.lock(conn, &[user]).await?;
     if payments::insert_payment(conn, provider, user, invoice, intake.aftermath.now).await? {
@@ -634,6 +684,14 @@ async fn lost(
             LossKind::DisputeWon => "dispute_won",
         };
         intake.aftermath.log(user, action, details);
+        if matches!(loss.kind, LossKind::Refund | LossKind::DisputeOpened) {
+            intake.aftermath.tell_admins(Occurrence::PaymentLost {
+                user,
+                provider: provider.name().to_owned(),
+                invoice: invoice.to_owned(),
+                disputed: loss.kind == LossKind::DisputeOpened,
+            });
+        }
         if let Some(user) = user {
             referrals::settle(env, conn, &catalogue.settings, user, &mut intake.aftermath).await?;
         }
@@ -701,6 +759,11 @@ async fn try_once_more(env: &Env, id: PaymentEventId, is_last: bool) -> Result<T
         intake.aftermath.log(None, "payment_event_given_up", details);
         // Somebody who replays a dead one sees the answer themselves.
         if stored.state != EventState::Dead {
+            intake.aftermath.tell_admins(Occurrence::PaymentEventDead {
+                event: id,
+                provider: stored.provider.name().to_owned(),
+                event_type: stored.event_type.clone(),
+            });
             intake.aftermath.write_to_admins(Notice::PaymentEventFailed {
                 provider: stored.provider.name().to_owned(),
                 event_type: stored.event_type.clone(),

@@ -393,6 +393,7 @@ async fn compare_once(env: &Env, provider: Provider, fetched: &Fetched) -> Resul
     match apply(env, conn, &catalogue, &user, known.as_ref(), &news, &mut aftermath).await {
         Ok(_) => {}
         Err(Obstacle::Lacks { problem, .. }) => return Ok(Some(difference(format!("{what}; {problem}"), false))),
+        Err(Obstacle::OfDeleted) => return Ok(None),
         Err(Obstacle::Store(error)) => return Err(error),
     }
     let after = subscriptions::find(conn, provider, &snapshot.subscription).await?;

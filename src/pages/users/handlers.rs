@@ -28,6 +28,7 @@ use crate::{
         credits::{self, CreditError, Grant},
         grants::{self, Gift, GrantError},
         members::{self, MemberDetails, MemberError, PutError},
+        privacy,
         restrictions::{self, NewRestriction, RestrictionError},
         sessions,
     },
@@ -48,6 +49,8 @@ pub struct ListLink {
     q: String,
     #[serde(default)]
     after: String,
+    #[serde(default)]
+    said: String,
 }
 
 /// `GET /admin/users`
@@ -73,6 +76,7 @@ pub async fn list(State(site): State<Site>, admin: Admin, Query(link): Query<Lis
         if query.is_empty() { "/admin/users".to_owned() } else { format!("/admin/users?{}", query.join("&")) }
     };
     let view = Arc::new(ListView {
+        said: (link.said == "deleted").then(|| words::privacy::is_deleted(lang)),
         next: found.next.map(|next| address(Some(next))),
         first: after.map(|_| address(None)),
         members: found.members,
@@ -117,6 +121,8 @@ pub async fn show(
         "grant-revoked" => Some(words::grants::is_taken_back(lang)),
         "session" => Some(words::session_is_ended(lang)),
         "sessions" => Some(words::sessions_are_ended(lang)),
+        "deletion-due" => Some(words::privacy::is_due(lang)),
+        "deletion-off" => Some(words::privacy::stays(lang)),
         "nothing" => Some(words::nothing_changed(lang)),
         _ => None,
     };
@@ -138,8 +144,13 @@ async fn page(
         Ok(None) => return StatusCode::NOT_FOUND.into_response(),
         Err(error) => return failed(&error),
     };
+    let leaving = match privacy::view(&site.env, &shown.entitlements.standing.user).await {
+        Ok(view) => view.leaving.map(|leaving| leaving.due_at),
+        Err(error) => return failed(&error),
+    };
     let view = Arc::new(MemberView {
         said,
+        leaving,
         is_self: id == admin.identity.user.id,
         this_session: admin.identity.session,
         form_key: site.env.random.id::<CreditEntryId>(site.env.clock.now()),
