@@ -7,7 +7,6 @@ DROP INDEX user_activity_log_by_user;
 DROP INDEX user_activity_log_by_age;
 CREATE INDEX user_activity_log_by_user ON user_activity_log (user_id, created_at);
 CREATE INDEX user_activity_log_by_action ON user_activity_log (action, created_at);
-DROP INDEX referrals_by_conversion;
 DROP INDEX users_by_age;
 DROP INDEX coupon_redemptions_by_age;
 DROP INDEX jobs_dead;

@@ -48,7 +48,6 @@ CREATE TABLE counted_days (
 CREATE INDEX jobs_dead ON jobs (dead_at) WHERE dead_at IS NOT NULL;
 CREATE INDEX coupon_redemptions_by_age ON coupon_redemptions (redeemed_at);
 CREATE INDEX users_by_age ON users (created_at);
-CREATE INDEX referrals_by_conversion ON referrals (converted_at) WHERE converted_at IS NOT NULL;
 
 DROP INDEX user_activity_log_by_user;
 DROP INDEX user_activity_log_by_action;
