@@ -10,12 +10,13 @@ use crate::{
         session::Lifetime,
         usage::ANSWERS_KEPT_FOR,
         user::Role,
+        webhook,
     },
     platform::env::Env,
     services::catalogue,
     store::{
         Conn, StoreError, activity, address_marks, api_keys, idempotency, invitations, jobs, login, mails, rate_limits,
-        reminders, sessions, usage,
+        reminders, sessions, usage, webhooks,
     },
 };
 
@@ -58,7 +59,7 @@ pub(super) async fn run(env: &Env) -> Result<Counts, StoreError> {
         + address_marks::purge(conn, now).await?;
     tx.commit().await?;
     let mut forgotten = forgotten;
-    for pile in [Pile::LapsedReservations, Pile::OldReservations, Pile::OldAnswers] {
+    for pile in [Pile::LapsedReservations, Pile::OldReservations, Pile::OldAnswers, Pile::OldDeliveries] {
         forgotten += pile.clear(env).await?;
     }
     Ok(counts([("forgotten", forgotten)]))
@@ -119,6 +120,7 @@ enum Pile {
     LapsedReservations,
     OldReservations,
     OldAnswers,
+    OldDeliveries,
 }
 
 impl Pile {
@@ -133,6 +135,7 @@ impl Pile {
                 Self::LapsedReservations => usage::sweep_reservations(conn, now, AT_A_TIME).await?,
                 Self::OldReservations => usage::purge_reservations(conn, now - KEEP_RESERVATIONS, AT_A_TIME).await?,
                 Self::OldAnswers => idempotency::purge(conn, now - ANSWERS_KEPT_FOR, AT_A_TIME).await?,
+                Self::OldDeliveries => webhooks::purge(conn, now - webhook::KEPT_FOR, AT_A_TIME).await?,
             };
             tx.commit().await?;
             all += done;

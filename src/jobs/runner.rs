@@ -63,6 +63,15 @@ pub enum StartError {
     SmtpUrl(#[from] SmtpUrlError),
 }
 
+/// Jobs that do not wait for each other.
+#[derive(Debug, Clone, Copy)]
+enum Lane {
+    /// Those that depend on us and on the mail server.
+    Inside,
+    /// Those that call addresses which somebody typed in, and may take all the time that they have.
+    Outside,
+}
+
 /// Does jobs, one batch after the other.
 pub struct Runner {
     env: Env,
@@ -84,13 +93,18 @@ impl Runner {
             shutdown.await;
             stop.send_replace(true);
         };
-        tokio::join!(until_told, self.work_on_queue(told(stopped.clone())), self.keep_to_the_clock(told(stopped)));
+        tokio::join!(
+            until_told,
+            self.work_on_queue(Lane::Inside, told(stopped.clone())),
+            self.work_on_queue(Lane::Outside, told(stopped.clone())),
+            self.keep_to_the_clock(told(stopped))
+        );
     }
 
-    async fn work_on_queue(&self, shutdown: impl Future<Output = ()>) {
+    async fn work_on_queue(&self, lane: Lane, shutdown: impl Future<Output = ()>) {
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
-            let did_something = match self.work_once().await {
+            let did_something = match self.work_once(lane).await {
                 Ok(count) => count > 0,
                 Err(error) => {
                     tracing::error!(error = %error, "the queue of jobs cannot be read");
@@ -159,7 +173,7 @@ impl Runner {
     pub async fn run_until_idle(&self) -> Result<usize, StoreError> {
         let mut done = 0;
         loop {
-            match self.work_once().await? {
+            match self.work_once(Lane::Inside).await? + self.work_once(Lane::Outside).await? {
                 0 => return Ok(done),
                 count => done += count,
             }
@@ -217,7 +231,9 @@ impl Runner {
     pub async fn perform(&self, run: &ClaimedRun) -> Result<Counts, String> {
         match tokio::time::timeout(run.routine.time_limit(), schedule::perform(&self.env, run)).await {
             Ok(Ok(counts)) => Ok(counts),
-            Ok(Err(JobError::Retry(problem) | JobError::GiveUp(problem) | JobError::Later { problem, .. })) => Err(problem),
+            Ok(Err(JobError::Retry(problem) | JobError::GiveUp(problem) | JobError::Later { problem, .. })) => {
+                Err(problem)
+            }
             Err(_) => Err("it took too long; what is left is done by the next run".to_owned()),
         }
     }
@@ -228,10 +244,14 @@ impl Runner {
     }
 
     /// Claims one batch and does it. Returns how many jobs it had.
-    async fn work_once(&self) -> Result<usize, StoreError> {
+    async fn work_once(&self, lane: Lane) -> Result<usize, StoreError> {
         let now = self.env.clock.now();
         let mut tx = self.env.db.begin().await?;
-        let batch = jobs::claim(&mut tx.conn(), BATCH, now, now + LEASE).await?;
+        let conn = &mut tx.conn();
+        let batch = match lane {
+            Lane::Inside => jobs::claim(conn, BATCH, now, now + LEASE).await?,
+            Lane::Outside => jobs::claim_outside(conn, BATCH, now, now + LEASE).await?,
+        };
         tx.commit().await?;
         let count = batch.len();
         let mut running = tokio::task::JoinSet::new();
@@ -303,9 +323,7 @@ async fn settle(env: &Env, job: &ClaimedJob, outcome: Result<(), JobError>) -> R
     let conn = &mut tx.conn();
     let is_ours = match outcome {
         Ok(()) => jobs::finish(conn, job.id, job.fencing_token, now).await?,
-        Err(JobError::Later { at, problem }) => {
-            jobs::retry(conn, job.id, job.fencing_token, &problem, at).await?
-        }
+        Err(JobError::Later { at, problem }) => jobs::retry(conn, job.id, job.fencing_token, &problem, at).await?,
         Err(JobError::Retry(problem)) if job.attempt < MOST_ATTEMPTS => {
             tracing::warn!(job.id = %job.id, job.attempt, problem, "a job failed and is tried again");
             let run_at = now + back_off(job.attempt, env.random.below(201));

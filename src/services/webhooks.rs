@@ -17,6 +17,7 @@ pub use crate::store::webhooks::Change;
 use crate::{
     domain::{
         ids::{WebhookDeliveryId, WebhookEndpointId},
+        notification::Occurrence,
         webhook::{
             Delivery, DeliveryState, DisabledBecause, Endpoint, FAILING_AT_MOST, LONGEST_DESCRIPTION, LONGEST_URL,
             MOST_ENDPOINTS, OVERLAP, SECRET_PREFIX, TEST_KIND, Try, Wanted, WebhookSecret, test_payload, wait_after,
@@ -26,7 +27,7 @@ use crate::{
         env::Env,
         outbound::{self, Answered, OutboundError, Reach},
     },
-    services::{aftermath::Aftermath, events},
+    services::{aftermath::Aftermath, events, notifications},
     store::{
         Conn, StoreError,
         webhooks::{self, NewDelivery, Sealed},
@@ -476,6 +477,9 @@ async fn settle(
         {
             let details = json!({ "endpoint": endpoint.id, "host": host(&endpoint.url), "because": because });
             note(env, conn, "system", "webhook_disabled", details, now).await?;
+            let host = host(&endpoint.url).unwrap_or_default();
+            let occurrence = Occurrence::WebhookDisabled { endpoint: endpoint.id.to_string(), host };
+            notifications::raise(env, conn, occurrence).await?;
             disabled = Some(because);
         }
     }

@@ -130,33 +130,55 @@ pub async fn insert(conn: &mut Conn<'_>, jobs: &[(JobId, Work)], now: DateTime<U
     Ok(())
 }
 
-/// Claims up to `count` jobs that are due and in nobody's hands. Two who claim at once never
-/// get the same job: Postgres skips what the other has locked, SQLite has one writer.
+/// The text by which jobs are claimed that fit, on one of the databases.
+macro_rules! claim_those {
+    ($fit:literal, $lock:literal) => {
+        concat!(
+            "UPDATE jobs SET attempts = attempts + 1, fencing_token = fencing_token + 1, leased_until = $2
+            WHERE id IN (
+                SELECT id FROM jobs
+                WHERE finished_at IS NULL AND dead_at IS NULL AND run_at <= $1
+                    AND (leased_until IS NULL OR leased_until <= $1) AND kind ",
+            $fit,
+            " IN ('deliver_webhook', 'tell_chat') ORDER BY run_at, id LIMIT $3 ",
+            $lock,
+            ") RETURNING id, payload, attempts, fencing_token"
+        )
+    };
+}
+
+/// Claims up to `count` jobs that are due and in nobody's hands, other than those of
+/// [`claim_outside`]. Two who claim at once never get the same job: Postgres skips what the other has
+/// locked, SQLite has one writer.
 pub async fn claim(
     conn: &mut Conn<'_>,
     count: i64,
     now: DateTime<Utc>,
     leased_until: DateTime<Utc>,
 ) -> Result<Vec<ClaimedJob>> {
-    let sql = conn.dialect(
-        "UPDATE jobs SET attempts = attempts + 1, fencing_token = fencing_token + 1, leased_until = $2
-        WHERE id IN (
-            SELECT id FROM jobs
-            WHERE finished_at IS NULL AND dead_at IS NULL AND run_at <= $1
-                AND (leased_until IS NULL OR leased_until <= $1)
-            ORDER BY run_at, id LIMIT $3
-        )
-        RETURNING id, payload, attempts, fencing_token",
-        "UPDATE jobs SET attempts = attempts + 1, fencing_token = fencing_token + 1, leased_until = $2
-        WHERE id IN (
-            SELECT id FROM jobs
-            WHERE finished_at IS NULL AND dead_at IS NULL AND run_at <= $1
-                AND (leased_until IS NULL OR leased_until <= $1)
-            ORDER BY run_at, id LIMIT $3
-            FOR UPDATE SKIP LOCKED
-        )
-        RETURNING id, payload, attempts, fencing_token",
-    );
+    let sql = conn.dialect(claim_those!("NOT", ""), claim_those!("NOT", "FOR UPDATE SKIP LOCKED"));
+    claim_by(conn, sql, count, now, leased_until).await
+}
+
+/// Claims jobs that call addresses which somebody typed in. Such a call may take all the time that it
+/// has, and nobody's code to sign in shall wait for that.
+pub async fn claim_outside(
+    conn: &mut Conn<'_>,
+    count: i64,
+    now: DateTime<Utc>,
+    leased_until: DateTime<Utc>,
+) -> Result<Vec<ClaimedJob>> {
+    let sql = conn.dialect(claim_those!("", ""), claim_those!("", "FOR UPDATE SKIP LOCKED"));
+    claim_by(conn, sql, count, now, leased_until).await
+}
+
+async fn claim_by(
+    conn: &mut Conn<'_>,
+    sql: &'static str,
+    count: i64,
+    now: DateTime<Utc>,
+    leased_until: DateTime<Utc>,
+) -> Result<Vec<ClaimedJob>> {
     let rows: Vec<ClaimedRow> =
         run!(conn, |c| sqlx::query_as(sql).bind(now).bind(leased_until).bind(count).fetch_all(c))?;
     Ok(rows
@@ -303,9 +325,7 @@ pub struct DeadJob {
 /// Returns jobs that were given up, the newest first, from before the one with the id `before`.
 pub async fn dead(conn: &mut Conn<'_>, before: Option<JobId>, count: i64) -> Result<Vec<DeadJob>> {
     Ok(build!(conn, |query, c| {
-        query.push(
-            "SELECT id, kind, attempts, last_error, created_at, dead_at FROM jobs WHERE dead_at IS NOT NULL ",
-        );
+        query.push("SELECT id, kind, attempts, last_error, created_at, dead_at FROM jobs WHERE dead_at IS NOT NULL ");
         if let Some(before) = before {
             query.push("AND (dead_at, id) < ((SELECT dead_at FROM jobs WHERE id = ");
             query.push_bind(before).push("), ").push_bind(before).push(") ");

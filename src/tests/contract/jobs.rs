@@ -246,4 +246,28 @@ on_both! {
         assert_eq!(jobs::purge(conn, after(100)).await.unwrap(), 1);
         assert_eq!(jobs::state(conn).await.unwrap(), QueueState { waiting: 1, dead: 1 });
     }
+
+    async fn what_calls_others_is_claimed_by_itself(store: Store) {
+        let (mail, _) = store.job(beginning()).await;
+        let (delivery, chat) = (store.id(), store.id());
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        let outside = [
+            (delivery, Work::DeliverWebhook { delivery: store.id() }),
+            (chat, Work::TellChat { notification: store.id() }),
+        ];
+        jobs::insert(conn, &outside, beginning()).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(ids(&store.claim(10, beginning(), after(60)).await), BTreeSet::from([mail]));
+        let claims = store.race(12, |_, mut tx| async move {
+            let claimed = jobs::claim_outside(&mut tx.conn(), 1, beginning(), after(60)).await.unwrap();
+            (tx, claimed)
+        });
+        let mut claimed: Vec<ClaimedJob> = claims.await.into_iter().flatten().collect();
+        let mut tx = store.begin().await;
+        let rest = jobs::claim_outside(&mut tx.conn(), 10, beginning(), after(60)).await.unwrap();
+        // Whom the others' locks kept from one finds it now.
+        claimed.extend(rest);
+        assert_eq!((claimed.len(), ids(&claimed)), (2, BTreeSet::from([delivery, chat])));
+    }
 }

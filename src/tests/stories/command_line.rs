@@ -610,3 +610,53 @@ fn coupons_are_redeemed_and_grants_given_and_taken_back() {
     let list: Value = serde_json::from_str(&list).unwrap();
     assert_eq!((&list[0]["state"], &list[1]["state"]), (&json!("running"), &json!("revoked")));
 }
+
+#[test]
+fn webhook_endpoints_are_made_tried_and_removed() {
+    let place = Place::new();
+    let (code, out, err) =
+        place.run(&["webhook", "add", "https://example.com/hooks", "--events", "access.changed,user.created"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    let (id, secret) = out.trim().split_once('\t').unwrap();
+    assert!(secret.starts_with("whsec_"), "{out}");
+    let (_, list, _) = place.run(&["webhook", "list"]);
+    assert_eq!(list, format!("{id}\tactive\tuser.created,access.changed\thttps://example.com/hooks\t\n"));
+    let (_, list, _) = place.run(&["webhook", "list", "--json"]);
+    let listed: Value = serde_json::from_str(&list).unwrap();
+    assert_eq!((&listed[0]["enabled"], &listed[0]["events"][0]), (&json!(true), &json!("user.created")));
+    assert!(!list.contains(&secret["whsec_".len()..]));
+    let (code, rotated, _) = place.run(&["webhook", "rotate", id]);
+    assert_eq!((code, rotated.starts_with("whsec_")), (0, true), "{rotated}");
+    assert_ne!(rotated.trim(), secret);
+
+    // Nobody does jobs here: what happens waits.
+    assert_eq!(place.run(&["user", "add", "ann@example.com"]).0, 0);
+    let (code, test, _) = place.run(&["webhook", "test", id]);
+    assert_eq!(code, 0);
+    let (_, told, _) = place.run(&["webhook", "deliveries", id]);
+    let rows: Vec<Vec<&str>> = told.lines().map(|line| line.split('\t').collect()).collect();
+    assert_eq!(rows[0][0], test.trim());
+    assert_eq!(rows[0][2..], ["webhook.test", "pending", "0", "-", "-"]);
+    assert_eq!(rows[1][2..4], ["user.created", "pending"]);
+    let (_, told, _) = place.run(&["webhook", "deliveries", id, "--state", "failed", "--json"]);
+    assert_eq!(told, "[]\n");
+    assert_eq!(place.run(&["webhook", "resend", rows[1][0]]).1, format!("{} is on its way\n", rows[1][0]));
+    assert_eq!(place.run(&["webhook", "resend", "--failed-of", id]).1, "0 on their way\n");
+    assert_eq!(place.run(&["webhook", "disable", id]).1, format!("{id} is disabled\n"));
+    assert!(place.run(&["webhook", "list"]).1.contains("\tdisabled (admin)\t"));
+    let nobody = "0192f0c1-2345-7abc-8def-0123456789ab";
+    for (arguments, code) in [
+        (&["webhook", "resend", rows[1][0]][..], 1),
+        (&["webhook", "resend"], 2),
+        (&["webhook", "enable", id], 0),
+        (&["webhook", "enable", nobody], 3),
+        (&["webhook", "deliveries", nobody], 3),
+        (&["webhook", "resend", nobody], 3),
+        (&["webhook", "add", "http://127.0.0.1/"], 2),
+        (&["webhook", "add", "https://example.com/", "--events", "user.born"], 2),
+        (&["webhook", "remove", id], 0),
+        (&["webhook", "remove", id], 3),
+    ] {
+        assert_eq!(place.run(arguments).0, code, "{arguments:?}");
+    }
+}

@@ -406,7 +406,7 @@ on_both! {
         let now = app.env.clock.now();
         let mut tx = app.env.db.begin().await.unwrap();
         let conn = &mut tx.conn();
-        assert_eq!(jobs::claim(conn, 8, now, now + TimeDelta::seconds(60)).await.unwrap().len(), 1);
+        assert_eq!(jobs::claim_outside(conn, 8, now, now + TimeDelta::seconds(60)).await.unwrap().len(), 1);
         tx.commit().await.unwrap();
         let delivery = endpoint.deliveries(&app).await[0]["id"].as_str().unwrap().parse().unwrap();
         let mut tx = app.env.db.begin().await.unwrap();
