@@ -111,6 +111,25 @@ async function sendForm(page: Page, action: string, fields: Record<string, strin
   await form.locator("button").click();
 }
 
+/** Fills in a form of the page that is open. */
+async function fillForm(page: Page, action: string, fields: Record<string, string>): Promise<void> {
+  for (const [name, value] of Object.entries(fields)) {
+    const field = page.locator(`form[action='${action}'] [name='${name}']`);
+    if ((await field.evaluate((element) => element.tagName)) === "SELECT") await field.selectOption(value);
+    else await field.fill(value);
+  }
+}
+
+/** Makes three rules that reward members by themselves. */
+async function addRules({ program }: Visitor): Promise<void> {
+  const rules = [
+    ["First coupon", "--name-de", "Erster Gutschein", "--trigger", "coupons_redeemed", "--threshold", "1", "--badge", "1"],
+    ["Five friends", "--name-de", "Fünf Freunde", "--trigger", "referrals_converted", "--threshold", "5", "--tier", "premium", "--days", "30"],
+    ["A week in a row", "--name-de", "Eine Woche in Folge", "--trigger", "days_in_a_row", "--threshold", "7", "--badge", "7"],
+  ];
+  for (const rule of rules) await program.run("bonus", "add", ...rule);
+}
+
 const STRIPE_SECRET = "whsec_of_nobody";
 
 /** Tells the program that somebody subscribed and paid, as Stripe would; of a stranger it cannot be applied. */
@@ -145,6 +164,31 @@ async function tellOf({ program }: Visitor, email: string): Promise<void> {
     const answer = await fetch(`${program.url}/webhooks/stripe`, { method: "POST", headers, body });
     expect(answer.status, await answer.text()).toBe(200);
   }
+}
+
+/** A partner with a pass. */
+async function withPartner({ program }: Visitor): Promise<void> {
+  await program.run("partner", "add", "Wellpass Süd", "--contact", "Kim Weber", "--email", "kim@example.com", "--until", "2099-12-31T23:00:00Z");
+  const pass = ["--type", "partner", "--tier", "premium", "--days", "31", "--code", "WELLPASS-2027", "--partner", "Wellpass Süd"];
+  await program.run("coupon", "create", ...pass, "--description", "posters in the changing rooms");
+}
+
+/** A member with grants of every kind: one runs, the others wait for it. */
+async function withGrants(visitor: Visitor): Promise<void> {
+  await asMember(visitor);
+  await withPartner(visitor);
+  const { program } = visitor;
+  await program.run("grant", "give", "ann@example.com", "--tier", "basic", "--days", "20");
+  await program.run("coupon", "create", "--type", "period", "--tier", "premium", "--days", "30", "--code", "SUMMER-2027");
+  for (const code of ["SUMMER-2027", "WELLPASS-2027"]) await program.run("coupon", "redeem", code, "--for", "ann@example.com");
+  await program.run("grant-credit", "ann@example.com", "--days", "45");
+}
+
+/** Opens what the list of batches shows first. */
+async function openBatch({ page }: Visitor): Promise<void> {
+  await page.goto("/admin/coupons/batches");
+  await page.locator(".rows tbody th a").first().click();
+  await expect(page.locator("h1")).toHaveText("Counter, Hauptstraße");
 }
 
 const STATES: State[] = [
@@ -187,6 +231,126 @@ const STATES: State[] = [
       await visitor.program.run("grant-credit", "ann@example.com", "--days", "45");
     },
     open: (visitor) => goTo(visitor, "/settings?said=session-revoked"),
+  },
+  { name: "settings-with-grants", before: withGrants, open: (visitor) => goTo(visitor, "/settings?said=redeemed") },
+  { name: "redeem", before: asMember, open: (visitor) => goTo(visitor, "/redeem/summer-2027") },
+  {
+    name: "redeem-error",
+    before: asMember,
+    async open({ page }, faults) {
+      faults.expect(422, "/redeem");
+      await page.goto("/redeem/summer-2027");
+      await page.locator("main form .btn.main").click();
+      await expect(page.locator("#code-error")).toBeVisible();
+    },
+  },
+  { name: "coupons-empty", before: asAdmin, open: (visitor) => goTo(visitor, "/admin/coupons") },
+  {
+    name: "coupons",
+    async before(visitor) {
+      await withGrants(visitor);
+      await visitor.page.context().clearCookies();
+      await asAdmin(visitor);
+    },
+    open: (visitor) => goTo(visitor, "/admin/coupons"),
+  },
+  {
+    name: "coupons-error",
+    before: asAdmin,
+    async open({ page }, faults) {
+      faults.expect(422, "/admin/coupons");
+      await page.goto("/admin/coupons");
+      await sendForm(page, "/admin/coupons", { days: "0", count: "0", code: "ä", most: "none" });
+      await expect(page.locator(".err")).toHaveCount(4);
+    },
+  },
+  {
+    name: "coupons-made",
+    async before(visitor) {
+      await asAdmin(visitor);
+      await visitor.page.goto("/admin/coupons");
+      await sendForm(visitor.page, "/admin/coupons", { tier: "premium", days: "30", count: "120", description: "Counter, Hauptstraße" });
+      await expect(visitor.page).toHaveURL(/said=made/);
+    },
+    open: openBatch,
+  },
+  {
+    name: "coupons-sheet",
+    async before(visitor) {
+      await asAdmin(visitor);
+      await visitor.program.run("coupon", "create", "--tier", "premium", "--days", "30", "--count", "8", "--description", "Counter, Hauptstraße");
+    },
+    async open(visitor) {
+      await openBatch(visitor);
+      await visitor.page.locator("a[href$='/sheet']").click();
+      await expect(visitor.page.locator(".print-sheet li")).toHaveCount(8);
+    },
+  },
+  {
+    name: "coupons-batches",
+    async before(visitor) {
+      await asAdmin(visitor);
+      for (const name of ["Fair", ""]) {
+        await visitor.program.run("coupon", "create", "--tier", "basic", "--days", "7", "--count", "25", "--description", name);
+      }
+    },
+    open: (visitor) => goTo(visitor, "/admin/coupons/batches"),
+  },
+  {
+    name: "coupon",
+    async before(visitor) {
+      await withGrants(visitor);
+      await visitor.page.context().clearCookies();
+      await asAdmin(visitor);
+    },
+    open: (visitor) => goTo(visitor, "/admin/coupons/WELLPASS2027?said=saved"),
+  },
+  { name: "partners-empty", before: asAdmin, open: (visitor) => goTo(visitor, "/admin/partners") },
+  {
+    name: "partners",
+    async before(visitor) {
+      await withGrants(visitor);
+      await visitor.page.context().clearCookies();
+      await asAdmin(visitor);
+    },
+    open: (visitor) => goTo(visitor, "/admin/partners"),
+  },
+  {
+    name: "partner",
+    async before(visitor) {
+      await withGrants(visitor);
+      await visitor.page.context().clearCookies();
+      await asAdmin(visitor);
+    },
+    async open({ page }) {
+      await page.goto("/admin/partners");
+      await page.locator(".rows tbody th a").first().click();
+      await expect(page.locator("h1")).toHaveText("Wellpass Süd");
+    },
+  },
+  {
+    name: "partner-page",
+    async before(visitor) {
+      await withGrants(visitor);
+      await visitor.page.context().clearCookies();
+    },
+    async open(visitor) {
+      const address = (await visitor.program.run("partner", "link", "Wellpass Süd")).trim();
+      await goTo(visitor, new URL(address).pathname);
+    },
+  },
+  {
+    name: "partner-statement",
+    async before(visitor) {
+      await withGrants(visitor);
+      await visitor.page.context().clearCookies();
+    },
+    async open(visitor) {
+      const address = (await visitor.program.run("partner", "link", "Wellpass Süd")).trim();
+      await goTo(visitor, new URL(address).pathname);
+      await visitor.page.locator("main a[href*='/statement/']").first().click();
+      await expect(visitor.page.locator("tbody tr")).toHaveCount(1);
+    },
   },
   { name: "settings-free", before: asAdmin, open: (visitor) => goTo(visitor, "/settings") },
   { name: "portfolio-empty", before: asMember, open: (visitor) => goTo(visitor, "/portfolio") },
@@ -348,6 +512,87 @@ const STATES: State[] = [
       await visitor.page.locator(".confirm summary").first().click();
       await toTop(visitor.page);
     },
+  },
+  { name: "bonus-empty", before: asAdmin, open: (visitor) => goTo(visitor, "/admin/bonus") },
+  {
+    name: "bonus",
+    async before(visitor) {
+      await addRules(visitor);
+      await asAdmin(visitor);
+    },
+    open: (visitor) => goTo(visitor, "/admin/bonus?said=made"),
+  },
+  {
+    name: "bonus-preview",
+    async before(visitor) {
+      await asMember(visitor);
+      await asAdmin(visitor);
+    },
+    async open({ page }) {
+      await page.goto("/admin/bonus");
+      const rule = { name_en: "One of the first", threshold: "1", trigger: "days_as_member", reward: "badge", letter: "1" };
+      await fillForm(page, "/admin/bonus", rule);
+      await page.locator("button[value='preview']").click();
+      await expect(page.locator("#preview")).toBeVisible();
+      await toTop(page);
+    },
+  },
+  {
+    name: "bonus-error",
+    before: asAdmin,
+    async open({ page }, faults) {
+      faults.expect(422, "/admin/bonus");
+      await page.goto("/admin/bonus");
+      await fillForm(page, "/admin/bonus", { threshold: "lots", reward: "badge", letter: "!" });
+      await page.locator("button[value='save']").click();
+      await expect(page.locator(".err")).toHaveCount(2);
+      await toTop(page);
+    },
+  },
+  {
+    name: "bonus-rule",
+    async before(visitor) {
+      await asMember(visitor);
+      await addRules(visitor);
+      await asAdmin(visitor);
+    },
+    async open(visitor) {
+      await goTo(visitor, "/admin/bonus");
+      await visitor.page.locator("tbody th a").last().click();
+      await expect(visitor.page.locator("#awards")).toBeVisible();
+    },
+  },
+  {
+    name: "settings-bonus",
+    async before(visitor) {
+      await asMember(visitor);
+      await addRules(visitor);
+      const code = await visitor.program.run("coupon", "create", "--tier", "basic", "--days", "1");
+      await visitor.program.run("coupon", "redeem", code.trim(), "--for", "ann@example.com");
+      await expect(async () => {
+        await visitor.page.goto("/settings");
+        await expect(visitor.page.locator(".earned li")).toHaveCount(1, { timeout: 1000 });
+      }).toPass();
+    },
+    async open(visitor) {
+      await goTo(visitor, "/settings");
+      await visitor.page.locator("#bonus").scrollIntoViewIfNeeded();
+    },
+  },
+  { name: "notifications-empty", before: asAdmin, open: (visitor) => goTo(visitor, "/admin/notifications") },
+  {
+    name: "notifications",
+    async before(visitor) {
+      await asMember(visitor);
+      await asAdmin(visitor);
+      await visitor.program.run("user", "promote", "ann@example.com");
+    },
+    open: (visitor) => goTo(visitor, "/admin/notifications?show=all"),
+  },
+  {
+    name: "notification-settings",
+    before: asAdmin,
+    open: (visitor) => goTo(visitor, "/admin/notifications/settings?said=saved"),
   },
   { name: "keys-empty", before: asAdmin, open: (visitor) => goTo(visitor, "/admin/keys") },
   {

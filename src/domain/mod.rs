@@ -26,6 +26,7 @@ pub mod mail;
 pub mod mail_template;
 pub mod matrix;
 pub mod matrix_file;
+pub mod outlook;
 pub mod partner;
 pub mod notification;
 pub mod payment;

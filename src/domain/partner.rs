@@ -156,20 +156,12 @@ impl Month {
 
     /// Returns the one before.
     pub fn before(self) -> Self {
-        if self.month == 1 {
-            Self { year: self.year - 1, month: 12 }
-        } else {
-            Self { month: self.month - 1, ..self }
-        }
+        if self.month == 1 { Self { year: self.year - 1, month: 12 } } else { Self { month: self.month - 1, ..self } }
     }
 
     /// Returns the one after.
     pub fn after(self) -> Self {
-        if self.month == 12 {
-            Self { year: self.year + 1, month: 1 }
-        } else {
-            Self { month: self.month + 1, ..self }
-        }
+        if self.month == 12 { Self { year: self.year + 1, month: 1 } } else { Self { month: self.month + 1, ..self } }
     }
 
     /// Returns when it begins on the clocks of a zone.
@@ -294,7 +286,8 @@ mod tests {
         // On 1 October 2023 midnight was left out in Asunción.
         let spring = month("2023-10").expect("a month");
         assert_eq!(spring.begins(Tz::America__Asuncion), at("2023-10-01T04:00:00Z"));
-        for bad in ["", "2026", "2026-13", "2026-00", "26-11", "2026-1", "+026-11", "1969-12", "9999-01", "2026-11-01"] {
+        for bad in ["", "2026", "2026-13", "2026-00", "26-11", "2026-1", "+026-11", "1969-12", "9999-01", "2026-11-01"]
+        {
             assert_eq!(month(bad), Err(NoMonth), "{bad}");
         }
     }

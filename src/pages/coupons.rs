@@ -347,7 +347,8 @@ fn redeem_link(site: &Site, code: &CouponCode) -> String {
 /// Returns when a coupon can be redeemed, in words.
 fn window(lang: Lang, terms: &Terms, catalogue: &Catalogue) -> String {
     let zone = catalogue.settings.timezone;
-    let from = terms.valid_from.map(|from| text::from_day(lang, &long_date(lang, from.with_timezone(&zone).date_naive())));
+    let from =
+        terms.valid_from.map(|from| text::from_day(lang, &long_date(lang, from.with_timezone(&zone).date_naive())));
     let until = terms.valid_until.map(|end| through(lang, end, zone));
     match (from, until) {
         (None, None) => text::without_end(lang).to_owned(),

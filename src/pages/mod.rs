@@ -2,6 +2,7 @@
 //! returned; its forms post to their own address, and come back as the same page with 422 when
 //! something is wrong. Islands in `components` bring what profits from it to life.
 
+mod activity;
 mod admin_claim;
 mod api_docs;
 mod api_keys;
@@ -16,6 +17,7 @@ mod frame;
 mod invitation;
 mod invitations;
 mod invite;
+mod jobs;
 mod login;
 mod mail_preferences;
 mod mail_templates;
@@ -24,7 +26,9 @@ mod mails;
 mod matrix;
 mod next;
 mod notifications;
+mod overview;
 mod payments;
+mod outlook;
 mod partners;
 mod portfolio;
 mod pricing;
@@ -104,7 +108,13 @@ pub fn routes(site: &Site) -> Router<Site> {
         .route("/sign-out", post(settings::sign_out))
         .route("/language", post(settings::set_language))
         .route("/admin/claim", get(admin_claim::show).post(admin_claim::submit))
-        .route("/admin", get(async || Redirect::to("/admin/matrix")))
+        .route("/admin", get(overview::show))
+        .route("/admin/activity", get(activity::list))
+        .route("/admin/activity/export", get(activity::export))
+        .route("/admin/jobs", get(jobs::list))
+        .route("/admin/jobs/{name}/run", post(jobs::run))
+        .route("/admin/jobs/dead/{id}/retry", post(jobs::retry))
+        .route("/admin/jobs/dead/{id}/discard", post(jobs::discard))
         .route("/admin/matrix", get(matrix::show))
         .route("/admin/matrix/review", post(matrix::review))
         .route("/admin/matrix/commit", post(matrix::commit))

@@ -138,11 +138,11 @@ fn read(lang: Lang, form: &PartnerForm, zone: Tz, complaints: &mut Complaints) -
     })
 }
 
-/// Puts a complaint beside its field, or fails.
-fn complain(lang: Lang, error: PartnerError, complaints: &mut Complaints) -> Result<(), Response> {
+/// Puts a complaint beside its field. What belongs to no field is an answer by itself.
+fn complain(lang: Lang, error: PartnerError, complaints: &mut Complaints) -> Option<Response> {
     let (field, problem) = match error {
-        PartnerError::Store(error) => return Err(failed(&error)),
-        PartnerError::NoSuchPartner | PartnerError::Archived => return Err(StatusCode::NOT_FOUND.into_response()),
+        PartnerError::Store(error) => return Some(failed(&error)),
+        PartnerError::NoSuchPartner | PartnerError::Archived => return Some(StatusCode::NOT_FOUND.into_response()),
         PartnerError::NameTaken => (&mut complaints.name, text::error_taken(lang)),
         PartnerError::Details(problem) => {
             let field = match problem {
@@ -156,7 +156,7 @@ fn complain(lang: Lang, error: PartnerError, complaints: &mut Complaints) -> Res
         }
     };
     *field = Some(problem.to_owned());
-    Ok(())
+    None
 }
 
 /// What the list shows.
@@ -222,7 +222,7 @@ pub async fn create(State(site): State<Site>, admin: Admin, Form(form): Form<Par
                 return Redirect::to(&format!("/admin/partners/{}?said=added", partner.id)).into_response();
             }
             Err(error) => {
-                if let Err(response) = complain(lang, error, &mut complaints) {
+                if let Some(response) = complain(lang, error, &mut complaints) {
                     return response;
                 }
             }
@@ -296,8 +296,7 @@ async fn partner_page_of(
     let last = coupons.last().filter(|_| has_more);
     let older = last.map(|last| format!("/admin/partners/{}?before={}", account.partner.id, last.id));
     let zone = catalogue.settings.timezone;
-    let (typed, complaints) =
-        typed.unwrap_or_else(|| (PartnerForm::of(&account.partner, zone), Complaints::default()));
+    let (typed, complaints) = typed.unwrap_or_else(|| (PartnerForm::of(&account.partner, zone), Complaints::default()));
     let now = site.env.clock.now();
     let view = Arc::new(PartnerView { said, account, coupons, older, catalogue, typed, complaints, now });
     frame::render(site, &admin.visit, status, frame(lang, Width::Wide), move || partner_page(lang, &view)).await
@@ -325,7 +324,7 @@ pub async fn change(
                 return Redirect::to(&format!("/admin/partners/{}?said=saved", partner.id)).into_response();
             }
             Err(error) => {
-                if let Err(response) = complain(lang, error, &mut complaints) {
+                if let Some(response) = complain(lang, error, &mut complaints) {
                     return response;
                 }
             }
@@ -380,9 +379,9 @@ pub async fn end_link(State(site): State<Site>, admin: Admin, Path(id): Path<Str
 
 fn contract(lang: Lang, partner: &Partner, zone: Tz) -> String {
     let details = &partner.details;
-    let from = details.contract_from.map(|at| {
-        words::coupons::from_day(lang, &long_date(lang, at.with_timezone(&zone).date_naive()))
-    });
+    let from = details
+        .contract_from
+        .map(|at| words::coupons::from_day(lang, &long_date(lang, at.with_timezone(&zone).date_naive())));
     let until = details.contract_until.map(|end| through(lang, end, zone));
     let parts: Vec<String> = [from, until].into_iter().flatten().collect();
     if parts.is_empty() { words::coupons::without_end(lang).to_owned() } else { parts.join(" ") }

@@ -446,7 +446,7 @@ fn offer_view(lang: Lang, why: &'static str, offers: Vec<Offer>, reward_days: i6
                 <a href="/settings#invite">{words::by_invitation(lang)}</a>" "
                 {words::by_invitation_reward(lang, reward_days)}
             </li>
-            <li>{words::by_coupon(lang)}</li>
+            <li><a href="/redeem">{words::by_coupon(lang)}</a></li>
         </ul>
     }
 }

@@ -25,13 +25,15 @@ use crate::{
         frame::{self, Frame, Section, Width},
         invite::{self, InviteBlock},
         next::safe_path,
+        outlook::{self, Outlook},
         trial::{self, TrialView},
     },
     platform::caller::{Member, Site, Visit, failed},
     services::{
         billing::{Billing, Held},
+        bonus::{self, Standing},
+        catalogue,
         entitlements::{self, Known},
-        grants::days_left,
         mail_preferences,
         members::{self, MemberError, SettingsView},
         privacy,
@@ -73,6 +75,10 @@ pub async fn show(State(site): State<Site>, member: Member, Query(link): Query<L
         (Ok(trial), Ok(invites)) => (trial, invites),
         (Err(response), _) | (_, Err(response)) => return response,
     };
+    let bonus = match bonus::standing(&site.env, &member.identity.user).await {
+        Ok(bonus) => bonus,
+        Err(error) => return failed(&error),
+    };
     let lang = member.visit.origin.lang;
     let said = match link.said.as_str() {
         "mails-saved" => Some(words::mails::choice_saved(lang)),
@@ -86,7 +92,11 @@ pub async fn show(State(site): State<Site>, member: Member, Query(link): Query<L
         "language-saved" => Some(words::language_saved(lang)),
         _ => None,
     };
-    let shown = Shown { usage: usage.unwrap_or_default(), leaving, trial, invites, mails, ..Shown::of(&site, &member, view, said) };
+    let ahead = match catalogue::current(&site.env).await {
+        Ok(catalogue) => outlook::of(lang, &catalogue, &view),
+        Err(error) => return failed(&error),
+    };
+    let shown = Shown { ahead, usage: usage.unwrap_or_default(), leaving, trial, invites, mails, bonus, ..Shown::of(&site, &member, view, said) };
     let frame = Frame {
         title: words::settings(lang),
         address: "/settings",
@@ -214,7 +224,10 @@ fn usage(lang: Lang, known: &Known, now: DateTime<Utc>) -> Usage {
 /// What the page shows.
 #[derive(Debug, Clone)]
 struct Shown {
+    ahead: Outlook,
     usage: Usage,
+    /// What they have earned by themselves, and how far they are.
+    bonus: Standing,
     /// The kinds of letters that they may do without, and whether they get them.
     mails: Vec<(MailCategory, bool)>,
     trial: Option<TrialView>,
@@ -226,7 +239,6 @@ struct Shown {
     tier_name: String,
     is_paid: bool,
     lines: Vec<String>,
-    turns: Vec<String>,
     credit_days: i64,
     code: String,
     invite_link: String,
@@ -291,14 +303,6 @@ impl Shown {
                 words::access_line(lang, &view.user.tier, access.source, days, access.expires_at)
             })
             .collect();
-        let turns = view
-            .grants
-            .iter()
-            .filter_map(|(tier, listed)| {
-                let (grant, dates) = (&listed.grant, listed.from.zip(listed.until)?);
-                Some(words::grants::turn(lang, tier, grant.state(), days_left(grant, view.now), dates))
-            })
-            .collect();
         let browsers = view
             .sessions
             .into_iter()
@@ -311,7 +315,9 @@ impl Shown {
             })
             .collect();
         Self {
+            ahead: Outlook::default(),
             usage: Usage::default(),
+            bonus: Standing::default(),
             leaving: None,
             trial: None,
             invites: None,
@@ -321,7 +327,6 @@ impl Shown {
             tier_name: view.tier_name,
             is_paid: status.active,
             lines,
-            turns,
             credit_days: view.credit_days,
             invite_link: format!("{}/login?ref={}", site.env.config.server.public_url, view.referral_code),
             code: view.referral_code.to_string(),
@@ -371,8 +376,6 @@ fn settings_page(lang: Lang, shown: Shown) -> impl IntoView {
     let badge = if shown.is_paid { "badge paid" } else { "badge" };
     let has_lines = !shown.lines.is_empty();
     let lines = shown.lines.into_iter().map(|line| view! { <li class="num">{line}</li> }).collect_view();
-    let has_turns = !shown.turns.is_empty();
-    let turns = shown.turns.into_iter().map(|turn| view! { <li class="num">{turn}</li> }).collect_view();
     let stats = shown
         .stats
         .map(|(name, count)| view! { <div><dt>{name}</dt><dd class="num">{words::number(lang, count)}</dd></div> })
@@ -387,14 +390,15 @@ fn settings_page(lang: Lang, shown: Shown) -> impl IntoView {
         </div>
         <Sheet title=words::your_access(lang) id="access">
             {trial::trial_line(lang, shown.trial)}
+            {outlook::drawn(lang, shown.ahead)}
             {has_lines.then(|| view! { <ul class="lines">{lines}</ul> })}
-            {has_turns.then(|| view! { <ol class="lines">{turns}</ol> })}
             {(shown.credit_days > 0).then(|| view! { <p class="soft">{words::days_on_account(lang, shown.credit_days)}</p> })}
             {(!shown.is_paid).then(|| view! { <p class="soft">{words::no_access_hint(lang, shown.referral_days)}</p> })}
             <p><a href="/redeem">{words::grants::have_a_coupon(lang)}</a></p>
         </Sheet>
         {shown.purchase.map(|purchase| purchase_sheet(lang, purchase))}
         {usage_sheet(lang, shown.usage)}
+        {pages::bonus::member_sheet(lang, &shown.bonus)}
         <Sheet title=words::invite_a_friend(lang) id="invite">
             <p class="soft">{words::invite_reward(lang, shown.referral_days)}</p>
             <div class="ticket">

@@ -246,12 +246,7 @@ pub async fn find(env: &Env, code: &CouponCode) -> Result<Option<Coupon>, StoreE
 }
 
 /// Returns a page of coupons, the newest first, from before `before`.
-pub async fn list(
-    env: &Env,
-    filter: &Filter,
-    before: Option<CouponId>,
-    count: i64,
-) -> Result<Vec<Coupon>, StoreError> {
+pub async fn list(env: &Env, filter: &Filter, before: Option<CouponId>, count: i64) -> Result<Vec<Coupon>, StoreError> {
     let mut reader = env.db.reader().await?;
     coupons::page(&mut reader.conn(), filter, before, count).await
 }

@@ -91,6 +91,13 @@ fn describe(rule: Rule) -> (&'static str, &'static str, Health) {
         Rule::ReservationsCountedOnce => ("reservations", "what was confirmed was counted once", Broken),
         Rule::CreditIsItsLedger => ("credit", "a member's credit is what the newest entry says", Broken),
         Rule::ReferralsRewarded => ("referrals", "both sides of a rewarded referral have their entry once", Broken),
+        Rule::CouponsAreCounted => ("coupons", "every coupon counts as many redemptions as there are", Broken),
+        Rule::RedemptionsHaveGrants => ("redemptions", "every redemption has its grant", Broken),
+        Rule::GrantsAddUp => ("grants", "what of a grant has run and what is left is what was given", Broken),
+        Rule::OneGrantRuns => ("turns", "of a member's grants that are not over exactly one runs", Broken),
+        Rule::GrantsAreWrittenDown => {
+            ("turns written", "what happened to grants is written down (does `vouchsafe serve` run?)", Neglected)
+        }
         Rule::EventsAreSettled => {
             ("payments", "every event of a provider is applied, ignored or kept as failed", Broken)
         }

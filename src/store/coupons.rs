@@ -153,12 +153,7 @@ pub struct Filter {
 }
 
 /// Returns a page of coupons, the newest first, from before `before`.
-pub async fn page(
-    conn: &mut Conn<'_>,
-    filter: &Filter,
-    before: Option<CouponId>,
-    count: i64,
-) -> Result<Vec<Coupon>> {
+pub async fn page(conn: &mut Conn<'_>, filter: &Filter, before: Option<CouponId>, count: i64) -> Result<Vec<Coupon>> {
     let rows: Vec<CouponRow> = build!(conn, |query, c| {
         query.push(concat!("SELECT ", columns!(), " FROM coupons WHERE TRUE"));
         if let Some(archived) = filter.archived {

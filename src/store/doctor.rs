@@ -24,12 +24,22 @@ pub enum Rule {
     CreditIsItsLedger,
     /// Both sides of a rewarded referral have their entry, once.
     ReferralsRewarded,
+    /// A coupon counts as many redemptions as there are.
+    CouponsAreCounted,
+    /// A member's redemption has its grant, for that coupon and that member.
+    RedemptionsHaveGrants,
+    /// What of a grant has run and what is left is what was given, and no more ran than time passed.
+    GrantsAddUp,
+    /// Of a member's open grants exactly one runs.
+    OneGrantRuns,
     /// An event of a provider is applied, ignored, failed or given up, never in between.
     EventsAreSettled,
     /// A job that is finished or given up is in nobody's hands.
     NoLeaseOnFinishedJobs,
     /// A restriction of a switch is on or off.
     SwitchesAreRestrictedToOnOrOff,
+    /// What happened to grants is written down within minutes.
+    GrantsAreWrittenDown,
     /// Reservations that nobody settled are swept within hours.
     LapsedReservationsAreSwept,
     /// What is left of a claim is claimed again within minutes.
@@ -42,7 +52,7 @@ pub enum Rule {
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 19] = [
         Self::CountersAreSums,
         Self::LedgerIsUnbroken,
         Self::NothingAboveItsLimit,
@@ -50,9 +60,14 @@ impl Rule {
         Self::ReservationsCountedOnce,
         Self::CreditIsItsLedger,
         Self::ReferralsRewarded,
+        Self::CouponsAreCounted,
+        Self::RedemptionsHaveGrants,
+        Self::GrantsAddUp,
+        Self::OneGrantRuns,
         Self::EventsAreSettled,
         Self::NoLeaseOnFinishedJobs,
         Self::SwitchesAreRestrictedToOnOrOff,
+        Self::GrantsAreWrittenDown,
         Self::LapsedReservationsAreSwept,
         Self::LeasesAreTakenOver,
         Self::DeadEventsAreSeenTo,
@@ -62,6 +77,7 @@ impl Rule {
     /// Returns how long before now something must have been to break the rule.
     fn patience(self) -> TimeDelta {
         match self {
+            Self::GrantsAreWrittenDown => TimeDelta::minutes(10),
             Self::LapsedReservationsAreSwept => TimeDelta::hours(2),
             Self::LeasesAreTakenOver => TimeDelta::minutes(5),
             Self::OldAnswersAreForgotten => TimeDelta::hours(50),
@@ -210,6 +226,71 @@ pub async fn offenders(conn: &mut Conn<'_>, rule: Rule, now: DateTime<Utc>, most
                 SELECT user_id, 0, 1 FROM credit_entries WHERE source = 'referral' AND user_id IS NOT NULL
             ) AS both_sides
             GROUP BY user_id HAVING SUM(converted) <> SUM(entries)"
+        ),
+        Rule::CouponsAreCounted => broken!(
+            "id",
+            "code || ' counts ' || CAST(redemption_count AS TEXT) || ', there are ' || CAST(found AS TEXT)",
+            "(
+                SELECT id, code, redemption_count,
+                    (SELECT COUNT(*) FROM coupon_redemptions WHERE coupon_id = coupons.id) AS found
+                FROM coupons
+            ) AS counted
+            WHERE redemption_count <> found"
+        ),
+        // Of who is gone nothing needs to be there.
+        Rule::RedemptionsHaveGrants => broken!(
+            "id",
+            "CASE WHEN grant_id IS NULL THEN 'without a grant' ELSE 'with the grant of something else' END",
+            "coupon_redemptions WHERE user_id IS NOT NULL AND NOT EXISTS (
+                SELECT 1 FROM access_grants
+                WHERE access_grants.id = coupon_redemptions.grant_id
+                    AND access_grants.user_id = coupon_redemptions.user_id
+                    AND access_grants.coupon_id = coupon_redemptions.coupon_id
+            )"
+        ),
+        Rule::GrantsAddUp => (
+            broken!(
+                "id",
+                "'given ' || CAST(total_seconds AS TEXT) || ' s, left ' || CAST(remaining_seconds AS TEXT) || ' s'",
+                "access_grants WHERE began_at IS NULL AND remaining_seconds <> total_seconds
+                    OR ended_at IS NOT NULL AND revoked_at IS NULL AND remaining_seconds <> 0
+                    OR ended_at IS NULL AND revoked_at IS NULL AND remaining_seconds = 0
+                    OR running_since IS NULL AND runs_until IS NOT NULL
+                    OR running_since IS NOT NULL AND (ended_at IS NOT NULL OR revoked_at IS NOT NULL
+                        OR CAST(strftime('%s', runs_until) AS INTEGER) - CAST(strftime('%s', running_since) AS INTEGER)
+                            <> remaining_seconds)
+                    OR remaining_seconds < total_seconds AND total_seconds - remaining_seconds
+                        > CAST(strftime('%s', COALESCE(ended_at, revoked_at, running_since, updated_at)) AS INTEGER)
+                            - CAST(strftime('%s', began_at) AS INTEGER)"
+            )
+            .0,
+            broken!(
+                "id",
+                "'given ' || CAST(total_seconds AS TEXT) || ' s, left ' || CAST(remaining_seconds AS TEXT) || ' s'",
+                "access_grants WHERE began_at IS NULL AND remaining_seconds <> total_seconds
+                    OR ended_at IS NOT NULL AND revoked_at IS NULL AND remaining_seconds <> 0
+                    OR ended_at IS NULL AND revoked_at IS NULL AND remaining_seconds = 0
+                    OR running_since IS NULL AND runs_until IS NOT NULL
+                    OR running_since IS NOT NULL AND (ended_at IS NOT NULL OR revoked_at IS NOT NULL
+                        OR EXTRACT(EPOCH FROM runs_until - running_since) <> remaining_seconds)
+                    OR remaining_seconds < total_seconds AND total_seconds - remaining_seconds
+                        > EXTRACT(EPOCH FROM COALESCE(ended_at, revoked_at, running_since, updated_at) - began_at)"
+            )
+            .1,
+        ),
+        Rule::OneGrantRuns => broken!(
+            "user_id",
+            "CAST(CAST(SUM(runs) AS BIGINT) AS TEXT) || ' run of ' || CAST(COUNT(*) AS TEXT)",
+            "(
+                SELECT user_id, CASE WHEN running_since IS NULL THEN 0 ELSE 1 END AS runs FROM access_grants
+                WHERE user_id IS NOT NULL AND ended_at IS NULL AND revoked_at IS NULL
+            ) AS open_grants
+            GROUP BY user_id HAVING SUM(runs) <> 1"
+        ),
+        Rule::GrantsAreWrittenDown => broken!(
+            "id",
+            "'used up at ' || CAST(runs_until AS TEXT)",
+            "access_grants WHERE runs_until <= $1 AND user_id IS NOT NULL"
         ),
         Rule::EventsAreSettled => broken!(
             "id",

@@ -35,8 +35,8 @@ pub struct MemberGroup {
 
 /// Returns the members who may sign in, by what gives them a tier at `now`. `grace` is how long a
 /// subscription does so after a payment failed; see `Subscription::lasts` for the rule. Of grants,
-/// the one counts that ran when something last happened to them: who follows it is written down
-/// within a minute of its end, and until then nobody does.
+/// the one counts whose turn it is now: that which runs, or once it is used up, the next in turn, for
+/// the minute until that is written down.
 pub async fn member_groups(conn: &mut Conn<'_>, now: DateTime<Utc>, grace: TimeDelta) -> Result<Vec<MemberGroup>> {
     Ok(run!(conn, |c| sqlx::query_as(
         "SELECT tier_id, on_trial, with_credit, subscription_tier, grant_tier, COUNT(*) AS members
@@ -46,9 +46,21 @@ pub async fn member_groups(conn: &mut Conn<'_>, now: DateTime<Utc>, grace: TimeD
                 COALESCE(users.trial_ends_at > $1, FALSE) AS on_trial,
                 COALESCE(users.credit_until > $1, FALSE) AS with_credit,
                 subscribed.tier_id AS subscription_tier,
-                access_grants.tier_id AS grant_tier
+                granted.tier_id AS grant_tier
             FROM users
-            LEFT JOIN access_grants ON access_grants.user_id = users.id AND access_grants.runs_until > $1
+            LEFT JOIN (
+                SELECT
+                    access_grants.user_id, access_grants.tier_id,
+                    ROW_NUMBER() OVER (
+                        PARTITION BY access_grants.user_id
+                        ORDER BY CASE WHEN access_grants.running_since IS NULL THEN 1 ELSE 0 END,
+                            CASE WHEN access_grants.kind = 'partner' THEN 0 ELSE 1 END, tiers.sort_order DESC,
+                            access_grants.granted_at, access_grants.id
+                    ) AS place
+                FROM access_grants JOIN tiers ON tiers.id = access_grants.tier_id
+                WHERE access_grants.ended_at IS NULL AND access_grants.revoked_at IS NULL
+                    AND (access_grants.runs_until IS NULL OR access_grants.runs_until > $1)
+            ) AS granted ON granted.user_id = users.id AND granted.place = 1
             LEFT JOIN (
                 SELECT
                     subscriptions.user_id, subscriptions.tier_id,

@@ -60,7 +60,8 @@ macro_rules! columns {
 /// Adds a partner. Returns `false` if somebody has that name.
 pub async fn insert(conn: &mut Conn<'_>, partner: &Partner, now: DateTime<Utc>) -> Result<bool> {
     let details = &partner.details;
-    let inserted = execute!(conn, |c| sqlx::query(
+    let inserted = execute!(conn, |c| {
+        sqlx::query(
         "INSERT INTO partners (
             id, name, contact, email, contract_from, contract_until, note, archived_at, created_by, created_at, updated_at
         )
@@ -77,7 +78,8 @@ pub async fn insert(conn: &mut Conn<'_>, partner: &Partner, now: DateTime<Utc>) 
     .bind(&partner.created_by)
     .bind(partner.created_at)
     .bind(now)
-    .execute(c))?;
+    .execute(c)
+    })?;
     Ok(inserted == 1)
 }
 
@@ -100,13 +102,10 @@ pub async fn find_all(conn: &mut Conn<'_>, ids: &[PartnerId]) -> Result<Vec<Part
 
 /// Returns the partner of a name.
 pub async fn find_by_name(conn: &mut Conn<'_>, name: &str) -> Result<Option<Partner>> {
-    let row: Option<PartnerRow> = run!(conn, |c| sqlx::query_as(concat!(
-        "SELECT ",
-        columns!(),
-        " FROM partners WHERE name = $1"
-    ))
-    .bind(name)
-    .fetch_optional(c))?;
+    let row: Option<PartnerRow> =
+        run!(conn, |c| sqlx::query_as(concat!("SELECT ", columns!(), " FROM partners WHERE name = $1"))
+            .bind(name)
+            .fetch_optional(c))?;
     Ok(row.map(Partner::from))
 }
 
@@ -123,12 +122,7 @@ pub async fn find_by_link(conn: &mut Conn<'_>, link_hash: &[u8]) -> Result<Optio
 }
 
 /// Returns a page of partners, the newest first, from before `before`; archived ones or the others.
-pub async fn list(
-    conn: &mut Conn<'_>,
-    archived: bool,
-    before: Option<PartnerId>,
-    count: i64,
-) -> Result<Vec<Partner>> {
+pub async fn list(conn: &mut Conn<'_>, archived: bool, before: Option<PartnerId>, count: i64) -> Result<Vec<Partner>> {
     let rows: Vec<PartnerRow> = build!(conn, |query, c| {
         query.push(concat!("SELECT ", columns!(), " FROM partners WHERE archived_at IS "));
         query.push(if archived { "NOT NULL" } else { "NULL" });
@@ -152,16 +146,17 @@ pub async fn update(
 ) -> Result<Option<bool>> {
     // The last word has the unique name: of two who take it at once the second fails and is told so
     // when they try again.
-    let is_taken = run!(conn, |c| sqlx::query_scalar::<_, i64>(
-        "SELECT COUNT(*) FROM partners WHERE name = $1 AND id <> $2"
-    )
-    .bind(&details.name)
-    .bind(id)
-    .fetch_one(c))?;
+    let is_taken =
+        run!(conn, |c| sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM partners WHERE name = $1 AND id <> $2")
+            .bind(&details.name)
+            .bind(id)
+            .fetch_one(c))?;
     if is_taken > 0 {
         return Ok(None);
     }
-    let updated = execute!(conn, |c| sqlx::query(
+    let updated =
+        execute!(conn, |c| {
+            sqlx::query(
         "UPDATE partners SET name = $2, contact = $3, email = $4, contract_from = $5, contract_until = $6, note = $7,
             archived_at = CASE WHEN $8 THEN COALESCE(archived_at, $9) ELSE NULL END, updated_at = $9
         WHERE id = $1"
@@ -175,7 +170,8 @@ pub async fn update(
     .bind(&details.note)
     .bind(archived)
     .bind(now)
-    .execute(c))?;
+    .execute(c)
+        })?;
     Ok(Some(updated == 1))
 }
 

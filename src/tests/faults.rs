@@ -3,6 +3,7 @@
 //! The short forms run with all tests; the long ones are `make test-faults`, which prints the
 //! figures. `VOUCHSAFE_BINARY` names another program than the one built with these tests.
 
+mod coupons;
 mod payments;
 
 use std::{

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::{
-    domain::{grant::GrantState, lang::Lang},
+    domain::{access::Source, grant::GrantState, lang::Lang},
     words::{long_date, phrases},
 };
 
@@ -27,6 +27,11 @@ phrases! {
     take_back_ask: "What has run stays, what is left is lost." | "Was gelaufen ist, bleibt; was übrig ist, geht verloren.";
     is_given: "The days are given." | "Die Tage sind gegeben.";
     is_taken_back: "The days are taken back." | "Die Tage sind zurückgenommen.";
+    today: "today" | "heute";
+    legend: "Legend" | "Legende";
+    counts_now: "counts now" | "zählt jetzt";
+    runs_beside: "runs beside it" | "läuft daneben";
+    waits_its_turn: "waits for its turn, and loses nothing" | "wartet, bis es an der Reihe ist, und verliert nichts";
     have_a_coupon: "I have a coupon" | "Ich habe einen Gutschein";
     coupon_code: "Coupon code" | "Gutscheincode";
     coupon_hint: "Capitals, spaces and dashes do not matter." | "Großschreibung, Leerzeichen und Striche sind egal.";
@@ -99,4 +104,69 @@ pub fn turn(
         (Lang::En, _) => format!("{tier} waits with {left}: {from} to {until}"),
         (Lang::De, _) => format!("{tier} wartet mit {left}: {from} bis {until}"),
     }
+}
+
+/// Why somebody has a grant.
+pub fn because_granted(lang: Lang, is_pass: bool, is_coupon: bool) -> &'static str {
+    match (lang, is_pass, is_coupon) {
+        (Lang::En, true, _) => "by a partner's pass",
+        (Lang::De, true, _) => "durch einen Partnerpass",
+        (Lang::En, false, true) => "by a coupon",
+        (Lang::De, false, true) => "durch einen Gutschein",
+        (Lang::En, false, false) => "as a gift",
+        (Lang::De, false, false) => "als Geschenk",
+    }
+}
+
+/// Why somebody has a tier.
+pub fn because(lang: Lang, source: Source) -> &'static str {
+    match (lang, source) {
+        (Lang::En, Source::OwnTier) => "as your own tier",
+        (Lang::De, Source::OwnTier) => "als Ihre eigene Stufe",
+        (Lang::En, Source::Subscription) => "by your subscription",
+        (Lang::De, Source::Subscription) => "durch Ihr Abonnement",
+        (Lang::En, Source::Grant) => "as a gift",
+        (Lang::De, Source::Grant) => "als Geschenk",
+        (Lang::En, Source::Credit) => "by your credit",
+        (Lang::De, Source::Credit) => "durch Ihr Guthaben",
+        (Lang::En, Source::Trial) => "to try it out",
+        (Lang::De, Source::Trial) => "zum Ausprobieren",
+    }
+}
+
+/// How long something lasts: “Premium lasts until 21 December 2026”.
+pub fn lasts(lang: Lang, tier: &str, until: Option<DateTime<Utc>>) -> String {
+    let until = until.map(|until| long_date(lang, until.date_naive()));
+    match (lang, until) {
+        (Lang::En, Some(until)) => format!("{tier} lasts until {until}"),
+        (Lang::De, Some(until)) => format!("{tier} gilt bis {until}"),
+        (Lang::En, None) => format!("{tier} goes on until you end it"),
+        (Lang::De, None) => format!("{tier} gilt, bis Sie es beenden"),
+    }
+}
+
+/// What somebody has and will have: “You have Premium until 21 December 2026, then Free.”
+pub fn outlook(lang: Lang, steps: &[(String, Option<DateTime<Utc>>)]) -> String {
+    let mut said = match lang {
+        Lang::En => "You have ".to_owned(),
+        Lang::De => "Sie haben ".to_owned(),
+    };
+    for (number, (tier, until)) in steps.iter().enumerate() {
+        if number > 0 {
+            said.push_str(match lang {
+                Lang::En => ", then ",
+                Lang::De => ", danach ",
+            });
+        }
+        said.push_str(tier);
+        if let Some(until) = until {
+            let day = long_date(lang, until.date_naive());
+            said.push_str(&match lang {
+                Lang::En => format!(" until {day}"),
+                Lang::De => format!(" bis {day}"),
+            });
+        }
+    }
+    said.push('.');
+    said
 }

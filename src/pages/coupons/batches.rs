@@ -71,10 +71,8 @@ pub async fn list(State(site): State<Site>, admin: Admin, Query(link): Query<Lin
     };
     let older = cut(&mut found, PAGE).map(|(last, _)| format!("/admin/coupons/batches?before={}", last.id));
     let found = Arc::new(found);
-    frame::render(&site, &admin.visit, StatusCode::OK, frame(lang), move || {
-        batches_page(lang, &found, older.clone())
-    })
-    .await
+    frame::render(&site, &admin.visit, StatusCode::OK, frame(lang), move || batches_page(lang, &found, older.clone()))
+        .await
 }
 
 /// Finds a batch, with a page of its coupons and the configuration.
@@ -149,7 +147,8 @@ pub async fn batch_sheet(
         Ok(found) => found,
         Err(response) => return response,
     };
-    let next = cut(&mut found, ON_A_SHEET).map(|last| format!("/admin/coupons/batches/{}/sheet?before={}", batch.id, last.id));
+    let next =
+        cut(&mut found, ON_A_SHEET).map(|last| format!("/admin/coupons/batches/{}/sheet?before={}", batch.id, last.id));
     let drawn = found.into_iter().map(|coupon| {
         let drawing = Drawing::of(&redeem_link(&site, &coupon.code));
         (coupon, drawing)
@@ -252,7 +251,12 @@ fn batch_page(
 
 type Drawn = (Batch, Vec<(Coupon, Option<Drawing>)>, Arc<Catalogue>);
 
-fn sheet_page(lang: Lang, (batch, drawn, catalogue): &Drawn, next: Option<String>, origin: &str) -> impl IntoView + use<> {
+fn sheet_page(
+    lang: Lang,
+    (batch, drawn, catalogue): &Drawn,
+    next: Option<String>,
+    origin: &str,
+) -> impl IntoView + use<> {
     let address = format!("/admin/coupons/batches/{}", batch.id);
     let tickets = drawn.iter().map(|(coupon, drawing)| ticket(lang, coupon, drawing.as_ref(), catalogue, origin));
     let next = next.map(|next| view! { <a class="btn" href=next rel="next">{text::next_sheet(lang)}</a> });

@@ -109,13 +109,12 @@ async fn page(
     typed: Option<(String, String)>,
 ) -> Response {
     let before = link.before.parse::<RedemptionId>().ok();
-    let (catalogue, mut redemptions) = match (
-        catalogue::current(&site.env).await,
-        coupons::redemptions(&site.env, coupon.id, before, PAGE + 1).await,
-    ) {
-        (Ok(catalogue), Ok(redemptions)) => (catalogue, redemptions),
-        (Err(error), _) | (_, Err(error)) => return failed(&error),
-    };
+    let (catalogue, mut redemptions) =
+        match (catalogue::current(&site.env).await, coupons::redemptions(&site.env, coupon.id, before, PAGE + 1).await)
+        {
+            (Ok(catalogue), Ok(redemptions)) => (catalogue, redemptions),
+            (Err(error), _) | (_, Err(error)) => return failed(&error),
+        };
     let most = usize::try_from(PAGE).unwrap_or(0);
     let has_more = redemptions.len() > most;
     redemptions.truncate(most);
@@ -157,8 +156,7 @@ pub async fn change(
     let Some(code) = CouponCode::normalise(&code) else { return StatusCode::NOT_FOUND.into_response() };
     let lang = admin.visit.origin.lang;
     let description: String = form.description.trim().chars().take(LONGEST_TYPED).collect();
-    let change =
-        Change { active: Some(!form.active.is_empty()), description: Some(&description), ..Change::default() };
+    let change = Change { active: Some(!form.active.is_empty()), description: Some(&description), ..Change::default() };
     match coupons::change(&site.env, &code, change, &admin.identity.user.label()).await {
         Ok(_) => return Redirect::to(&format!("/admin/coupons/{code}?said=saved")).into_response(),
         Err(CouponError::Store(error)) => return failed(&error),
@@ -201,7 +199,9 @@ pub async fn qr(State(site): State<Site>, _: Admin, Path(code): Path<String>) ->
         None => Ok(None),
     };
     let drawing = match found {
-        Ok(coupon) => coupon.and_then(|coupon| Some((coupon.code.clone(), Drawing::of(&redeem_link(&site, &coupon.code))?))),
+        Ok(coupon) => {
+            coupon.and_then(|coupon| Some((coupon.code.clone(), Drawing::of(&redeem_link(&site, &coupon.code))?)))
+        }
         Err(error) => return failed(&error),
     };
     let Some((code, drawing)) = drawing else { return StatusCode::NOT_FOUND.into_response() };
@@ -281,10 +281,7 @@ fn coupon_page(lang: Lang, view: &CouponView) -> impl IntoView + use<> {
         (text::kind(lang), kind_of(lang, terms)),
         (text::redeemed(lang), text::redeemed_of(lang, coupon.redemptions, terms.max_redemptions)),
         (text::window(lang), window(lang, terms, catalogue)),
-        (
-            text::created(lang),
-            format!("{} · {}", long_date(lang, coupon.created_at.date_naive()), coupon.created_by),
-        ),
+        (text::created(lang), format!("{} · {}", long_date(lang, coupon.created_at.date_naive()), coupon.created_by)),
     ];
     let facts = facts.map(|(name, fact)| view! { <dt>{name}</dt><dd>{fact}</dd> }).collect_view();
     let (link, is_active) = (view.link.clone(), coupon.active);

@@ -35,11 +35,7 @@ pub(super) async fn read(site: &Site, partner: &Partner, month: &str) -> Result<
 }
 
 /// `GET /admin/partners/{id}/statement/{month}`
-pub async fn show(
-    State(site): State<Site>,
-    admin: Admin,
-    Path((id, month)): Path<(String, String)>,
-) -> Response {
+pub async fn show(State(site): State<Site>, admin: Admin, Path((id, month)): Path<(String, String)>) -> Response {
     if let Some(month) = month.strip_suffix(".csv") {
         return file(State(site), admin, Path((id, month.to_owned()))).await;
     }
@@ -93,11 +89,7 @@ pub(super) fn csv((month, lines, catalogue): &Statement) -> Response {
 }
 
 /// A statement, with links to its file and to the months around it below `address`.
-pub(super) fn statement_of(
-    lang: Lang,
-    (month, lines, catalogue): &Statement,
-    address: &str,
-) -> impl IntoView + use<> {
+pub(super) fn statement_of(lang: Lang, (month, lines, catalogue): &Statement, address: &str) -> impl IntoView + use<> {
     let count = i64::try_from(lines.len()).unwrap_or(i64::MAX);
     let days = lines.iter().map(|line| line.days).sum();
     let list = if lines.is_empty() {

@@ -53,12 +53,13 @@ impl Store {
 
     /// Has a member redeem a coupon of its own.
     async fn redeemed(&self, user: UserId, code: &str, at: DateTime<Utc>) {
-        let (coupon, grant) = (self.coupon(code, None), Grant { running_since: None, ..self.grant(user, "premium", 0) });
+        let (coupon, grant) =
+            (self.coupon(code, None), Grant { running_since: None, ..self.grant(user, "premium", 0) });
         let mut tx = self.begin().await;
         let conn = &mut tx.conn();
         coupons::insert(conn, std::slice::from_ref(&coupon), at).await.unwrap();
         grants::put(conn, &grant, at).await.unwrap();
-        assert!(coupons::insert_redemption(conn, self.id(), coupon.id, user, grant.id, at).await.unwrap());
+        assert!(coupons::insert_redemption(conn, &super::coupons::redemption(self.id(), coupon.id, user, grant.id), at).await.unwrap());
         tx.commit().await.unwrap();
     }
 

@@ -166,6 +166,50 @@ on_both! {
         let held = "UPDATE referrals SET credited_at = NULL".to_owned();
         store.breaks(&[referral(now), held], &[]).await;
 
+        let coupon = |count: i64| format!(
+            "INSERT INTO coupons (id, code, type, tier_id, duration_days, redemption_count, active, description,
+                created_by, created_at, updated_at)
+            VALUES ({one}, 'SUMMER', 'period', 'premium', 1, {count}, TRUE, '', 'a', {now}, {now})"
+        );
+        let grant = |id: &str, user: &str, more: &str, values: &str| format!(
+            "INSERT INTO access_grants (id, user_id, tier_id, kind, coupon_id, total_seconds, granted_at, granted_by,
+                updated_at, remaining_seconds{more})
+            VALUES ({id}, {user}, 'premium', 'coupon', {one}, 60, {now}, 'a', {now}, {values})"
+        );
+        let minute = "'2026-11-21T10:01:00+00:00'";
+        let runs = |id: &str| grant(id, &ann, ", began_at, running_since, runs_until", &format!("60, {now}, {now}, {minute}"));
+        let redemption = |grant: &str| format!(
+            "INSERT INTO coupon_redemptions (id, coupon_id, user_id, grant_id, redeemed_at)
+            VALUES ({two}, {one}, {ann}, {grant}, {now})"
+        );
+        store.breaks(&[coupon(0)], &[]).await;
+        store.breaks(&[coupon(1)], &[CouponsAreCounted]).await;
+        store.breaks(&[coupon(1), runs(&one), redemption(&one)], &[]).await;
+        store.breaks(&[coupon(0), runs(&one), redemption(&one)], &[CouponsAreCounted]).await;
+        store.breaks(&[coupon(1), redemption("NULL")], &[RedemptionsHaveGrants]).await;
+        let anns = [coupon(1), runs(&one), redemption(&one)];
+        for wrong in ["coupon_id = NULL".to_owned(), format!("user_id = {bob}")] {
+            let wrong = format!("UPDATE access_grants SET {wrong}");
+            store.breaks(&[&anns[..], &[wrong]].concat(), &[RedemptionsHaveGrants]).await;
+        }
+        // Of who is gone, nobody asks.
+        let gone = "UPDATE coupon_redemptions SET user_id = NULL, grant_id = NULL".to_owned();
+        store.breaks(&[&anns[..], &[gone]].concat(), &[]).await;
+        let waits = grant(&two, &ann, "", "60");
+        store.breaks(&[coupon(0), runs(&one), waits.clone()], &[]).await;
+        store.breaks(&[coupon(0), waits], &[OneGrantRuns]).await;
+        store.breaks(&[coupon(0), runs(&one), grant(&two, &ann, "", "59")], &[GrantsAddUp]).await;
+        let ended = |remaining: i64, at: &str| grant(&two, &ann, ", began_at, ended_at", &format!("{remaining}, {now}, {at}"));
+        store.breaks(&[coupon(0), ended(0, minute)], &[]).await;
+        store.breaks(&[coupon(0), ended(1, minute)], &[GrantsAddUp]).await;
+        // It cannot have run longer than time passed.
+        store.breaks(&[coupon(0), ended(0, "'2026-11-21T10:00:59+00:00'")], &[GrantsAddUp]).await;
+        let wrong_end = format!("UPDATE access_grants SET runs_until = {later}");
+        store.breaks(&[coupon(0), runs(&one), wrong_end], &[GrantsAddUp]).await;
+        let used_up = |begin: &str, end: &str| grant(&one, &ann, ", began_at, running_since, runs_until", &format!("60, {begin}, {begin}, {end}"));
+        store.breaks(&[coupon(0), used_up("'2026-11-21T09:49:00+00:00'", "'2026-11-21T09:50:00+00:00'")], &[GrantsAreWrittenDown]).await;
+        store.breaks(&[coupon(0), used_up("'2026-11-21T09:49:01+00:00'", "'2026-11-21T09:50:01+00:00'")], &[]).await;
+
         let event = |state: &str| format!(
             "INSERT INTO payment_events (id, provider, event_id, event_type, occurred_at, received_at, payload, state, attempts)
             VALUES ({one}, 'stripe', 'evt_1', 'invoice.paid', {now}, {now}, '{{}}', '{state}', 1)"

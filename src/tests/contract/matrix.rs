@@ -6,11 +6,13 @@ use chrono::TimeDelta;
 
 use vouchsafe::{
     domain::{
+        grant::{Grant, GrantKind},
         ids::{FeatureId, TierId},
         limit::Limit,
         matrix::MatrixCell,
     },
     store::{
+        Conn, grants,
         matrix::{self, MemberGroup},
         users::{self, NewUser},
     },
@@ -70,6 +72,37 @@ on_both! {
             (("premium".to_owned(), false, false), 1),
         ];
         assert_eq!(groups, BTreeMap::from(expected));
+    }
+
+    async fn members_count_by_the_grant_whose_turn_it_is(store: Store) {
+        let (ann, bob) = (store.member("ann@example.com").await, store.member("bob@example.com").await);
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        let runs = Grant { began_at: Some(beginning()), running_since: Some(beginning()), ..store.grant(ann, "premium", 0) };
+        let waits = [store.grant(ann, "basic", 1), store.grant(ann, "free", 0)];
+        let pass = Grant { kind: GrantKind::Partner, ..store.grant(ann, "free", 5) };
+        for grant in [&runs, &waits[0], &waits[1]] {
+            grants::put(conn, grant, beginning()).await.unwrap();
+        }
+        let counted = async |conn: &mut Conn<'_>, second| {
+            let groups = matrix::member_groups(conn, after(second), TimeDelta::days(7)).await.unwrap();
+            let mut told: Vec<_> = groups.into_iter().map(|group| (group.grant_tier.map(|tier| tier.to_string()), group.members)).collect();
+            told.sort();
+            told
+        };
+        let granted = |tier: &str| vec![(None, 1), (Some(tier.to_owned()), 1)];
+        assert_eq!(counted(conn, 0).await, granted("premium"));
+        assert_eq!(counted(conn, 3_599).await, granted("premium"));
+        // It is used up, and nobody has written that down yet: the stronger of the two follows.
+        assert_eq!(counted(conn, 3_600).await, granted("basic"));
+        grants::put(conn, &pass, beginning()).await.unwrap();
+        assert_eq!(counted(conn, 3_600).await, granted("free"), "a pass comes first");
+        for grant in [runs, waits[0].clone(), waits[1].clone(), pass] {
+            let ended = Grant { remaining: 0, running_since: None, began_at: Some(beginning()), ended_at: Some(after(1)), ..grant };
+            grants::put(conn, &ended, after(1)).await.unwrap();
+        }
+        assert_eq!(counted(conn, 2).await, [(None, 2)]);
+        let _ = bob;
     }
 
     async fn a_cell_is_found_with_who_wrote_it(store: Store) {

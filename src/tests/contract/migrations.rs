@@ -13,14 +13,17 @@ use vouchsafe::{
         amount::Amount,
         analysis::Author,
         api_key::{ApiKey, Scopes},
+        bonus::Trigger,
         entitlement::Restriction,
         grant::Grant,
         ids::{TierId, UserId},
         lang::Lang,
-        letter::Letter,
+        letter::{Letter, LetterName, MailCategory},
         limit::{Limit, LimitKind},
         login::Allowance,
+        mail_template::{MailTemplate, Wording},
         matrix::MatrixCell,
+        notification::{Kind, Occurrence, Shape},
         payment::{BillingInterval, Loss, LossKind, LostFrom, PaidInvoice, Payer, Provider, TierPrice},
         period::ResetPeriod,
         portfolio::{Portfolio, Symbol, read_positions},
@@ -33,13 +36,16 @@ use vouchsafe::{
     store::{
         Conn, Db,
         activity::{self, NewActivity},
-        api_keys, catalogue, coupons,
+        api_keys, bonus, catalogue, coupons,
         credit::{self, CreditEntry},
         grants, idempotency,
         jobs::{self, Work},
         login,
+        mail_preferences, mail_templates,
         mails::{self, QueuedMail},
-        matrix, migrations, partners, payments,
+        matrix, migrations,
+        notifications::{self, Reader},
+        partners, payments,
         portfolios::{self, SavedAnalysis, SavedPortfolio},
         prices, quotes, rate_limits, referrals, restrictions,
         schedules,
@@ -212,6 +218,15 @@ impl Store {
         let mail = QueuedMail { id: self.id(), recipient: friends.as_str().to_owned(), lang: Lang::En, letter };
         mails::insert(conn, std::slice::from_ref(&mail), now).await.unwrap();
         jobs::insert(conn, &[(self.id(), Work::SendMail { mail: mail.id })], now).await.unwrap();
+        mail_preferences::put(conn, friend, MailCategory::Access, false, now).await.unwrap();
+        let template = MailTemplate {
+            edited: Some(Wording { subject: own.clone(), text: own.clone(), html: own.clone() }),
+            updated_by: Some("operator".to_owned()),
+            ..MailTemplate::built_in(LetterName::Welcome, Lang::En)
+        };
+        let known = mail_templates::find(conn, template.letter, template.lang).await.unwrap();
+        let seen = known.map_or(0, |known| known.version);
+        assert!(mail_templates::put(conn, &template, seen, now).await.unwrap());
 
         let restriction = Restriction {
             feature: name(&own),
@@ -344,6 +359,15 @@ impl Store {
         webhooks::insert(conn, &endpoint, "sealed").await.unwrap();
         let told = super::webhooks::delivery(self.id(), endpoint.id, &own, Some(friend));
         assert_eq!(webhooks::insert_deliveries(conn, &[told.clone()], now).await.unwrap(), [told.id]);
+        let rule = self.rule(Trigger::CouponsRedeemed, 1);
+        bonus::insert(conn, &rule).await.unwrap();
+        assert!(bonus::insert_award(conn, self.id(), rule.id, friend, &rule.terms.reward, now).await.unwrap());
+        let told = Occurrence::MemberDeleted { user: friend };
+        let (told, _) = notifications::raise(conn, self.id(), &told, now).await.unwrap();
+        notifications::mark_read(conn, Reader::Admin(friend), told, now).await.unwrap();
+        notifications::set_ways(conn, Kind::MemberDeleted, Kind::MemberDeleted.ways(), now).await.unwrap();
+        notifications::set_chat(conn, Some(("sealed", Shape::Slack)), now).await.unwrap();
+        assert!(notifications::insert_digest(conn, friend, now.date_naive(), now).await.unwrap());
         tx.commit().await.unwrap();
 
         for table in self.tables().await {

@@ -46,6 +46,22 @@ on_both! {
         assert_eq!(store.ask(THREE_A_MINUTE, "ann", after(63)).await, Counted::RefusedUntil(after(120)));
     }
 
+    async fn what_is_used_can_be_seen_without_counting(store: Store) {
+        let asked = [(THREE_A_MINUTE, "ann".to_owned()), (THREE_A_MINUTE, "bob".to_owned())];
+        let used = async |seconds| {
+            rate_limits::used(&mut store.reader().await.conn(), &asked, after(seconds)).await.unwrap()
+        };
+        assert_eq!(used(0).await, []);
+        for seconds in [0, 10] {
+            assert_eq!(store.ask(THREE_A_MINUTE, "ann", after(seconds)).await, Counted::Allowed);
+        }
+        for seconds in [10, 59] {
+            assert_eq!(used(seconds).await, [("three".to_owned(), "ann".to_owned(), 2, after(0))]);
+        }
+        assert_eq!(used(60).await, [], "the window is over");
+        assert_eq!(rate_limits::used(&mut store.reader().await.conn(), &[], after(0)).await.unwrap(), []);
+    }
+
     async fn names_and_subjects_are_counted_apart(store: Store) {
         let one_a_day = Allowance { name: "one", count: 1, window: TimeDelta::days(1) };
         for subject in ["ann", "Ann", "ann ", ""] {

@@ -42,6 +42,9 @@ const TABLE: &[(Method, &str, For)] = &[
     (Method::GET, "/api/v1/users", Servers(Manage)),
     (Method::GET, "/api/v1/users/{id}", Servers(Manage)),
     (Method::PATCH, "/api/v1/users/{id}", Servers(Manage)),
+    (Method::DELETE, "/api/v1/users/{id}", Servers(Admin)),
+    (Method::GET, "/api/v1/users/{id}/export", Servers(Admin)),
+    (Method::POST, "/api/v1/users/{id}/keep", Servers(Admin)),
     (Method::GET, "/api/v1/users/{id}/status", Servers(Manage)),
     (Method::GET, "/api/v1/users/{id}/accesses", Servers(Manage)),
     (Method::POST, "/api/v1/users/{id}/disable", Servers(Manage)),
@@ -114,6 +117,15 @@ const TABLE: &[(Method, &str, For)] = &[
     (Method::POST, "/api/v1/notifications/{id}/read", Servers(Manage)),
     (Method::GET, "/api/v1/notifications/settings", Servers(Manage)),
     (Method::PUT, "/api/v1/notifications/settings", Servers(Admin)),
+    (Method::GET, "/api/v1/mails", Servers(Manage)),
+    (Method::GET, "/api/v1/mails/{id}", Servers(Manage)),
+    (Method::POST, "/api/v1/mails/{id}/resend", Servers(Manage)),
+    (Method::GET, "/api/v1/users/{id}/mail-preferences", Servers(Manage)),
+    (Method::PUT, "/api/v1/users/{id}/mail-preferences", Servers(Manage)),
+    (Method::GET, "/api/v1/mail-templates", Servers(Manage)),
+    (Method::GET, "/api/v1/mail-templates/{letter}/{lang}", Servers(Manage)),
+    (Method::PUT, "/api/v1/mail-templates/{letter}/{lang}", Servers(Admin)),
+    (Method::DELETE, "/api/v1/mail-templates/{letter}/{lang}", Servers(Admin)),
     (Method::POST, "/api/v1/keys", Servers(Admin)),
     (Method::GET, "/api/v1/keys", Servers(Admin)),
     (Method::DELETE, "/api/v1/keys/{id}", Servers(Admin)),
@@ -140,6 +152,10 @@ fn filled(route: &str) -> String {
         .replace("{feature}", "photos")
         .replace("{key}", "timezone")
         .replace("{code}", "SUMMER")
+        .replace("{name}", "count_days")
+        .replace("{letter}", "welcome")
+        .replace("{lang}", "en")
+        .replace("{month}", "2026-11")
 }
 
 /// What came of a call: whether the door opened. What is behind it depends on what was sent.

@@ -35,7 +35,18 @@ const TABLE: &[(Method, &str, [Gets; 3])] = &[
     (POST, "/billing/portal", [SignIn, In, In]),
     (GET, "/billing/done", [SignIn, In, In]),
     (GET, "/settings", [SignIn, In, In]),
+    (GET, "/settings/invitations", [SignIn, In, In]),
+    (POST, "/settings/invitations", [SignIn, In, In]),
+    (POST, "/settings/invitations/resend", [SignIn, Nothing, Nothing]),
+    (POST, "/settings/invitations/revoke", [SignIn, Nothing, Nothing]),
+    // There is no invitation behind the link that is filled in.
+    (GET, "/invitation/{token}", [Nothing, Nothing, Nothing]),
+    (POST, "/invitation/{token}", [Nothing, Nothing, Nothing]),
     (POST, "/settings/sessions/revoke", [SignIn, In, In]),
+    (GET, "/settings/export", [SignIn, In, In]),
+    (GET, "/settings/delete", [SignIn, In, In]),
+    (POST, "/settings/delete", [SignIn, In, In]),
+    (POST, "/settings/keep", [SignIn, In, In]),
     (GET, "/redeem", [SignIn, In, In]),
     (POST, "/redeem", [SignIn, In, In]),
     (GET, "/redeem/{code}", [SignIn, In, In]),
@@ -47,7 +58,13 @@ const TABLE: &[(Method, &str, [Gets; 3])] = &[
     (POST, "/portfolio/restore", [SignIn, In, In]),
     (POST, "/portfolio/analyze", [SignIn, In, In]),
     (POST, "/language", [In, In, In]),
-    (GET, "/admin", [In, In, In]),
+    (GET, "/admin", [SignIn, Nothing, In]),
+    (GET, "/admin/activity", [SignIn, Nothing, In]),
+    (GET, "/admin/activity/export", [SignIn, Nothing, In]),
+    (GET, "/admin/jobs", [SignIn, Nothing, In]),
+    (POST, "/admin/jobs/{name}/run", [SignIn, Nothing, In]),
+    (POST, "/admin/jobs/dead/{id}/retry", [SignIn, Nothing, In]),
+    (POST, "/admin/jobs/dead/{id}/discard", [SignIn, Nothing, In]),
     (GET, "/admin/claim", [In, In, In]),
     (POST, "/admin/claim", [In, In, In]),
     (GET, "/admin/matrix", [SignIn, Nothing, In]),
@@ -57,6 +74,9 @@ const TABLE: &[(Method, &str, [Gets; 3])] = &[
     (GET, "/admin/users", [SignIn, Nothing, In]),
     // Nobody has the id that is filled in, so for an admin there is nothing either.
     (GET, "/admin/users/{id}", [SignIn, Nothing, Nothing]),
+    (GET, "/admin/users/{id}/delete", [SignIn, Nothing, Nothing]),
+    (POST, "/admin/users/{id}/delete", [SignIn, Nothing, Nothing]),
+    (POST, "/admin/users/{id}/keep", [SignIn, Nothing, Nothing]),
     (POST, "/admin/users/{id}/tier", [SignIn, Nothing, Nothing]),
     (POST, "/admin/users/{id}/disable", [SignIn, Nothing, Nothing]),
     (POST, "/admin/users/{id}/enable", [SignIn, Nothing, Nothing]),
@@ -76,6 +96,12 @@ const TABLE: &[(Method, &str, [Gets; 3])] = &[
     (POST, "/admin/payments/test", [SignIn, Nothing, In]),
     (GET, "/admin/payments/{id}", [SignIn, Nothing, Nothing]),
     (POST, "/admin/payments/{id}/replay", [SignIn, Nothing, Nothing]),
+    (GET, "/admin/invitations", [SignIn, Nothing, In]),
+    (POST, "/admin/invitations", [SignIn, Nothing, In]),
+    (POST, "/admin/invitations/{id}/resend", [SignIn, Nothing, Nothing]),
+    (POST, "/admin/invitations/{id}/revoke", [SignIn, Nothing, Nothing]),
+    (GET, "/admin/settings", [SignIn, Nothing, In]),
+    (POST, "/admin/settings", [SignIn, Nothing, In]),
     (GET, "/admin/referrals", [SignIn, Nothing, In]),
     (POST, "/admin/referrals/{id}/release", [SignIn, Nothing, Nothing]),
     (POST, "/admin/referrals/{id}/reject", [SignIn, Nothing, Nothing]),
@@ -110,6 +136,18 @@ const TABLE: &[(Method, &str, [Gets; 3])] = &[
     (GET, "/admin/notifications/settings", [SignIn, Nothing, In]),
     (POST, "/admin/notifications/settings", [SignIn, Nothing, In]),
     (POST, "/admin/notifications/{id}/read", [SignIn, Nothing, In]),
+    (GET, "/admin/webhooks", [SignIn, Nothing, In]),
+    (POST, "/admin/webhooks", [SignIn, Nothing, In]),
+    (GET, "/admin/webhooks/{id}", [SignIn, Nothing, Nothing]),
+    (POST, "/admin/webhooks/{id}", [SignIn, Nothing, Nothing]),
+    (POST, "/admin/webhooks/{id}/rotate", [SignIn, Nothing, In]),
+    (POST, "/admin/webhooks/{id}/enable", [SignIn, Nothing, In]),
+    (POST, "/admin/webhooks/{id}/disable", [SignIn, Nothing, In]),
+    (POST, "/admin/webhooks/{id}/delete", [SignIn, Nothing, In]),
+    (POST, "/admin/webhooks/{id}/test", [SignIn, Nothing, In]),
+    (POST, "/admin/webhooks/{id}/resend", [SignIn, Nothing, In]),
+    (GET, "/admin/webhooks/{id}/deliveries/{delivery}", [SignIn, Nothing, Nothing]),
+    (POST, "/admin/webhooks/{id}/deliveries/{delivery}/resend", [SignIn, Nothing, In]),
     (GET, "/admin/features", [SignIn, Nothing, In]),
     (POST, "/admin/features", [SignIn, Nothing, In]),
     (GET, "/admin/features/new-feature", [SignIn, Nothing, In]),
@@ -123,6 +161,19 @@ const TABLE: &[(Method, &str, [Gets; 3])] = &[
     (GET, "/admin/keys", [SignIn, Nothing, In]),
     (POST, "/admin/keys", [SignIn, Nothing, In]),
     (POST, "/admin/keys/{id}/revoke", [SignIn, Nothing, In]),
+    (POST, "/settings/mails", [SignIn, In, In]),
+    // The proof in its address opens it; nobody has that one.
+    (GET, "/unsubscribe/{token}", [Nothing, Nothing, Nothing]),
+    (POST, "/unsubscribe/{token}", [Nothing, Nothing, Nothing]),
+    (GET, "/admin/mails", [SignIn, Nothing, In]),
+    (GET, "/admin/mails/templates", [SignIn, Nothing, In]),
+    (GET, "/admin/mails/templates/{letter}/{lang}", [SignIn, Nothing, In]),
+    (POST, "/admin/mails/templates/{letter}/{lang}", [SignIn, Nothing, In]),
+    (GET, "/admin/mails/templates/{letter}/{lang}/preview", [SignIn, Nothing, In]),
+    (POST, "/admin/mails/templates/{letter}/{lang}/preview", [SignIn, Nothing, In]),
+    (POST, "/admin/mails/templates/{letter}/{lang}/reset", [SignIn, Nothing, In]),
+    (GET, "/admin/mails/{id}", [SignIn, Nothing, Nothing]),
+    (POST, "/admin/mails/{id}/resend", [SignIn, Nothing, Nothing]),
     (POST, "/calls/preview_matrix", [Forbidden, Forbidden, In]),
     (POST, "/calls/commit_matrix", [Forbidden, Forbidden, In]),
     (GET, "/api/docs", [In, In, In]),
@@ -153,12 +204,16 @@ const TABLE: &[(Method, &str, [Gets; 3])] = &[
 fn filled(route: &str) -> String {
     route
         .replace("{id}", "0192f0c1-2345-7abc-8def-0123456789ab")
+        .replace("{delivery}", "0192f0c1-2345-7abc-8def-0123456789ab")
         .replace("{provider}", "stripe")
         .replace("{hash}", "0000")
         .replace("{number}", "10")
         .replace("{code}", "SUMMER")
+        .replace("{name}", "count_days")
         .replace("{token}", "of-nobody")
         .replace("{month}", "2026-11.csv")
+        .replace("{letter}", "welcome")
+        .replace("{lang}", "en")
         .replace("{*path}", "x.js")
 }
 
