@@ -13,9 +13,12 @@ use crate::{
     store::{
         Conn, StoreError,
         activity::{self, NewActivity},
+        users,
     },
 };
 
+/// Why the log cannot be read: the database failed.
+pub use crate::store::StoreError as ActivityError;
 pub use crate::store::activity::{Activity, Which};
 
 /// Lines that are read at once for an export.
@@ -83,6 +86,33 @@ impl Filter {
 pub async fn list(env: &Env, which: Which<'_>, count: i64) -> Result<Vec<Activity>, StoreError> {
     let mut reader = env.db.reader().await?;
     activity::list(&mut reader.conn(), which, count).await
+}
+
+/// A line, with what the member is called whom it concerns.
+#[derive(Debug, Clone)]
+pub struct ListedActivity {
+    /// The line.
+    pub line: Activity,
+    /// The member, if the account is there.
+    pub member: Option<String>,
+}
+
+/// Returns a page of the lines that fit, the newest first, from before `before`.
+pub async fn page(
+    env: &Env,
+    filter: &Filter,
+    before: Option<ActivityId>,
+    count: i64,
+) -> Result<Vec<ListedActivity>, StoreError> {
+    let mut reader = env.db.reader().await?;
+    let conn = &mut reader.conn();
+    let lines = activity::list(conn, filter.which(before), count).await?;
+    let mut ids: Vec<UserId> = lines.iter().filter_map(|line| line.user_id).collect();
+    ids.sort();
+    ids.dedup();
+    let people = users::find_all(conn, &ids).await?;
+    let label = |id| people.iter().find(|user| Some(user.id) == id).map(|user| user.label());
+    Ok(lines.into_iter().map(|line| ListedActivity { member: label(line.user_id), line }).collect())
 }
 
 /// Returns the actions of which there are lines.

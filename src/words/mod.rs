@@ -3,6 +3,7 @@
 //! A phrase is a function of the language, so one that is missing in either language, or
 //! misspelled where it is used, does not compile. Mails have their own templates in `mail`.
 
+pub mod activity;
 mod api_keys;
 pub mod app_settings;
 mod billing;
@@ -12,6 +13,7 @@ pub mod explain;
 mod features;
 pub mod grants;
 pub mod invitations;
+pub mod jobs;
 pub mod mails;
 mod matrix;
 mod members;
@@ -22,6 +24,7 @@ mod portfolio;
 mod pricing;
 pub mod privacy;
 pub mod referrals;
+pub mod stats;
 mod users;
 pub mod webhooks;
 

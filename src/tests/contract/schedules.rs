@@ -6,7 +6,7 @@ use vouchsafe::{
     store::schedules::{self, ClaimedRun, Schedule},
 };
 
-use super::{Store, after, on_both};
+use super::{ROUNDS, Store, after, on_both, won};
 use crate::harness::beginning;
 
 const ROUTINE: Routine = Routine::SettleGrants;
@@ -54,14 +54,14 @@ on_both! {
     }
 
     async fn of_many_who_claim_at_once_one_gets_it(store: Store) {
-        for round in 0..super::ROUNDS {
+        for round in 0..ROUNDS {
             store.execute("DELETE FROM schedules").await;
             store.planned(after(round)).await;
             let claims = store.race(12, move |_, mut tx| async move {
                 let claimed = schedules::claim(&mut tx.conn(), ROUTINE, after(round)).await.unwrap();
                 (tx, claimed.is_some())
             });
-            assert_eq!(super::won(&claims.await), 1);
+            assert_eq!(won(&claims.await), 1);
         }
     }
 
