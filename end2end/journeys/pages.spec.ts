@@ -7,6 +7,7 @@ import { resolve } from "node:path";
 import type { Page } from "@playwright/test";
 
 import { expectAccessible } from "../support/axe.ts";
+import { eventually } from "../support/eventually.ts";
 import type { Faults } from "../support/faults.ts";
 import { expect, test } from "../support/test.ts";
 import type { Visitor } from "../support/visitor.ts";
@@ -118,6 +119,16 @@ async function fillForm(page: Page, action: string, fields: Record<string, strin
     if ((await field.evaluate((element) => element.tagName)) === "SELECT") await field.selectOption(value);
     else await field.fill(value);
   }
+}
+
+/** Makes an endpoint that nobody reaches, and tries it out. */
+async function withWebhook({ program }: Visitor): Promise<void> {
+  const made = await program.run("webhook", "add", "https://app.invalid/hooks", "--events", "user.created,access.changed");
+  const [id = ""] = made.split("\t");
+  await program.run("webhook", "test", id);
+  await eventually("the test event has failed", async () =>
+    (await program.run("webhook", "deliveries", id, "--state", "failed")) === "" ? undefined : true,
+  );
 }
 
 /** Makes three rules that reward members by themselves. */
@@ -233,6 +244,42 @@ const STATES: State[] = [
     open: (visitor) => goTo(visitor, "/settings?said=session-revoked"),
   },
   { name: "settings-with-grants", before: withGrants, open: (visitor) => goTo(visitor, "/settings?said=redeemed") },
+  {
+    name: "settings-leaving",
+    async before(visitor) {
+      await asMember(visitor);
+      await visitor.program.run("user", "delete", "ann@example.com");
+    },
+    open: (visitor) => goTo(visitor, "/settings"),
+  },
+  { name: "delete-account", before: asMember, open: (visitor) => goTo(visitor, "/settings/delete") },
+  {
+    name: "delete-account-error",
+    before: asMember,
+    async open({ page }, faults) {
+      faults.expect(422, "/settings/delete");
+      await page.goto("/settings/delete");
+      await page.locator("form[action='/settings/delete'] button").click();
+      await expect(page.locator("#sure-error")).toBeVisible();
+    },
+  },
+  { name: "delete-account-last-admin", before: asAdmin, open: (visitor) => goTo(visitor, "/settings/delete") },
+  {
+    name: "user-delete",
+    async before(visitor) {
+      await asMember(visitor);
+      await asAdmin(visitor);
+    },
+    async open({ page }, faults) {
+      await page.goto("/admin/users?q=ann@example.com");
+      await page.locator(".rows tbody th a").first().click();
+      await page.locator("a[href$='/delete']").click();
+      faults.expect(422, "/delete");
+      await page.locator("input[name='name']").fill("bob@example.com");
+      await page.locator("main form button").click();
+      await expect(page.locator("#name-error")).toBeVisible();
+    },
+  },
   { name: "redeem", before: asMember, open: (visitor) => goTo(visitor, "/redeem/summer-2027") },
   {
     name: "redeem-error",
@@ -593,6 +640,60 @@ const STATES: State[] = [
     name: "notification-settings",
     before: asAdmin,
     open: (visitor) => goTo(visitor, "/admin/notifications/settings?said=saved"),
+  },
+  { name: "webhooks-empty", before: asAdmin, open: (visitor) => goTo(visitor, "/admin/webhooks") },
+  {
+    name: "webhooks",
+    async before(visitor) {
+      await asAdmin(visitor);
+      await withWebhook(visitor);
+    },
+    open: (visitor) => goTo(visitor, "/admin/webhooks"),
+  },
+  {
+    name: "webhooks-error",
+    before: asAdmin,
+    async open({ page }, faults) {
+      faults.expect(422, "/admin/webhooks");
+      await page.goto("/admin/webhooks");
+      for (const box of await page.locator("[name='event']").all()) await box.uncheck();
+      await sendForm(page, "/admin/webhooks", { url: "nowhere" });
+      await expect(page.locator(".err")).toHaveCount(1);
+    },
+  },
+  {
+    name: "webhook-made",
+    before: asAdmin,
+    async open({ page }) {
+      await page.goto("/admin/webhooks");
+      await sendForm(page, "/admin/webhooks", { url: "https://app.invalid/hooks", description: "Shop, Köln" });
+      await expect(page.locator("[data-ready]")).toHaveCount(1);
+    },
+  },
+  {
+    name: "webhook",
+    async before(visitor) {
+      await asAdmin(visitor);
+      await withWebhook(visitor);
+    },
+    async open(visitor) {
+      await goTo(visitor, "/admin/webhooks");
+      await visitor.page.locator("tbody th a").first().click();
+      await visitor.page.locator(".confirm summary").first().click();
+    },
+  },
+  {
+    name: "webhook-delivery",
+    async before(visitor) {
+      await asAdmin(visitor);
+      await withWebhook(visitor);
+    },
+    async open(visitor) {
+      await goTo(visitor, "/admin/webhooks");
+      await visitor.page.locator("tbody th a").first().click();
+      await visitor.page.locator("tbody th a").first().click();
+      await expect(visitor.page.locator("#error")).not.toBeEmpty();
+    },
   },
   { name: "keys-empty", before: asAdmin, open: (visitor) => goTo(visitor, "/admin/keys") },
   {

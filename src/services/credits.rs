@@ -100,7 +100,8 @@ pub async fn grant(env: &Env, user: UserId, grant: &Grant<'_>) -> Result<Granted
         user_agent: None,
     };
     activity::insert(conn, &line, now).await?;
-    events::publish_one(env, conn, user.id, Event::AccessChanged, now).await?;
+    // The entry may be dated a little later than it is.
+    events::publish_one(env, conn, user.id, Event::AccessChanged, env.clock.now()).await?;
     tx.commit().await?;
     env.access_changed(user.id);
     env.wake_workers();
@@ -140,7 +141,8 @@ pub async fn revoke(env: &Env, user: UserId, actor: &str) -> Result<Option<DateT
         user_agent: None,
     };
     activity::insert(conn, &line, now).await?;
-    events::publish_one(env, conn, user.id, Event::AccessChanged, now).await?;
+    // The entry may be dated a little later than it is.
+    events::publish_one(env, conn, user.id, Event::AccessChanged, env.clock.now()).await?;
     tx.commit().await?;
     env.access_changed(user.id);
     env.wake_workers();

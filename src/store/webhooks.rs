@@ -474,13 +474,6 @@ pub async fn resend_failed(
     .fetch_all(c))?)
 }
 
-/// Forgets what was told about a member, other than that their account was deleted. Returns how many.
-pub async fn forget_member(conn: &mut Conn<'_>, user: UserId) -> Result<u64> {
-    Ok(execute!(conn, |c| sqlx::query("DELETE FROM webhook_deliveries WHERE user_id = $1 AND kind <> 'user.deleted'")
-        .bind(user)
-        .execute(c))?)
-}
-
 /// Forgets at most `most` deliveries made before `created_before`. Returns how many.
 pub async fn purge(conn: &mut Conn<'_>, created_before: DateTime<Utc>, most: i64) -> Result<u64> {
     Ok(execute!(conn, |c| sqlx::query(
