@@ -1,4 +1,5 @@
 import { expect, test } from "../support/test.ts";
+import { SETTINGS } from "../support/visitor.ts";
 
 /** A code that is not the right one. */
 function wrong(code: string): string {
@@ -33,7 +34,7 @@ test("what cannot be a code is no try", async ({ visitor, page, faults, address 
   await page.locator("#code").press("Enter");
   await expect(page.locator("#code-error")).toContainText("That is no code");
   await visitor.enterCode(`${right.slice(0, 3)} ${right.slice(3)}`);
-  await expect(page).toHaveURL("/settings");
+  await expect(page).toHaveURL(SETTINGS);
 });
 
 test("what is no address is said beside the field, with what was typed", async ({ page, faults }) => {
@@ -91,5 +92,5 @@ test("what was typed before the page came alive stays", { tag: "@late" }, async 
   await expect(field).toHaveAttribute("data-ready", "true");
   await expect(field).toHaveValue(code);
   await page.getByRole("button", { name: "Continue" }).click();
-  await expect(page).toHaveURL("/settings");
+  await expect(page).toHaveURL(SETTINGS);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "../support/test.ts";
-import type { Visitor } from "../support/visitor.ts";
+import { SETTINGS, type Visitor } from "../support/visitor.ts";
 
 /** The invite link: from the clipboard where the button works, from the field where it does not. */
 async function takeInviteLink({ page, islands }: Visitor): Promise<string> {
@@ -35,7 +35,7 @@ test("an invited person signs in, has a trial, and counts for who invited them",
   const pasted = ` ${code.slice(0, 4)} ${code.slice(4)} `.toLowerCase();
   const mailed = await ben.askForCode(address("ben"), `/login?ref=${encodeURIComponent(pasted)}`);
   await ben.enterCode(mailed);
-  await expect(ben.page).toHaveURL("/settings");
+  await expect(ben.page).toHaveURL(SETTINGS);
   const [before, line] = [trialLine(), await ben.page.getByText("· trial ·").textContent()];
   expect([before, trialLine()]).toContain(line);
 

@@ -5,6 +5,7 @@ import { SMTPServer } from "smtp-server";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/program.ts";
 import { expect, test } from "../support/test.ts";
+import { SETTINGS } from "../support/visitor.ts";
 
 /** A mail server that keeps what it receives. */
 async function startMailServer(port: number, letters: string[]): Promise<SMTPServer> {
@@ -53,8 +54,8 @@ test("a code that could not be mailed is mailed when the mail server is back", {
     expect(letter).toContain(`Subject: ${code} is your Vouchsafe code`);
 
     await page.getByLabel("Code").fill(code);
-    await expect(page).toHaveURL("/settings");
-    expect(letters).toHaveLength(1);
+    await expect(page).toHaveURL(SETTINGS);
+    expect(letters.filter((letter) => letter.includes("is your Vouchsafe code"))).toHaveLength(1);
     // Where mails leave there is nothing to read them in.
     expect((await page.request.get("/dev/mailbox.json")).status()).toBe(404);
   } finally {

@@ -91,11 +91,17 @@ export class Program {
     return mails.filter((mail) => mail.to === address);
   }
 
-  /** Waits for one more mail than `known` to an address, and returns the code in it. */
+  /** Waits for a code in a mail beside the `known` ones to an address, and returns it. */
   async codeFor(address: string, known: number): Promise<string> {
-    return eventually(`a code for ${address} is in the mailbox`, async () => {
+    return this.inMail(`a code for ${address}`, address, /^\s*(\d{6})\s*$/m, known);
+  }
+
+  /** Waits for a mail beside the `known` ones to an address that says something, and returns that. */
+  async inMail(what: string, address: string, pattern: RegExp, known = 0): Promise<string> {
+    return eventually(`${what} is in the mailbox`, async () => {
       const mails = await this.mailsTo(address);
-      return mails.length > known ? /^\s*(\d{6})\s*$/m.exec(mails[0]?.text ?? "")?.[1] : undefined;
+      const fresh = mails.slice(0, Math.max(0, mails.length - known));
+      return fresh.map((mail) => pattern.exec(mail.text)?.[1]).find((found) => found !== undefined);
     });
   }
 

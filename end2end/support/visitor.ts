@@ -5,6 +5,9 @@ import { type Locator, type Page, expect } from "@playwright/test";
 import type { Program } from "./program.ts";
 import type { Islands } from "./test.ts";
 
+/** Where a sign-in ends; a new member is greeted there. */
+export const SETTINGS = /\/settings(\?said=welcome)?$/;
+
 export class Visitor {
   readonly page: Page;
   readonly program: Program;
@@ -46,7 +49,7 @@ export class Visitor {
   /** Signs in and ends on /settings. */
   async signIn(address: string, path = "/login"): Promise<void> {
     await this.enterCode(await this.askForCode(address, path));
-    await expect(this.page).toHaveURL("/settings");
+    await expect(this.page).toHaveURL(SETTINGS);
   }
 
   /** Becomes the first admin by the link that the program prints. Ends on the matrix. */
