@@ -15,7 +15,10 @@ use crate::{
         caller::{Site, Visit},
         headers::page_policy,
     },
-    services::payments,
+    services::{
+        notifications::{self, Reader},
+        payments,
+    },
     words,
 };
 
@@ -170,8 +173,8 @@ struct Surroundings {
     font: String,
     icon: String,
     mailbox: bool,
-    /// How many events of payments wait for an admin who looks.
-    waiting: i64,
+    /// What waits for an admin who looks.
+    waiting: Waiting,
     scripts: Option<LeptosOptions>,
 }
 
@@ -227,14 +230,26 @@ pub async fn render<V: IntoView + 'static>(
     leptos_axum::render_app_async_with_context(headers, document)(request).await
 }
 
-/// Returns how many events of payments wait, for those who look after them. Nobody misses the page
-/// for it: a database that does not answer has been noticed by whoever made the page.
-async fn waiting_for(site: &Site, visit: &Visit, frame: &Frame) -> i64 {
-    let is_admin = visit.identity.as_ref().is_some_and(|identity| identity.user.role == Role::Admin);
-    if !is_admin || !frame.section.is_some_and(Section::is_for_admins) {
-        return 0;
+/// What waits for an admin.
+#[derive(Debug, Clone, Copy, Default)]
+struct Waiting {
+    /// Notifications that they have not read.
+    unread: i64,
+    /// Events of payments that nobody tries again, whether or not it was read that there are some.
+    dead: i64,
+}
+
+/// Returns what waits, for those who look after it. Nobody misses the page for it: a database that does
+/// not answer has been noticed by whoever made the page.
+async fn waiting_for(site: &Site, visit: &Visit, frame: &Frame) -> Waiting {
+    let admin = visit.identity.as_ref().filter(|identity| identity.user.role == Role::Admin);
+    let Some(admin) = admin.filter(|_| frame.section.is_some_and(Section::is_for_admins)) else {
+        return Waiting::default();
+    };
+    Waiting {
+        unread: notifications::unread_count(&site.env, Reader::Admin(admin.user.id)).await.unwrap_or(0),
+        dead: payments::dead_count(&site.env).await.unwrap_or(0),
     }
-    payments::dead_count(&site.env).await.unwrap_or(0)
 }
 
 #[component]
@@ -253,16 +268,25 @@ fn Document(surroundings: Surroundings, children: Children) -> impl IntoView {
     };
     let is_admin_page = section.is_some_and(Section::is_for_admins);
     let admin_bar = is_admin_page.then(|| {
-        let badge = (waiting > 0).then(|| words::payments::waiting_for_you(lang, waiting));
+        let Waiting { unread, dead } = waiting;
+        let unread = (unread > 0).then(|| {
+            let told = words::notifications::unread(lang, unread);
+            (Section::Notifications, "/admin/notifications", told)
+        });
+        let dead = (dead > 0).then(|| {
+            let told = words::payments::waiting_for_you(lang, dead);
+            (Section::Payments, "/admin/payments?state=dead", told)
+        });
+        let badges = [unread, dead];
         let current = section.and_then(Section::group).unwrap_or_default();
         let groups = ADMIN_GROUPS
             .into_iter()
             .map(|(text, entries)| {
                 let is_here = entries.iter().any(|(this, ..)| section == Some(*this));
                 let path = entries.first().map(|(_, path, _)| *path);
-                let badge = badge.clone().filter(|_| entries.iter().any(|(this, ..)| *this == Section::Payments));
-                let badge =
-                    badge.map(|text| view! { <a class="badge stop" href="/admin/payments?state=dead">{text}</a> });
+                let belongs = |badge: &&(Section, &str, String)| entries.iter().any(|(this, ..)| *this == badge.0);
+                let badge = badges.iter().flatten().find(belongs).cloned();
+                let badge = badge.map(|(_, path, text)| view! { <a class="badge stop" href=path>{text}</a> });
                 let here = if entries.len() == 1 { "page" } else { "true" };
                 view! { <a href=path aria-current=is_here.then_some(here)>{text(lang)}</a>{badge} }
             })

@@ -14,6 +14,7 @@ use crate::{
         event::Event,
         ids::{CreditEntryId, ReferralId, UserId},
         letter::Notice,
+        notification::Occurrence,
         payment::FirstPayment,
         referral::{Referral, ReferralState, Step, suspicious},
         settings::AppSettings,
@@ -112,6 +113,9 @@ async fn convert(
     }
     let details = json!({ "referral": referral.id, "flags": flags, "held_until": held_until });
     aftermath.log(referral.referred, "referral_converted", details);
+    if !flags.is_empty() {
+        aftermath.tell_admins(Occurrence::ReferralFlagged { referral: referral.id, held: waits_for_admin });
+    }
     referral.converted_at = Some(now);
     referral.invoice = Some((first.provider, first.invoice.clone()));
     referral.reward_days = Some(settings.referral_credit_days);

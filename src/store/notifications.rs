@@ -198,13 +198,7 @@ pub async fn mark_read(conn: &mut Conn<'_>, reader: Reader, id: NotificationId, 
 }
 
 /// Marks what is open under a kind and key as read for one who knows it already.
-pub async fn mark_own_read(
-    conn: &mut Conn<'_>,
-    kind: Kind,
-    key: &str,
-    user: UserId,
-    now: DateTime<Utc>,
-) -> Result<()> {
+pub async fn mark_own_read(conn: &mut Conn<'_>, kind: Kind, key: &str, user: UserId, now: DateTime<Utc>) -> Result<()> {
     execute!(conn, |c| sqlx::query(
         "INSERT INTO notification_reads (notification_id, user_id, read_at)
         SELECT id, $3, $4 FROM notifications WHERE kind = $1 AND dedupe_key = $2 AND closed_at IS NULL
@@ -311,16 +305,15 @@ pub async fn set_chat(conn: &mut Conn<'_>, chat: Option<(&str, Shape)>, now: Dat
 /// Notes that an admin gets the mail of a day. Returns `false` if they got it before, whoever of two
 /// comes first.
 pub async fn insert_digest(conn: &mut Conn<'_>, user: UserId, day: NaiveDate, now: DateTime<Utc>) -> Result<bool> {
-    let inserted =
-        execute!(conn, |c| {
-            sqlx::query(
+    let inserted = execute!(conn, |c| {
+        sqlx::query(
         "INSERT INTO admin_digests (user_id, day, sent_at) VALUES ($1, $2, $3) ON CONFLICT (user_id, day) DO NOTHING"
     )
     .bind(user)
     .bind(day)
     .bind(now)
     .execute(c)
-        })?;
+    })?;
     Ok(inserted == 1)
 }
 

@@ -59,7 +59,11 @@ impl Store {
         let conn = &mut tx.conn();
         coupons::insert(conn, std::slice::from_ref(&coupon), at).await.unwrap();
         grants::put(conn, &grant, at).await.unwrap();
-        assert!(coupons::insert_redemption(conn, &super::coupons::redemption(self.id(), coupon.id, user, grant.id), at).await.unwrap());
+        assert!(
+            coupons::insert_redemption(conn, &super::coupons::redemption(self.id(), coupon.id, user, grant.id), at)
+                .await
+                .unwrap()
+        );
         tx.commit().await.unwrap();
     }
 
@@ -167,7 +171,7 @@ on_both! {
         assert_eq!(counts, [(badge.id, 2)]);
         assert_eq!(bonus::count_awards(conn, &[]).await.unwrap(), []);
         tx.commit().await.unwrap();
-        assert_eq!(store.texts("SELECT reason FROM access_grants, bonus_awards WHERE access_grants.id = grant_id").await.len(), 1);
+        assert_eq!(store.texts("SELECT granted_by FROM access_grants, bonus_awards WHERE access_grants.id = grant_id").await.len(), 1);
     }
 
     async fn a_member_is_rewarded_once_however_many_try_at_once(store: Store) {

@@ -139,7 +139,7 @@ impl Store {
 
     /// Puts rows into every table of the newest schema; `round` makes them differ from those of
     /// other rounds. Whoever adds a table adds a row here.
-    async fn fill(&self, round: usize) {
+    pub(super) async fn fill(&self, round: usize) {
         let own = format!("own{round}");
         let moment = "'2026-11-21T10:00:00+00:00'";
         self.execute(&format!(
