@@ -179,7 +179,15 @@ fn previewed(site: &Site, letter: LetterName, lang: Lang, wording: &Wording, par
     match (mail_templates::preview(&site.env, letter, lang, wording), part) {
         (Ok(rendered), Part::Html) => (headers, Html(rendered.html)).into_response(),
         (Ok(rendered), _) => (headers, format!("{}\n\n{}", rendered.subject, rendered.text)).into_response(),
-        (Err(problem), _) => (StatusCode::UNPROCESSABLE_ENTITY, headers, problem.to_string()).into_response(),
+        // A page of its own: an error without one would get the whole frame of these pages.
+        (Err(problem), _) => {
+            let reason = problem.to_string().replace('&', "&amp;").replace('<', "&lt;");
+            let page = format!(
+                "<!DOCTYPE html><html lang=\"en\"><meta name=\"color-scheme\" content=\"light dark\">\
+                 <title>{letter}</title><p>{reason}</p></html>"
+            );
+            (StatusCode::UNPROCESSABLE_ENTITY, headers, Html(page)).into_response()
+        }
     }
 }
 

@@ -383,6 +383,7 @@ mod tests {
             .route("/gate", post(|| async { "open" }))
             .route("/gate/more", post(|| async { "nothing" }))
             .route("/api/analyze", post(|| async { "figures" }))
+            .route("/unsubscribe/token", post(|| async { "done" }))
             .route("/webhooks/stripe", post(|| async { "thanks" }));
         router.layer(Guard::new(config, Clock::system(), Random::system()))
     }

@@ -612,6 +612,35 @@ fn coupons_are_redeemed_and_grants_given_and_taken_back() {
 }
 
 #[test]
+fn partners_are_added_given_coupons_and_told_what_came_of_them() {
+    let place = Place::new();
+    let (code, out, err) = place.run(&["partner", "add", "Wellpass", "--contact", "Kim"]);
+    assert_eq!(code, 0, "{err}");
+    let id = out.trim().to_owned();
+    let pass = ["--type", "partner", "--tier", "premium", "--days", "30", "--code", "gym-pass"];
+    assert_eq!(place.run(&[&["coupon", "create", "--partner", "Wellpass"][..], &pass].concat()).0, 0);
+    let (_, list, _) = place.run(&["coupon", "list", "--json", "--find", "well", "--state", "open", "--type", "partner"]);
+    let list: Value = serde_json::from_str(&list).unwrap();
+    assert_eq!((&list[0]["partner_id"], &list[0]["partner"]), (&json!(id), &json!("Wellpass")));
+    assert_eq!(place.run(&["coupon", "list", "--state", "used_up"]).1, "");
+    let (_, list, _) = place.run(&["partner", "list"]);
+    assert_eq!(list, format!("{id}\tWellpass\t1\t0\t0\n"));
+    let (_, link, _) = place.run(&["partner", "link", "Wellpass"]);
+    assert!(link.starts_with("http") && link.contains("/partner/"), "{link}");
+    assert_eq!(place.run(&["partner", "statement", &id, "2026-11"]).1, "");
+    assert_eq!(place.run(&["partner", "statement", &id, "2026-11", "--json"]).1.trim(), "[]");
+    assert_eq!(place.run(&["partner", "link", "Wellpass", "--end"]).1, "Wellpass: the link is ended\n");
+    for (command, expected) in [
+        (&["partner", "add", "Wellpass"][..], 1),
+        (&["partner", "add", " "], 2),
+        (&["partner", "link", "Nobody"], 3),
+        (&["partner", "statement", "Wellpass", "soon"], 2),
+    ] {
+        assert_eq!(place.run(command).0, expected, "{command:?}");
+    }
+}
+
+#[test]
 fn webhook_endpoints_are_made_tried_and_removed() {
     let place = Place::new();
     let (code, out, err) =
@@ -659,4 +688,49 @@ fn webhook_endpoints_are_made_tried_and_removed() {
     ] {
         assert_eq!(place.run(arguments).0, code, "{arguments:?}");
     }
+}
+
+#[test]
+fn letters_are_worded_tried_out_and_looked_after() {
+    let place = Place::new();
+    let said = |arguments: &[&str]| {
+        let (code, out, err) = place.run(arguments);
+        assert_eq!(code, 0, "{arguments:?}: {err}");
+        out
+    };
+    let template = |arguments: &[&'static str]| [&["mail", "template"][..], arguments].concat();
+    let list = said(&template(&["list"]));
+    assert_eq!(list.lines().count(), 50);
+    assert!(list.lines().all(|line| line.ends_with("\tbuilt-in\t0\t-\t-")), "{list}");
+    let set = said(&template(&["set", "welcome", "en", "--subject", "Hello from {{ product }}"]));
+    assert!(set.starts_with("welcome\ten\tedited\t1\toperator\t"), "{set}");
+    assert_eq!(said(&template(&["show", "welcome", "en", "--part", "subject"])), "Hello from {{ product }}\n");
+    let file = place.0.path().join("welcome.txt");
+    std::fs::write(&file, "Hi!\n{{ nothing }}\n").unwrap();
+    let (code, _, err) = place.run(&["mail", "template", "set", "welcome", "en", "--text", file.to_str().unwrap()]);
+    assert_eq!((code, err.as_str()), (2, "vouchsafe: text, line 2: this letter knows no nothing\n"));
+    let shown: Value = serde_json::from_str(&said(&template(&["show", "welcome", "en", "--json"]))).unwrap();
+    assert_eq!((shown["edited"].as_bool(), shown["version"].as_i64()), (Some(true), Some(1)));
+
+    let tried = said(&["mail", "test", "ann@example.com"]);
+    assert!(tried.contains("no mail server is configured") && tried.contains("\nHello from Vouchsafe\n"), "{tried}");
+    assert!(said(&template(&["reset", "welcome", "en"])).starts_with("welcome\ten\tbuilt-in\t2\t"));
+
+    assert_eq!(said(&["mail", "outbox", "list"]), "");
+    assert_eq!(said(&["mail", "outbox", "list", "--state", "failed", "--json"]), "[]\n");
+    assert_eq!(said(&["mail", "outbox", "resend"]), "0 mail(s) are tried again\n");
+    for (arguments, code) in [
+        (&["mail", "outbox", "resend", "0192f0c1-2345-7abc-8def-0123456789ab"][..], 3),
+        (&["mail", "template", "show", "wellcome", "en"], 2),
+        (&["mail", "template", "show", "welcome", "fr"], 2),
+        (&["mail", "template", "set", "welcome", "en"], 2),
+        (&["mail", "test", "ann"], 2),
+    ] {
+        assert_eq!(place.run(arguments).0, code, "{arguments:?}");
+    }
+    // A mail server that is not there.
+    let mut test = place.command(&["mail", "test", "ann@example.com"]);
+    let output = test.env("VOUCHSAFE_SMTP_URL", "smtp://127.0.0.1:1").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("the mail was not sent: "));
 }

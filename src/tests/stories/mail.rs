@@ -6,21 +6,37 @@ use chrono::TimeDelta;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::TcpListener,
-    sync::Mutex,
+    sync::{Mutex, Semaphore},
 };
+use axum::{body::Body, http::Method};
+use serde_json::{Value, json};
 use vouchsafe::store::{jobs, mails};
 
-use crate::harness::{Backend, TestApp, on_both};
+use crate::harness::{Backend, Client, TestApp, on_both};
 
 /// A mail server that takes every letter; returns what it took.
 async fn take_letters(listener: TcpListener, taken: Arc<Mutex<Vec<String>>>) {
+    answer_letters(listener, taken, Arc::default(), Arc::new(Semaphore::new(1_000))).await;
+}
+
+/// The same with answers to recipients that come before any letter is taken, and with a door: who
+/// wants to be answered waits for it.
+async fn answer_letters(
+    listener: TcpListener,
+    taken: Arc<Mutex<Vec<String>>>,
+    answers: Arc<Mutex<Vec<&'static str>>>,
+    door: Arc<Semaphore>,
+) {
     loop {
         let Ok((stream, _)) = listener.accept().await else { return };
-        let taken = taken.clone();
+        let (taken, answers, door) = (taken.clone(), answers.clone(), door.clone());
         tokio::spawn(async move {
             let (read, mut write) = stream.into_split();
             let mut lines = BufReader::new(read).lines();
-            write.write_all(b"220 test\r\n").await.unwrap();
+            door.acquire().await.unwrap().forget();
+            if write.write_all(b"220 test\r\n").await.is_err() {
+                return;
+            }
             while let Ok(Some(line)) = lines.next_line().await {
                 let answer = match line.split([' ', ':']).next().unwrap().to_ascii_uppercase().as_str() {
                     "EHLO" | "HELO" => "250 test\r\n",
@@ -38,9 +54,15 @@ async fn take_letters(listener: TcpListener, taken: Arc<Mutex<Vec<String>>>) {
                         "250 taken\r\n"
                     }
                     "QUIT" => "221 bye\r\n",
+                    "RCPT" => {
+                        let mut answers = answers.lock().await;
+                        if answers.is_empty() { "250 fine\r\n" } else { answers.remove(0) }
+                    }
                     _ => "250 fine\r\n",
                 };
-                write.write_all(answer.as_bytes()).await.unwrap();
+                if write.write_all(answer.as_bytes()).await.is_err() {
+                    return;
+                }
             }
         });
     }
@@ -66,7 +88,8 @@ async fn a_mail_server_that_is_down_loses_nothing(backend: Backend) {
     let [letter] = letters.as_slice() else { panic!("{} letters", letters.len()) };
     assert!(letter.contains("ann@example.com") && letter.contains("multipart/alternative"), "{letter}");
     let code = letter.split(|c: char| !c.is_ascii_digit()).find(|word| word.len() == 6).unwrap();
-    assert_eq!(browser.post("/verify", &[("code", code)]).await.location(), "/settings");
+    assert!(browser.post("/verify", &[("code", code)]).await.location().starts_with("/settings"));
+    assert_eq!(app.runner.run_until_idle().await.unwrap(), 1, "a welcome");
     app.env.clock.advance(TimeDelta::hours(1));
     assert_eq!(app.runner.run_until_idle().await.unwrap(), 0, "sent once");
     server.abort();
@@ -80,6 +103,221 @@ async fn a_mail_server_that_is_down_loses_nothing_on_sqlite() {
 #[tokio::test]
 async fn a_mail_server_that_is_down_loses_nothing_on_postgres() {
     a_mail_server_that_is_down_loses_nothing(Backend::Postgres).await;
+}
+
+/// A program with a mail server, what that has taken, the answers it is to give, and its door.
+struct Post {
+    app: TestApp,
+    operator: Client,
+    taken: Arc<Mutex<Vec<String>>>,
+    answers: Arc<Mutex<Vec<&'static str>>>,
+    door: Arc<Semaphore>,
+}
+
+impl Post {
+    async fn open(backend: Backend, visitors: usize) -> Option<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("smtp://{}", listener.local_addr().unwrap());
+        let app = TestApp::with(backend, &[("VOUCHSAFE_SMTP_URL", &url)]).await?;
+        let (taken, answers) = (Arc::default(), Arc::default());
+        let door = Arc::new(Semaphore::new(visitors));
+        tokio::spawn(answer_letters(listener, Arc::clone(&taken), Arc::clone(&answers), door.clone()));
+        let operator = app.operator();
+        operator.put("/api/v1/settings/trial_duration_days", json!({ "value": 0 })).await.ok();
+        operator.post("/api/v1/users", json!({ "external_id": "ann", "email": "ann@example.com" })).await.ok();
+        app.runner.run_until_idle().await.unwrap();
+        taken.lock().await.clear();
+        Some(Self { app, operator, taken, answers, door })
+    }
+
+    /// Gives ann days at a tier, of which she is told.
+    async fn give(&self) {
+        self.operator.post("/api/v1/users/ann/grants", json!({ "tier": "premium", "days": 2 })).await.ok();
+        // Mails of one instant have no order.
+        self.app.env.clock.advance(TimeDelta::milliseconds(10));
+    }
+
+    async fn work(&self) -> usize {
+        self.app.runner.run_until_idle().await.unwrap()
+    }
+
+    async fn taken(&self) -> Vec<String> {
+        self.taken.lock().await.clone()
+    }
+
+    /// The mail that was written last.
+    async fn last(&self) -> Value {
+        self.operator.get("/api/v1/mails?limit=1").await.ok()["items"][0].clone()
+    }
+}
+
+async fn what_is_refused_for_now_is_tried_again_later_and_later(backend: Backend) {
+    let Some(post) = Post::open(backend, 1_000).await else { return };
+    post.answers.lock().await.extend(["451 4.7.1 greylisted\r\n", "421 busy\r\n"]);
+    post.give().await;
+    assert_eq!(post.work().await, 1);
+    let mail = post.last().await;
+    assert_eq!((mail["state"].as_str(), mail["tries"].as_i64()), (Some("waiting"), Some(1)), "{mail}");
+    assert_eq!(mail["last_error"], "the mail server answered 451 4.7.1 to the recipient");
+    assert_eq!(mail["letter"], "access_granted");
+    assert_eq!(mail["recipient"], "ann@example.com");
+    // The first wait is a second, the second 16, each 20 % more or less.
+    for (too_early, enough, done) in [(700, 600, 1), (12_000, 8_000, 1)] {
+        post.app.env.clock.advance(TimeDelta::milliseconds(too_early));
+        assert_eq!(post.work().await, 0, "not due yet");
+        assert_eq!(post.taken().await, [""; 0]);
+        post.app.env.clock.advance(TimeDelta::milliseconds(enough));
+        assert_eq!(post.work().await, done);
+    }
+    assert_eq!(post.taken().await.len(), 1, "nothing is lost, and nothing comes twice");
+    let mail = post.last().await;
+    assert_eq!((mail["state"].as_str(), mail["next_try_at"].is_null()), (Some("sent"), true), "{mail}");
+}
+
+#[tokio::test]
+async fn what_is_refused_for_now_is_tried_again_later_and_later_on_sqlite() {
+    what_is_refused_for_now_is_tried_again_later_and_later(Backend::Sqlite).await;
+}
+
+#[tokio::test]
+async fn what_is_refused_for_now_is_tried_again_later_and_later_on_postgres() {
+    what_is_refused_for_now_is_tried_again_later_and_later(Backend::Postgres).await;
+}
+
+async fn what_is_refused_for_good_is_given_up_until_somebody_sends_it_again(backend: Backend) {
+    let Some(post) = Post::open(backend, 1_000).await else { return };
+    post.answers.lock().await.push("550 5.1.1 <ann@example.com> is unknown\r\n");
+    post.give().await;
+    assert_eq!(post.work().await, 1);
+    post.app.env.clock.advance(TimeDelta::days(5));
+    assert_eq!(post.work().await, 0, "it is given up");
+    let mail = post.last().await;
+    assert_eq!((mail["state"].as_str(), mail["next_try_at"].is_null()), (Some("failed"), true), "{mail}");
+    assert_eq!(mail["last_error"], "the mail server answered 550 5.1.1 to the recipient");
+    let failed = post.operator.get("/api/v1/mails?state=failed&recipient=ANN@example.com").await.ok();
+    assert_eq!(failed["items"], json!([mail]));
+
+    let resend = format!("/api/v1/mails/{}/resend", mail["id"].as_str().unwrap());
+    let again = post.operator.post(&resend, json!({})).await.ok();
+    assert_eq!((again["state"].as_str(), again["tries"].as_i64()), (Some("waiting"), Some(0)), "{again}");
+    post.operator.post(&resend, json!({})).await.is(409, "mail_not_failed");
+    assert_eq!(post.work().await, 1);
+    assert_eq!(post.taken().await.len(), 1);
+    post.operator.post(&resend, json!({})).await.is(409, "mail_not_failed");
+    let unknown = "/api/v1/mails/0192f0c1-2345-7abc-8def-0123456789ab";
+    post.operator.post(&format!("{unknown}/resend"), json!({})).await.is(404, "mail_unknown");
+    post.operator.get(unknown).await.is(404, "mail_unknown");
+    let log = post.operator.get("/api/v1/activity?limit=1").await.ok();
+    assert_eq!(log["items"][0]["action"], "mail_resent");
+}
+
+#[tokio::test]
+async fn what_is_refused_for_good_is_given_up_until_somebody_sends_it_again_on_sqlite() {
+    what_is_refused_for_good_is_given_up_until_somebody_sends_it_again(Backend::Sqlite).await;
+}
+
+#[tokio::test]
+async fn what_is_refused_for_good_is_given_up_until_somebody_sends_it_again_on_postgres() {
+    what_is_refused_for_good_is_given_up_until_somebody_sends_it_again(Backend::Postgres).await;
+}
+
+async fn a_slow_mail_server_holds_nobody_up(backend: Backend) {
+    let Some(post) = Post::open(backend, 0).await else { return };
+    post.give().await;
+    let work = post.work();
+    let meanwhile = async {
+        // The mail waits for an answer: whoever writes does not wait with it.
+        for nth in 0..3 {
+            let user = json!({ "external_id": format!("friend-{nth}") });
+            post.operator.post("/api/v1/users", user).await.ok();
+        }
+        assert_eq!(post.last().await["state"], "waiting");
+        assert_eq!(post.taken().await, [""; 0]);
+        post.door.add_permits(1);
+    };
+    let (done, ()) = tokio::join!(work, meanwhile);
+    assert_eq!((done, post.taken().await.len()), (1, 1));
+    assert_eq!(post.last().await["state"], "sent");
+}
+
+#[tokio::test]
+async fn a_slow_mail_server_holds_nobody_up_on_sqlite() {
+    a_slow_mail_server_holds_nobody_up(Backend::Sqlite).await;
+}
+
+#[tokio::test]
+async fn a_slow_mail_server_holds_nobody_up_on_postgres() {
+    a_slow_mail_server_holds_nobody_up(Backend::Postgres).await;
+}
+
+async fn one_click_ends_letters_of_a_kind_and_no_others(backend: Backend) {
+    let Some(post) = Post::open(backend, 1_000).await else { return };
+    post.give().await;
+    post.work().await;
+    let letter = post.taken().await.remove(0);
+    let header = |name: &str| letter.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
+    assert_eq!(header("List-Unsubscribe-Post:"), "List-Unsubscribe=One-Click");
+    let address = header("List-Unsubscribe:");
+    let path = address.strip_prefix("<http://127.0.0.1:3000").and_then(|rest| rest.strip_suffix('>')).unwrap().to_owned();
+    assert!(path.starts_with("/unsubscribe/"), "{path}");
+
+    // Looking changes nothing: mail programs look at links by themselves.
+    let mut reader = post.app.browser();
+    let page = reader.get(&path).await;
+    assert_eq!((page.status.as_u16(), page.text("main button").as_str()), (200, "Unsubscribe"));
+    assert!(!page.body.contains("ann@"), "whoever has the link learns no address");
+    post.give().await;
+    post.work().await;
+    assert_eq!(post.taken().await.len(), 2);
+
+    // Queued before, and not sent after.
+    post.give().await;
+    // What a mail program sends, in either of the two ways: no cookie, no origin, twice.
+    let multipart = "--x\r\nContent-Disposition: form-data; name=\"List-Unsubscribe\"\r\n\r\nOne-Click\r\n--x--\r\n";
+    for (kind, body) in [
+        ("application/x-www-form-urlencoded", "List-Unsubscribe=One-Click"),
+        ("multipart/form-data; boundary=x", multipart),
+    ] {
+        let mut program = post.app.browser();
+        let request = program.request(Method::POST, &path).header("content-type", kind).body(Body::from(body)).unwrap();
+        let answer = program.send(request).await;
+        assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, "You are unsubscribed.\n"));
+        assert!(!answer.headers.contains_key("set-cookie"));
+    }
+    post.work().await;
+    assert_eq!(post.taken().await.len(), 2, "no more such letters");
+    let mail = post.last().await;
+    assert_eq!((mail["state"].as_str(), mail["skipped_because"].as_str()), (Some("skipped"), Some("unsubscribed")), "{mail}");
+    let preferences = post.operator.get("/api/v1/users/ann/mail-preferences").await.ok();
+    assert_eq!(preferences, json!({ "access": false, "referrals": true, "bonus": true, "digest": null }));
+    let log = post.operator.get("/api/v1/activity?limit=2").await.ok();
+    let actions: Vec<_> = log["items"].as_array().unwrap().iter().map(|line| line["action"].as_str().unwrap()).collect();
+    assert_eq!(actions.iter().filter(|action| **action == "mail_preference_changed").count(), 1, "once: {actions:?}");
+
+    // A code comes all the same, and does not say how to do without.
+    assert_eq!(reader.post("/login", &[("email", "ann@example.com")]).await.location(), "/verify");
+    post.work().await;
+    let letters = post.taken().await;
+    assert_eq!(letters.len(), 3);
+    assert!(letters[2].contains("Subject: ") && !letters[2].contains("nsubscribe"), "{}", letters[2]);
+
+    // It can be taken back on the page.
+    let page = reader.get(&path).await;
+    assert_eq!(page.text("main button"), "Get them again");
+    assert_eq!(reader.post(&path, &[("wanted", "yes")]).await.location(), path);
+    post.give().await;
+    post.work().await;
+    assert_eq!(post.taken().await.len(), 4);
+}
+
+#[tokio::test]
+async fn one_click_ends_letters_of_a_kind_and_no_others_on_sqlite() {
+    one_click_ends_letters_of_a_kind_and_no_others(Backend::Sqlite).await;
+}
+
+#[tokio::test]
+async fn one_click_ends_letters_of_a_kind_and_no_others_on_postgres() {
+    one_click_ends_letters_of_a_kind_and_no_others(Backend::Postgres).await;
 }
 
 on_both! {
