@@ -6,7 +6,7 @@ use crate::{
     config::MailTransport,
     domain::{
         ids::{InvitationId, LoginAttemptId, MailId},
-        letter::{Letter, LetterName},
+        letter::Letter,
         mail::SkipReason,
     },
     jobs::runner::{JobError, StartError},
@@ -70,8 +70,6 @@ impl Mailer {
         let mut tx = env.db.begin().await?;
         let conn = &mut tx.conn();
         match sent {
-            // Nothing of somebody who is gone stays, not even that we said good-bye.
-            Sent::HandedOver if name == LetterName::AccountDeleted => mails::forget(conn, id).await?,
             Sent::HandedOver => mails::mark_sent(conn, id, now).await?,
             Sent::ToKeep(rendered) => {
                 let preview = PreviewMail {

@@ -264,7 +264,7 @@ on_both! {
     async fn a_reason_can_be_demanded(app: TestApp) {
         let mut admin = app.signed_in_admin("root@example.com").await;
         let mut tx = app.env.db.begin().await.unwrap();
-        settings::set(&mut tx.conn(), "matrix_reason_required", "true", app.env.clock.now()).await.unwrap();
+        settings::set(&mut tx.conn(), "matrix_reason_required", "true", "operator", app.env.clock.now()).await.unwrap();
         tx.commit().await.unwrap();
         let page = admin.get("/admin/matrix?edit=photos").await;
         let review = submit(&mut admin, &page, "#row", &[("limit.free", "8")]).await;

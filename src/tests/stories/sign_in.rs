@@ -8,7 +8,7 @@ use vouchsafe::{
     domain::{email::EmailAddress, lang::Lang, login::LoginCode},
     services::{
         Origin,
-        login::{self, VerifyError},
+        login::{self, BroughtBy, VerifyError},
         members,
     },
     store::{login as login_store, settings, users},
@@ -234,7 +234,7 @@ on_both! {
             assert_eq!(right.len(), 6);
             for _ in 0..5 {
                 let code = LoginCode::parse(wrong(&right)).unwrap();
-                login::verify_code(&app.env, attempt, &code, None, &origin()).await.unwrap_err();
+                login::verify_code(&app.env, attempt, &code, BroughtBy::default(), &origin()).await.unwrap_err();
             }
             app.env.clock.advance(TimeDelta::minutes(20));
         }
