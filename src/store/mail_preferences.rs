@@ -42,9 +42,3 @@ pub async fn put(
     let changed = execute!(conn, |c| sqlx::query(sql).bind(user).bind(category.as_str()).bind(now).execute(c))?;
     Ok(changed == 1)
 }
-
-/// Forgets what a member has chosen.
-pub async fn delete(conn: &mut Conn<'_>, user: UserId) -> Result<()> {
-    execute!(conn, |c| sqlx::query("DELETE FROM mail_preferences WHERE user_id = $1").bind(user).execute(c))?;
-    Ok(())
-}

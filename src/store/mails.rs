@@ -246,20 +246,6 @@ pub async fn resend(conn: &mut Conn<'_>, id: MailId, now: DateTime<Utc>) -> Resu
     Ok(queued == 1)
 }
 
-/// Forgets a message, whatever became of it.
-pub async fn forget(conn: &mut Conn<'_>, id: MailId) -> Result<()> {
-    execute!(conn, |c| sqlx::query("DELETE FROM mails WHERE id = $1").bind(id).execute(c))?;
-    Ok(())
-}
-
-/// Forgets all messages to an address, those that wait too: their jobs find nothing to do. Returns
-/// how many they were.
-pub async fn forget_recipient(conn: &mut Conn<'_>, recipient: &str) -> Result<u64> {
-    Ok(execute!(conn, |c| sqlx::query("DELETE FROM mails WHERE lower(recipient) = lower($1)")
-        .bind(recipient)
-        .execute(c))?)
-}
-
 /// A message in the preview mailbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, FromRow)]
 pub struct PreviewMail {

@@ -26,8 +26,6 @@ on_both! {
         }
         assert_eq!(mail_preferences::unwanted(conn, ann).await.unwrap(), [MailCategory::Access, MailCategory::Bonus]);
         assert_eq!(mail_preferences::unwanted(conn, bob).await.unwrap(), []);
-        mail_preferences::delete(conn, ann).await.unwrap();
-        assert_eq!(mail_preferences::unwanted(conn, ann).await.unwrap(), []);
         tx.commit().await.unwrap();
     }
 

@@ -241,18 +241,4 @@ on_both! {
         assert_eq!(claimed[0].work, Ok(Work::SendMail { mail: mail.id }));
         tx.commit().await.unwrap();
     }
-
-    async fn nothing_to_an_address_stays_that_is_forgotten(store: Store) {
-        let (first, other) = (store.notice("Ann@example.com", after(0)).await, store.notice("bob@example.com", after(1)).await);
-        store.notice("ann@example.com", after(2)).await;
-        let mut tx = store.begin().await;
-        assert_eq!(mails::forget_recipient(&mut tx.conn(), "ann@EXAMPLE.com").await.unwrap(), 2);
-        tx.commit().await.unwrap();
-        assert_eq!(store.queued(first).await, None);
-        let mut tx = store.begin().await;
-        mails::forget(&mut tx.conn(), other).await.unwrap();
-        mails::forget(&mut tx.conn(), other).await.unwrap();
-        tx.commit().await.unwrap();
-        assert_eq!(store.count("mails").await, 0);
-    }
 }
