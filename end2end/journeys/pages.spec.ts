@@ -103,7 +103,7 @@ const toTop = (page: Page) => page.evaluate(() => window.scrollTo(0, 0));
 
 /** Fills in a form of the page that is open, and sends it. */
 async function sendForm(page: Page, action: string, fields: Record<string, string>): Promise<void> {
-  const form = page.locator(`form[action$='${action}']`);
+  const form = page.locator(`form[method='post'][action$='${action}']`);
   for (const [name, value] of Object.entries(fields)) {
     const field = form.locator(`[name='${name}']`);
     if ((await field.evaluate((element) => element.tagName)) === "SELECT") await field.selectOption(value);
@@ -195,6 +195,17 @@ async function withGrants(visitor: Visitor): Promise<void> {
   await program.run("grant-credit", "ann@example.com", "--days", "45");
 }
 
+/** Two people who are invited by the house, one of them to something. */
+async function withInvitations({ program }: Visitor): Promise<void> {
+  await program.run("invite", "add", "cem@example.com");
+  const gift = ["--tier", "premium", "--days", "60", "--note", "See you at the fair in May."];
+  await program.run("invite", "add", "ben@example.com", ...gift);
+}
+
+/** The page behind the link in the mail to who is invited to something. */
+const invitationPath = async ({ program }: Visitor) =>
+  new URL(await program.inMail("an invitation", "ben@example.com", /(https?:\/\/\S+\/invitation\/\S+)/)).pathname;
+
 /** Opens what the list of batches shows first. */
 async function openBatch({ page }: Visitor): Promise<void> {
   await page.goto("/admin/coupons/batches");
@@ -274,7 +285,8 @@ const STATES: State[] = [
       await page.goto("/admin/users?q=ann@example.com");
       await page.locator(".rows tbody th a").first().click();
       await page.locator("a[href$='/delete']").click();
-      faults.expect(422, "/delete");
+      await expect(page).toHaveURL(/\/delete$/);
+      faults.expect(422, new URL(page.url()).pathname);
       await page.locator("input[name='name']").fill("bob@example.com");
       await page.locator("main form button").click();
       await expect(page.locator("#name-error")).toBeVisible();
@@ -793,6 +805,126 @@ const STATES: State[] = [
   },
   { name: "mailbox", before: asMember, open: (visitor) => goTo(visitor, "/dev/mailbox") },
   { name: "mailbox-empty", open: (visitor) => goTo(visitor, "/dev/mailbox") },
+  {
+    name: "login-closed",
+    before: ({ program }) => program.run("setting", "set", "self_registration_enabled", "false").then(() => undefined),
+    open: (visitor) => goTo(visitor, "/login"),
+  },
+  { name: "settings-welcome", before: asMember, open: (visitor) => goTo(visitor, "/settings?said=welcome") },
+  {
+    name: "invite",
+    async before(visitor) {
+      await asMember(visitor);
+      await visitor.page.goto("/settings/invitations");
+      await sendForm(visitor.page, "/settings/invitations", { email: "ben@example.com" });
+    },
+    open: (visitor) => goTo(visitor, "/settings/invitations?said=sent"),
+  },
+  {
+    name: "invitation",
+    before: withInvitations,
+    open: async (visitor) => goTo(visitor, await invitationPath(visitor)),
+  },
+  {
+    name: "invitation-over",
+    async before(visitor) {
+      await withInvitations(visitor);
+      await invitationPath(visitor);
+      const [newest = ""] = (await visitor.program.run("invite", "list")).split("\t");
+      await visitor.program.run("invite", "revoke", newest);
+    },
+    async open(visitor, faults) {
+      const path = await invitationPath(visitor);
+      faults.expect(410, path);
+      await goTo(visitor, path);
+    },
+  },
+  { name: "invitations-empty", before: asAdmin, open: (visitor) => goTo(visitor, "/admin/invitations") },
+  {
+    name: "invitations",
+    async before(visitor) {
+      await asAdmin(visitor);
+      await withInvitations(visitor);
+    },
+    open: (visitor) => goTo(visitor, "/admin/invitations"),
+  },
+  { name: "app-settings", before: asAdmin, open: (visitor) => goTo(visitor, "/admin/settings") },
+  {
+    name: "app-settings-error",
+    before: asAdmin,
+    async open(visitor, faults) {
+      faults.expect(422, "/admin/settings");
+      await visitor.page.goto("/admin/settings");
+      await visitor.page.locator("[name='trial_duration_days']").fill("lots");
+      await visitor.page.locator("form[action='/admin/settings'] .btn.main").first().click();
+      await expect(visitor.page.locator(".err")).not.toHaveCount(0);
+      await toTop(visitor.page);
+    },
+  },
+  { name: "overview-empty", before: asAdmin, open: (visitor) => goTo(visitor, "/admin") },
+  {
+    name: "overview",
+    async before(visitor) {
+      await withGrants(visitor);
+      await asUser(visitor);
+      await visitor.program.run("job", "run", "stats").catch(() => undefined);
+    },
+    open: (visitor) => goTo(visitor, "/admin"),
+  },
+  {
+    name: "activity",
+    async before(visitor) {
+      await withGrants(visitor);
+      await asAdmin(visitor);
+    },
+    open: (visitor) => goTo(visitor, "/admin/activity"),
+  },
+  { name: "activity-nothing", before: asAdmin, open: (visitor) => goTo(visitor, "/admin/activity?actor=nobody") },
+  { name: "jobs", before: asAdmin, open: (visitor) => goTo(visitor, "/admin/jobs") },
+  {
+    name: "mails",
+    async before(visitor) {
+      await withGrants(visitor);
+      await asAdmin(visitor);
+    },
+    open: (visitor) => goTo(visitor, "/admin/mails"),
+  },
+  { name: "mails-nothing", before: asAdmin, open: (visitor) => goTo(visitor, "/admin/mails?to=nobody@example.com") },
+  {
+    name: "mail",
+    async before(visitor) {
+      await asMember(visitor);
+      await asAdmin(visitor);
+    },
+    async open(visitor) {
+      await visitor.page.goto("/admin/mails");
+      await visitor.page.locator(".rows tbody th a").first().click();
+      await expect(visitor.page).toHaveURL(/\/admin\/mails\/[0-9a-f-]+$/);
+    },
+  },
+  { name: "mail-templates", before: asAdmin, open: (visitor) => goTo(visitor, "/admin/mails/templates") },
+  { name: "mail-template", before: asAdmin, open: (visitor) => goTo(visitor, "/admin/mails/templates/welcome/en") },
+  {
+    name: "mail-template-error",
+    before: asAdmin,
+    async open(visitor, faults) {
+      const path = "/admin/mails/templates/welcome/en";
+      faults.expect(422, path);
+      await visitor.page.goto(path);
+      await visitor.page.locator("[name='text']").fill("Hello {{ nobody");
+      await visitor.page.locator(`form[action='${path}'] .btn.main`).click();
+      await expect(visitor.page.locator("#text-error")).toBeVisible();
+      await toTop(visitor.page);
+    },
+  },
+  {
+    name: "unsubscribe",
+    before: withGrants,
+    async open(visitor) {
+      const link = await visitor.program.inMail("a link", "ann@example.com", /(https?:\/\/\S+\/unsubscribe\/\S+)/);
+      await goTo(visitor, new URL(link).pathname);
+    },
+  },
   {
     name: "claim",
     open: async (visitor) => goTo(visitor, await visitor.program.claimPath()),

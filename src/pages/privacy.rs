@@ -336,9 +336,7 @@ fn erase_page(lang: Lang, user: &User, leaving: LeavingView, typed: Typed) -> im
     let action = format!("/admin/users/{}/delete", user.id);
     let back = format!("/admin/users/{}", user.id);
     let form = match leaving.hindrance {
-        Some(Hindrance::Subscription) => {
-            view! { <Alert>{text::their_subscription_runs(lang)}</Alert> }.into_any()
-        }
+        Some(Hindrance::Subscription) => view! { <Alert>{text::their_subscription_runs(lang)}</Alert> }.into_any(),
         Some(Hindrance::LastAdmin) => view! { <Alert>{text::is_the_last_admin(lang)}</Alert> }.into_any(),
         None => {
             let options = vec![

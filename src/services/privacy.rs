@@ -17,8 +17,10 @@ use crate::{
         event::Event,
         ids::{MailId, UserId},
         letter::Notice,
+        notification::Occurrence,
         privacy::{
-            EXPORT_VERSION, FAREWELL_KEPT_FOR, GRACE, Hindrance, Leaving, MOST_GRACE_DAYS, TRY_AGAIN_AFTER, goes_on,
+            EXPORT_VERSION, FAREWELL_KEPT_FOR, GRACE, Hindrance, Leaving, MOST_GRACE_DAYS, NOBODY, TRY_AGAIN_AFTER,
+            goes_on,
         },
         user::{Role, User},
     },
@@ -318,9 +320,10 @@ async fn anonymise(
     }
     // An admin who deletes themselves is nobody in this line, too.
     let is_self = [user.email.as_deref(), user.external_id.as_deref()].contains(&Some(actor));
-    let actor = if is_self { crate::domain::privacy::NOBODY } else { actor };
+    let actor = if is_self { NOBODY } else { actor };
     aftermath.log_by(actor, None, "account_deleted", json!({ "user": user.id }));
     aftermath.happened(user.id, Event::UserDeleted);
+    aftermath.tell_admins(Occurrence::MemberDeleted { user: user.id });
     aftermath.access_changed(user.id);
     Ok(())
 }
@@ -340,7 +343,11 @@ pub struct ExportReader {
 enum Step {
     Head,
     /// At a place, after a row.
-    At { place: usize, after: Option<Uuid>, is_open: bool },
+    At {
+        place: usize,
+        after: Option<Uuid>,
+        is_open: bool,
+    },
     Over,
 }
 

@@ -2,7 +2,7 @@
 //! is anonymised, and the statements that do it. `src/tests/contract/privacy.rs` compares the
 //! list with the schema, so that no table is forgotten.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Map, Value};
 use sqlx::{Row, types::Json};
 use uuid::Uuid;
@@ -45,6 +45,8 @@ pub enum Kind {
     Id,
     /// An instant.
     Time,
+    /// A day.
+    Day,
     /// Text.
     Text,
     /// A whole number.
@@ -591,7 +593,10 @@ pub const PLACES: &[Place] = &[
             ],
             hidden: &[
                 ("user_id", SAME),
-                ("payload", "the provider's letter to us, with secrets of its own; the provider gives account of what it keeps"),
+                (
+                    "payload",
+                    "the provider's letter to us, with secrets of its own; the provider gives account of what it keeps",
+                ),
                 ("attempts", INNER),
                 ("error", INNER),
                 ("waits_for", INNER),
@@ -646,7 +651,7 @@ pub const PLACES: &[Place] = &[
         export: Export::As {
             section: "days",
             page_by: None,
-            columns: &[("day", Text), ("sign_ins", Number), ("consumed", Number)],
+            columns: &[("day", Kind::Day), ("sign_ins", Number), ("consumed", Number)],
             hidden: &[("user_id", SAME)],
         },
         erase: Erase::Rows,
@@ -957,6 +962,7 @@ pub async fn rows(
                         value.map(|id| Value::from(id.to_string()))
                     }
                     Kind::Time => row.try_get::<Option<DateTime<Utc>>, _>(at)?.map(|at| serde_json::json!(at)),
+                    Kind::Day => row.try_get::<Option<NaiveDate>, _>(at)?.map(|day| Value::from(day.to_string())),
                     Kind::Text => row.try_get::<Option<String>, _>(at)?.map(Value::from),
                     Kind::Number => row.try_get::<Option<i64>, _>(at)?.map(Value::from),
                     Kind::Flag => row.try_get::<Option<bool>, _>(at)?.map(Value::from),
@@ -1048,12 +1054,7 @@ async fn erase_place(conn: &mut Conn<'_>, place: &Place, person: &Person) -> Res
     })?)
 }
 
-async fn forget_mention(
-    conn: &mut Conn<'_>,
-    mention: &Mention,
-    person: &Person,
-    needles: &[String],
-) -> Result<u64> {
+async fn forget_mention(conn: &mut Conn<'_>, mention: &Mention, person: &Person, needles: &[String]) -> Result<u64> {
     let find = conn.dialect("INSTR", "STRPOS");
     let (as_text, as_json) = match (mention.naming, &*conn) {
         (Naming::WithinJson, Conn::Postgres(_)) => ("::TEXT", "::JSONB"),

@@ -117,7 +117,7 @@ pub async fn put_consumed(conn: &mut Conn<'_>, day: NaiveDate, consumed: &[Consu
                 row.push_bind(one.user_id).push_bind(one.consumed);
             });
             query.push(
-                ") AS news JOIN users ON users.id = column1 WHERE TRUE
+                ") AS news JOIN users ON users.id = column1 WHERE users.deleted_at IS NULL
                 ON CONFLICT (user_id, day) DO UPDATE SET consumed = excluded.consumed",
             );
             query.build().execute(c).await.map(|_| ())
