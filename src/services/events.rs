@@ -39,10 +39,12 @@ pub(super) async fn publish(
     }
     let listening = webhooks::listening(conn).await?;
     let is_heard = |event: &Event| listening.iter().any(|(_, wanted)| wanted.wants(event.kind()));
-    let heard: Vec<&(UserId, Event)> = events.iter().filter(|(_, event)| is_heard(event)).collect();
+    let mut heard: Vec<&(UserId, Event)> = events.iter().filter(|(_, event)| is_heard(event)).collect();
     if heard.is_empty() {
         return Ok(());
     }
+    // A row about a member holds on to theirs: in one order for all, so that nobody waits in a circle.
+    heard.sort_by_key(|(user, _)| *user);
     let members: BTreeSet<UserId> = heard.iter().map(|(user, _)| *user).collect();
     let members: Vec<UserId> = members.into_iter().collect();
     let known: HashMap<UserId, Option<String>> =
