@@ -867,7 +867,7 @@ const STATES: State[] = [
     async before(visitor) {
       await withGrants(visitor);
       await asUser(visitor);
-      await visitor.program.run("job", "run", "stats").catch(() => undefined);
+      await visitor.program.run("job", "run", "count_days");
     },
     open: (visitor) => goTo(visitor, "/admin"),
   },

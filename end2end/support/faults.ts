@@ -36,9 +36,11 @@ export class Faults {
       const text = message.text();
       // Answers with an error are judged above.
       const isAnswer = text.startsWith("Failed to load resource: the server responded");
+      // A letter that is shown runs no script, not even the test's own.
+      const isOurs = text.startsWith("Blocked script execution in") && text.includes("/preview' because");
       // Nobody uses the wasm file while it is kept away.
       const isUnused = this.#islands !== "alive" && text.includes(".wasm was preloaded using link preload but not used");
-      if (isComplaint && !isAnswer && !isUnused && !this.#isBlocked(message.location().url)) {
+      if (isComplaint && !isAnswer && !isOurs && !isUnused && !this.#isBlocked(message.location().url)) {
         this.found.push(`${message.type()}: ${text}`);
       }
     });

@@ -212,11 +212,17 @@ async fn editor(site: &Site, admin: &Admin, status: StatusCode, view: EditorView
     response
 }
 
-fn edited_badge(lang: Lang, template: &MailTemplate) -> impl IntoView + use<> {
+/// Returns whether a letter is worded anew, in a word and the class of its badge.
+fn wording_word(lang: Lang, template: &MailTemplate) -> (&'static str, &'static str) {
     match template.edited {
-        Some(_) => view! { <span class="badge paid">{text::is_edited(lang)}</span> },
-        None => view! { <span class="badge">{text::is_built_in(lang)}</span> },
+        Some(_) => (text::is_edited(lang), "badge paid"),
+        None => (text::is_built_in(lang), "badge"),
     }
+}
+
+fn edited_badge(lang: Lang, template: &MailTemplate) -> impl IntoView + use<> {
+    let (word, class) = wording_word(lang, template);
+    view! { <span class=class>{word}</span> }
 }
 
 fn list_page(lang: Lang, templates: &[MailTemplate]) -> impl IntoView + use<> {
@@ -232,7 +238,8 @@ fn list_page(lang: Lang, templates: &[MailTemplate]) -> impl IntoView + use<> {
                 .filter(|template| template.letter == letter)
                 .map(|template| {
                     let name = template.lang.own_name();
-                    let label = format!("{}: {name}", text::letter_name(lang, letter));
+                    let (word, _) = wording_word(lang, template);
+                    let label = format!("{}, {name}: {word}", text::letter_name(lang, letter));
                     view! {
                         <td data-label=name>
                             <a href=address(letter, template.lang) aria-label=label>{edited_badge(lang, template)}</a>

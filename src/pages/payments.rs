@@ -303,10 +303,15 @@ fn event_row(lang: Lang, listed: &ListedEvent) -> impl IntoView + use<> {
     let event = &listed.event;
     let name = event.kind.as_deref().map_or_else(|| event.event_type.clone(), |kind| text::kind(lang, kind));
     let error = event.error.clone().filter(|_| can_be_replayed(event.state));
-    let error = error.map(|error| view! { <small class="soft" lang="en">{error}</small> });
-    let waits_for = event.waits_for.clone().filter(|_| can_be_replayed(event.state));
-    let waits_for =
-        waits_for.map(|what| view! { <small class="soft">{text::waits_for(lang)}" "<code>{what}</code></small> });
+    let why = error.map(|error| {
+        let waits_for = event.waits_for.clone();
+        let waits_for = waits_for.map(|what| view! { <br />{text::waits_for(lang)}" "<code>{what}</code> });
+        view! {
+            <tr class="why">
+                <td colspan="4"><small class="soft address"><span lang="en">{error}</span>{waits_for}</small></td>
+            </tr>
+        }
+    });
     let replay = can_be_replayed(event.state).then(|| replay_form(lang, listed));
     view! {
         <tr class:over=event.state == EventState::Ignored>
@@ -318,9 +323,10 @@ fn event_row(lang: Lang, listed: &ListedEvent) -> impl IntoView + use<> {
             <td data-label=text::when(lang)>{time(lang, event.occurred_at)}</td>
             <td data-label=text::whom(lang)>{member(event.user, listed.member.clone(), text::nobody_yet(lang))}</td>
             <td data-label=text::state(lang)>
-                <div class="state">{state_badge(lang, event.state)}{error}{waits_for}{replay}</div>
+                <div class="state">{state_badge(lang, event.state)}{replay}</div>
             </td>
         </tr>
+        {why}
     }
 }
 
