@@ -2,6 +2,15 @@
 
 use std::net::IpAddr;
 
+/// Where something came from that changes something: the address, and what the browser calls itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The address of the client.
+    pub address: String,
+    /// What the browser calls itself.
+    pub user_agent: String,
+}
+
 /// Returns the network of an address, as `203.0.113.0/24` or `2001:db8:1::/48`: what is kept of it in
 /// the end. Nothing of a text that is no address, so that none is kept in disguise.
 pub fn network_of(address: &str) -> Option<String> {

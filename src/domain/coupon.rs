@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
+    activity::Place,
     grant::{GrantKind, MOST_DAYS},
     ids::{BatchId, CouponId, PartnerId, TierId, UserId},
     referral::ALPHABET,
@@ -324,6 +325,8 @@ pub struct Redemption {
     pub guesser: Guesser,
     /// Who does it, as the log says it.
     pub actor: String,
+    /// From where.
+    pub place: Option<Place>,
 }
 
 impl Coupon {

@@ -4,8 +4,9 @@
 //! admins only. `Visit` is anybody.
 
 use axum::{
-    extract::{ConnectInfo, FromRequestParts},
+    extract::{ConnectInfo, FromRequestParts, Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
+    middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
 use leptos::{config::LeptosOptions, prelude::*};
@@ -25,7 +26,7 @@ use crate::{
         user::Role,
     },
     platform::{assets::Assets, cookies::Cookies, env::Env, network},
-    services::{Origin, matrix::CommitError, sessions, sessions::Identity},
+    services::{Origin, activity, matrix::CommitError, sessions, sessions::Identity},
     store::StoreError,
     words,
 };
@@ -175,6 +176,16 @@ fn origin(site: &Site, parts: &Parts, lang: Lang) -> Origin {
         user_agent: user_agent.chars().filter(|c| !c.is_control()).take(LONGEST_USER_AGENT).collect(),
         lang,
     }
+}
+
+/// Answers a request of a page. What a form changes is logged with where it came from.
+pub async fn from_browser(State(site): State<Site>, request: Request, next: Next) -> Response {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return next.run(request).await;
+    }
+    let (parts, body) = request.into_parts();
+    let origin = origin(&site, &parts, Lang::default());
+    activity::within(&origin, next.run(Request::from_parts(parts, body))).await
 }
 
 /// Somebody who is signed in.

@@ -10,6 +10,7 @@ use axum::{
     Router,
     extract::Request,
     http::StatusCode,
+    middleware,
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -23,7 +24,7 @@ use crate::{
     pages::{self, ErrorPages},
     platform::{
         assets::{self, Assets},
-        caller::{Rooms, Site},
+        caller::{self, Rooms, Site},
         clock::Clock,
         cookies::Cookies,
         env::Env,
@@ -130,8 +131,10 @@ pub fn router(env: Env) -> Result<Router, StartError> {
             async move { observability::readiness(&env).await }
         }
     };
+    let from_browser = middleware::from_fn_with_state(site.clone(), caller::from_browser);
     let routes = pages::routes(&site)
         .merge(calls_routes(&site))
+        .route_layer(from_browser)
         .merge(api::routes())
         .merge(webhooks::routes())
         .merge(pages::api_docs(&site, &api::description()))

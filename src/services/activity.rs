@@ -7,7 +7,10 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::{
-    domain::ids::{ActivityId, UserId},
+    domain::{
+        activity::Place,
+        ids::{ActivityId, UserId},
+    },
     platform::env::Env,
     services::Origin,
     store::{
@@ -23,6 +26,13 @@ pub use crate::store::activity::{Activity, Which};
 
 /// Lines that are read at once for an export.
 const LINES_AT_ONCE: i64 = 1_000;
+
+/// Does some work of a request that a browser sent: lines of the log that are written meanwhile say
+/// where it came from.
+pub fn within<F: Future>(origin: &Origin, work: F) -> impl Future<Output = F::Output> + use<F> {
+    let place = Place { address: origin.address.to_string(), user_agent: origin.user_agent.clone() };
+    activity::within(place, work)
+}
 
 /// Who did something: what they are called, and from where, if a browser did it.
 pub type By<'a> = (&'a str, Option<&'a Origin>);

@@ -10,7 +10,9 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::{
-    domain::{event::Event, ids::UserId, lang::Lang, letter::Notice, notification::Occurrence, user::User},
+    domain::{
+        activity::Place, event::Event, ids::UserId, lang::Lang, letter::Notice, notification::Occurrence, user::User,
+    },
     platform::env::Env,
     services::{bonus, events, letters, notifications},
     store::{
@@ -32,6 +34,8 @@ struct Line {
     user: Option<UserId>,
     action: &'static str,
     details: Value,
+    /// From where, if it is not the request that this task answers.
+    place: Option<Place>,
 }
 
 /// What is left to be written at the end of a transaction.
@@ -127,7 +131,19 @@ impl Aftermath {
 
     /// Leaves a line for the log about what somebody did.
     pub(super) fn log_by(&mut self, actor: &str, user: Option<UserId>, action: &'static str, details: Value) {
-        self.lines.push(Line { actor: actor.to_owned(), user, action, details });
+        self.lines.push(Line { actor: actor.to_owned(), user, action, details, place: None });
+    }
+
+    /// The same, for what a worker does that somebody asked for from there.
+    pub(super) fn log_from(
+        &mut self,
+        place: Option<Place>,
+        actor: &str,
+        user: Option<UserId>,
+        action: &'static str,
+        details: Value,
+    ) {
+        self.lines.push(Line { actor: actor.to_owned(), user, action, details, place });
     }
 
     /// Leaves a letter to a member, if they have an address.
@@ -202,8 +218,8 @@ impl Aftermath {
                 actor: &line.actor,
                 action: line.action,
                 details: &line.details,
-                ip_address: None,
-                user_agent: None,
+                ip_address: line.place.as_ref().map(|place| place.address.as_str()),
+                user_agent: line.place.as_ref().map(|place| place.user_agent.as_str()),
             })
             .collect();
         activity::insert_all(conn, &lines, now).await?;

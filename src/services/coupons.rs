@@ -20,7 +20,7 @@ use crate::{
     },
     platform::env::Env,
     services::{aftermath::Aftermath, catalogue, grants::ListedGrant, redemptions},
-    store::{StoreError, coupons, partners},
+    store::{StoreError, activity, coupons, partners},
 };
 
 /// How often codes are drawn again when some are there already. With a million coupons one of 10^9
@@ -248,7 +248,10 @@ pub async fn find(env: &Env, code: &CouponCode) -> Result<Option<Coupon>, StoreE
 /// Returns a page of coupons, the newest first, from before `before`.
 pub async fn list(env: &Env, filter: &Filter, before: Option<CouponId>, count: i64) -> Result<Vec<Coupon>, StoreError> {
     let mut reader = env.db.reader().await?;
-    coupons::page(&mut reader.conn(), filter, before, count).await
+    // No description holds what cannot be seen, and PostgreSQL takes no text with a NUL.
+    let seen = |text: &String| text.chars().filter(|letter| !letter.is_control()).collect::<String>();
+    let text = filter.text.as_ref().map(seen).filter(|text| !text.is_empty());
+    coupons::page(&mut reader.conn(), &Filter { text, ..filter.clone() }, before, count).await
 }
 
 /// Returns a page of the redemptions of a coupon, the newest first, from before `before`.
@@ -285,6 +288,6 @@ pub async fn redeem(
     actor: &str,
 ) -> Result<ListedGrant, RedeemError> {
     let code = CouponCode::normalise(raw_code);
-    let redemption = Redemption { user, code, guesser, actor: actor.to_owned() };
+    let redemption = Redemption { user, code, guesser, actor: actor.to_owned(), place: activity::here() };
     Ok(redemptions::redeem(env, redemption).await??)
 }

@@ -303,7 +303,7 @@ impl Table {
         let grant = Grant { coupon: Some(coupon.id), ..grant };
         let id = grant.id;
         let details = json!({ "code": coupon.code, "grant": id, "tier": terms.tier, "days": terms.days });
-        aftermath.log_by(actor, Some(user.id), "coupon_redeemed", details);
+        aftermath.log_from(redemption.place.clone(), actor, Some(user.id), "coupon_redeemed", details);
         let told = Told::Coupon { code: coupon.code.to_string(), days: terms.days };
         let theirs = self.grants.entry(user.id).or_default();
         let listed = grants::add_to(conn, catalogue, &user, theirs, grant, told, aftermath).await?;

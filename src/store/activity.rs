@@ -5,7 +5,10 @@ use serde::Serialize;
 use sqlx::{FromRow, types::Json};
 
 use crate::{
-    domain::ids::{ActivityId, UserId},
+    domain::{
+        activity::Place,
+        ids::{ActivityId, UserId},
+    },
     store::{
         Conn, Result,
         db::{build, execute, run},
@@ -53,12 +56,30 @@ pub struct NewActivity<'a, D> {
     pub user_agent: Option<&'a str>,
 }
 
+tokio::task_local! {
+    /// Where the request came from that this task answers.
+    static HERE: Place;
+}
+
+/// Does some work of a request. Lines that are written meanwhile, and do not say where they come from,
+/// come from there: no journey has to carry it along, and none forgets it. What another task does, as
+/// workers do for many at once, is not meant.
+pub fn within<F: Future>(place: Place, work: F) -> impl Future<Output = F::Output> {
+    HERE.scope(place, work)
+}
+
+/// Returns where the request came from that this task answers; nothing in a job or a command.
+pub fn here() -> Option<Place> {
+    HERE.try_with(Place::clone).ok()
+}
+
 /// Writes a line, in the transaction of what it tells.
 pub async fn insert<D: Serialize + Sync>(
     conn: &mut Conn<'_>,
     activity: &NewActivity<'_, D>,
     now: DateTime<Utc>,
 ) -> Result<()> {
+    let here = here();
     execute!(conn, |c| sqlx::query(
         "INSERT INTO user_activity_log (
             id, user_id, actor, action, details, ip_address, user_agent, created_at
@@ -70,8 +91,8 @@ pub async fn insert<D: Serialize + Sync>(
     .bind(activity.actor)
     .bind(activity.action)
     .bind(Json(&activity.details))
-    .bind(activity.ip_address)
-    .bind(activity.user_agent)
+    .bind(activity.ip_address.or(here.as_ref().map(|place| place.address.as_str())))
+    .bind(activity.user_agent.or(here.as_ref().map(|place| place.user_agent.as_str())))
     .bind(now)
     .execute(c))?;
     Ok(())
@@ -86,6 +107,8 @@ pub async fn insert_all<D: Serialize + Sync>(
     if lines.is_empty() {
         return Ok(());
     }
+    let here = here();
+    let (address, agent) = (here.as_ref().map(|place| &*place.address), here.as_ref().map(|place| &*place.user_agent));
     build!(conn, |query, c| {
         query.push(
             "INSERT INTO user_activity_log (
@@ -98,8 +121,8 @@ pub async fn insert_all<D: Serialize + Sync>(
                 .push_bind(line.actor)
                 .push_bind(line.action)
                 .push_bind(Json(&line.details))
-                .push_bind(line.ip_address)
-                .push_bind(line.user_agent)
+                .push_bind(line.ip_address.or(address))
+                .push_bind(line.user_agent.or(agent))
                 .push_bind(now);
         });
         query.build().execute(c).await.map(|_| ())

@@ -156,4 +156,44 @@ on_both! {
         let which = Which { action: Some("login"), ..Which::default() };
         assert_eq!(activity::list(&app.env, which, 9).await.unwrap(), []);
     }
+
+    async fn whatever_comes_from_a_browser_says_from_where(app: TestApp) {
+        let mut admin = app.signed_in_admin("root@example.com").await.with_header("user-agent", FIREFOX);
+        let mut ann = app.browser_of("ann@example.com").await;
+        let user = app.member("ann@example.com").await.id;
+        let operator = app.operator();
+        let coupon = json!({ "code": "GIFT", "type": "period", "tier": "premium", "duration_days": 3 });
+        operator.post("/api/v1/coupons", coupon).await.ok();
+        let before = app.env.clock.now();
+        app.env.clock.advance(TimeDelta::seconds(1));
+        ann.post("/redeem", &[("code", "GIFT")]).await;
+        let page = format!("/admin/users/{user}");
+        for (what, fields) in [
+            ("tier", &[("tier", "basic")][..]),
+            ("credit", &[("days", "5"), ("note", "sorry")]),
+            ("grants", &[("tier", "premium"), ("days", "5"), ("reason", "sorry")]),
+            ("restrict", &[("feature", "photos"), ("limit", "3"), ("reason", "asked for it")]),
+            ("disable", &[]),
+            ("enable", &[]),
+        ] {
+            let answer = admin.post(&format!("{page}/{what}"), fields).await;
+            assert!(answer.status.as_u16() < 400, "{what}: {}", answer.text(".err"));
+        }
+        admin.post("/admin/tiers/basic", &[("name", "Basic 2"), ("strength", "20"), ("active", "on")]).await;
+        admin.post("/admin/keys", &[("name", "app"), ("scope", "check")]).await;
+        ann.post("/sign-out", &[]).await;
+        let lines = activity::list(&app.env, Which { from: Some(before), ..Which::default() }, 100).await.unwrap();
+        let nowhere: Vec<&str> = lines
+            .iter()
+            .filter(|line| line.created_at > before && (line.ip_address.is_none() || line.user_agent.as_deref() != Some(FIREFOX)))
+            .map(|line| line.action.as_str())
+            .collect();
+        let told: Vec<&str> = lines.iter().filter(|line| line.created_at > before).map(|line| line.action.as_str()).collect();
+        assert!(told.contains(&"coupon_redeemed") && told.contains(&"credit_granted"), "{told:?}");
+        assert!(told.len() >= 8, "{told:?}");
+        // What follows by itself from what somebody did may be written by a worker.
+        let allowed = ["grant_started", "grant_paused", "grant_resumed"];
+        let nowhere: Vec<&str> = nowhere.into_iter().filter(|action| !allowed.contains(action)).collect();
+        assert_eq!(nowhere, [""; 0], "of {told:?}");
+    }
 }
