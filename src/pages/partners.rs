@@ -556,6 +556,7 @@ fn partner_page(lang: Lang, view: &PartnerView) -> impl IntoView + use<> {
             <h1>{partner.details.name.clone()}</h1>
             {contract_badge(lang, partner, view.now)}
         </div>
+        <p class="soft">{text::contract(lang)}": "{contract(lang, partner, view.catalogue.settings.timezone)}</p>
         {figures_of(lang, *figures)}
         <p class="soft">{text::active_hint(lang)}</p>
         <div class="coupon">

@@ -248,6 +248,7 @@ pub async fn offenders(conn: &mut Conn<'_>, rule: Rule, now: DateTime<Utc>, most
                     AND access_grants.coupon_id = coupon_redemptions.coupon_id
             )"
         ),
+        // The databases read a time each in its own words.
         Rule::GrantsAddUp => (
             broken!(
                 "id",
@@ -257,11 +258,11 @@ pub async fn offenders(conn: &mut Conn<'_>, rule: Rule, now: DateTime<Utc>, most
                     OR ended_at IS NULL AND revoked_at IS NULL AND remaining_seconds = 0
                     OR running_since IS NULL AND runs_until IS NOT NULL
                     OR running_since IS NOT NULL AND (ended_at IS NOT NULL OR revoked_at IS NOT NULL
-                        OR CAST(strftime('%s', runs_until) AS INTEGER) - CAST(strftime('%s', running_since) AS INTEGER)
+                        OR UNIXEPOCH(runs_until) - UNIXEPOCH(running_since)
                             <> remaining_seconds)
                     OR remaining_seconds < total_seconds AND total_seconds - remaining_seconds
-                        > CAST(strftime('%s', COALESCE(ended_at, revoked_at, running_since, updated_at)) AS INTEGER)
-                            - CAST(strftime('%s', began_at) AS INTEGER)"
+                        > UNIXEPOCH(COALESCE(ended_at, revoked_at, running_since, updated_at))
+                            - UNIXEPOCH(began_at)"
             )
             .0,
             broken!(

@@ -112,7 +112,7 @@ fn account_page(lang: Lang, account: &Account, address: &str, zone: Tz, now: Dat
             <h1>{partner.details.name.clone()}</h1>
             {contract_badge(lang, partner, now)}
         </div>
-        <p class="soft">{text::contract(lang)}" "{contract(lang, partner, zone)}</p>
+        <p class="soft">{text::contract(lang)}": "{contract(lang, partner, zone)}</p>
         {figures_of(lang, *figures)}
         <p class="soft">{text::active_hint(lang)}</p>
         <section class="sheet stack" aria-labelledby="statements">

@@ -115,7 +115,7 @@ on_both! {
         assert_eq!(coupons::find(conn, &code("p-a s-s")).await.unwrap(), Some(pass.clone()));
         assert_eq!(coupons::find(conn, &code("gone")).await.unwrap(), None);
         let some = coupons::find_all(conn, &[code("PASS"), code("gone"), code("pass")]).await.unwrap();
-        assert_eq!(some, [pass.clone()]);
+        assert_eq!(some, std::slice::from_ref(&pass));
         assert_eq!(coupons::find_all(conn, &[]).await.unwrap(), []);
 
         // More than fit into one statement, one of them there already.
