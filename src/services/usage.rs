@@ -501,10 +501,12 @@ impl<'a> Batch<'a> {
         });
         if kind != UsageKind::GivenBack {
             let resets_at = self.ends.get(&key).copied().flatten();
-            self.reached.extend(limit.thresholds_between(counter.used - amount, counter.used).map(|(percent, limit)| {
-                let feature = key.feature.clone();
-                (key.user, Event::UsageLimitReached { feature, percent, used: counter.used, limit, resets_at })
-            }));
+            self.reached.extend(limit.thresholds_between(counter.used - amount, counter.used).map(
+                |(percent, limit)| {
+                    let feature = key.feature.clone();
+                    (key.user, Event::UsageLimitReached { feature, percent, used: counter.used, limit, resets_at })
+                },
+            ));
         }
         self.changed.insert(key.user);
         self.counters.insert(key.clone(), counter);
