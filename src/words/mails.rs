@@ -118,7 +118,9 @@ pub fn category(lang: Lang, category: MailCategory) -> &'static str {
 pub fn category_hint(lang: Lang, category: MailCategory) -> &'static str {
     match (lang, category) {
         (Lang::En, MailCategory::Access) => "Coupons, days you were given, the end of a trial, and reminders of it.",
-        (Lang::De, MailCategory::Access) => "Gutscheine, geschenkte Tage, das Ende der Probezeit und Erinnerungen daran.",
+        (Lang::De, MailCategory::Access) => {
+            "Gutscheine, geschenkte Tage, das Ende der Probezeit und Erinnerungen daran."
+        }
         (Lang::En, MailCategory::Referrals) => "When a friend opens an account or subscribes.",
         (Lang::De, MailCategory::Referrals) => "Wenn jemand ein Konto eröffnet oder ein Abonnement abschließt.",
         (Lang::En, MailCategory::Bonus) => "When you have earned something.",
@@ -142,7 +144,9 @@ pub fn is_unsubscribed(lang: Lang, about: MailCategory) -> String {
     let about = category(lang, about);
     match lang {
         Lang::En => format!("You get no more e-mails about: {about}. Codes, and what concerns money, still come."),
-        Lang::De => format!("Sie bekommen keine E-Mails mehr zu: {about}. Codes und was Geld betrifft, kommen weiterhin."),
+        Lang::De => {
+            format!("Sie bekommen keine E-Mails mehr zu: {about}. Codes und was Geld betrifft, kommen weiterhin.")
+        }
     }
 }
 
@@ -241,9 +245,14 @@ pub fn letter_name(lang: Lang, letter: LetterName) -> &'static str {
 pub fn meaning(lang: Lang, name: &str) -> Option<&'static str> {
     let (en, de) = match name {
         "product" => ("The product’s name", "Der Name des Produkts"),
-        "site" => ("The address of these pages, without a slash at the end", "Die Adresse dieser Seiten, ohne Schrägstrich am Ende"),
+        "site" => (
+            "The address of these pages, without a slash at the end",
+            "Die Adresse dieser Seiten, ohne Schrägstrich am Ende",
+        ),
         "lang" => ("en or de", "en oder de"),
-        "code" => ("The code; a coupon’s in “Coupon redeemed”", "Der Code; in „Gutschein eingelöst“ der des Gutscheins"),
+        "code" => {
+            ("The code; a coupon’s in “Coupon redeemed”", "Der Code; in „Gutschein eingelöst“ der des Gutscheins")
+        }
         "long" => ("Whether the code is longer than usual", "Ob der Code länger ist als sonst"),
         "minutes" => ("For how many minutes it is good", "Wie viele Minuten er gilt"),
         "inviter" => ("Who invites, if known", "Wer einlädt, falls bekannt"),
@@ -252,7 +261,9 @@ pub fn meaning(lang: Lang, name: &str) -> Option<&'static str> {
         "gift_days" => ("For how many days", "Für wie viele Tage"),
         "link" => ("The address that accepts the invitation", "Die Adresse, die die Einladung annimmt"),
         "expires_at" => ("The day until which it can be accepted", "Der Tag, bis zu dem sie gilt"),
-        "trial_tier" => ("The name of the tier that can be tried, if any", "Der Name der Stufe der Probezeit, falls es eine gibt"),
+        "trial_tier" => {
+            ("The name of the tier that can be tried, if any", "Der Name der Stufe der Probezeit, falls es eine gibt")
+        }
         "trial_until" => ("The day on which the trial ends", "Der Tag, an dem die Probezeit endet"),
         "tier" => ("The name of the tier", "Der Name der Stufe"),
         "until" => ("The day on which it ends", "Der Tag, an dem es endet"),
@@ -263,7 +274,10 @@ pub fn meaning(lang: Lang, name: &str) -> Option<&'static str> {
         "by" => ("The name of what runs first", "Der Name dessen, was vorher läuft"),
         "days_left" => ("How many days are left", "Wie viele Tage übrig sind"),
         "next" => ("The name of the tier that applies now", "Der Name der Stufe, die jetzt gilt"),
-        "as_referrer" => ("Whether the reader invited; else they were invited", "Ob die lesende Person eingeladen hat; sonst wurde sie eingeladen"),
+        "as_referrer" => (
+            "Whether the reader invited; else they were invited",
+            "Ob die lesende Person eingeladen hat; sonst wurde sie eingeladen",
+        ),
         "badge" => ("The badge’s name", "Der Name der Auszeichnung"),
         "rule" => ("What the bonus is for", "Wofür es den Bonus gibt"),
         "on" => ("The day on which the account is deleted", "Der Tag, an dem das Konto gelöscht wird"),

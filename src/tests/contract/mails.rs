@@ -35,8 +35,12 @@ impl Store {
 
     /// A notice to an address, with the job that sends it.
     async fn notice(&self, recipient: &str, now: DateTime<Utc>) -> MailId {
-        let mail =
-            QueuedMail { id: self.id_at(now), recipient: recipient.to_owned(), lang: Lang::En, letter: Notice::AccountDeleted.into() };
+        let mail = QueuedMail {
+            id: self.id_at(now),
+            recipient: recipient.to_owned(),
+            lang: Lang::En,
+            letter: Notice::AccountDeleted.into(),
+        };
         let mut tx = self.begin().await;
         mails::insert(&mut tx.conn(), std::slice::from_ref(&mail), now).await.unwrap();
         jobs::insert(&mut tx.conn(), &[(job_of(mail.id), Work::SendMail { mail: mail.id })], now).await.unwrap();
@@ -52,7 +56,9 @@ impl Store {
         let job = claimed.iter().find(|job| job.id == job_of(id)).unwrap();
         let is_noted = match error {
             None => jobs::finish(conn, job.id, job.fencing_token, at).await,
-            Some((error, true)) => jobs::retry(conn, job.id, job.fencing_token, error, at + chrono::TimeDelta::minutes(1)).await,
+            Some((error, true)) => {
+                jobs::retry(conn, job.id, job.fencing_token, error, at + chrono::TimeDelta::minutes(1)).await
+            }
             Some((error, false)) => jobs::give_up(conn, job.id, job.fencing_token, error, at).await,
         };
         assert!(is_noted.unwrap());

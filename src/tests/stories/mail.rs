@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use axum::{body::Body, http::Method};
 use chrono::TimeDelta;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::TcpListener,
     sync::{Mutex, Semaphore},
 };
-use axum::{body::Body, http::Method};
-use serde_json::{Value, json};
 use vouchsafe::store::{jobs, mails};
 
 use crate::harness::{Backend, Client, TestApp, on_both};
@@ -258,7 +258,8 @@ async fn one_click_ends_letters_of_a_kind_and_no_others(backend: Backend) {
     let header = |name: &str| letter.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
     assert_eq!(header("List-Unsubscribe-Post:"), "List-Unsubscribe=One-Click");
     let address = header("List-Unsubscribe:");
-    let path = address.strip_prefix("<http://127.0.0.1:3000").and_then(|rest| rest.strip_suffix('>')).unwrap().to_owned();
+    let path =
+        address.strip_prefix("<http://127.0.0.1:3000").and_then(|rest| rest.strip_suffix('>')).unwrap().to_owned();
     assert!(path.starts_with("/unsubscribe/"), "{path}");
 
     // Looking changes nothing: mail programs look at links by themselves.
@@ -287,11 +288,16 @@ async fn one_click_ends_letters_of_a_kind_and_no_others(backend: Backend) {
     post.work().await;
     assert_eq!(post.taken().await.len(), 2, "no more such letters");
     let mail = post.last().await;
-    assert_eq!((mail["state"].as_str(), mail["skipped_because"].as_str()), (Some("skipped"), Some("unsubscribed")), "{mail}");
+    assert_eq!(
+        (mail["state"].as_str(), mail["skipped_because"].as_str()),
+        (Some("skipped"), Some("unsubscribed")),
+        "{mail}"
+    );
     let preferences = post.operator.get("/api/v1/users/ann/mail-preferences").await.ok();
     assert_eq!(preferences, json!({ "access": false, "referrals": true, "bonus": true, "digest": null }));
     let log = post.operator.get("/api/v1/activity?limit=2").await.ok();
-    let actions: Vec<_> = log["items"].as_array().unwrap().iter().map(|line| line["action"].as_str().unwrap()).collect();
+    let actions: Vec<_> =
+        log["items"].as_array().unwrap().iter().map(|line| line["action"].as_str().unwrap()).collect();
     assert_eq!(actions.iter().filter(|action| **action == "mail_preference_changed").count(), 1, "once: {actions:?}");
 
     // A code comes all the same, and does not say how to do without.

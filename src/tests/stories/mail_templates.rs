@@ -10,7 +10,8 @@ const GIFT_API: &str = "/api/v1/mail-templates/access_granted/en";
 
 const SUBJECT: &str = "A gift: {{ days }} days";
 const TEXT: &str = "Dear reader,\r\n\r\n{{ days }} days of {{ tier }} are yours.\r\n";
-const HTML: &str = "{% extends 'layout.html.j2' %}{% block letter %}<p>{{ days }} days of <em>{{ tier }}</em></p>{% endblock %}";
+const HTML: &str =
+    "{% extends 'layout.html.j2' %}{% block letter %}<p>{{ days }} days of <em>{{ tier }}</em></p>{% endblock %}";
 
 async fn give(app: &TestApp) {
     app.env.clock.advance(TimeDelta::seconds(1));
