@@ -25,6 +25,7 @@ const LONGEST_TYPED: usize = 300;
 /// A member's open invitations, and what was typed for another one.
 #[derive(Debug, Clone, Default)]
 pub(super) struct InviteBlock {
+    may_invite: bool,
     open: Vec<Invitation>,
     typed: String,
     problem: Option<String>,
@@ -51,10 +52,11 @@ pub struct WhichForm {
     invitation: String,
 }
 
-/// Returns what the block shows; nothing where members do not invite.
+/// Returns what the block shows; nothing where members do not invite and nobody waits for an answer.
 pub(super) async fn load(site: &Site, member: &Member) -> Result<Option<InviteBlock>, Response> {
     match invitations::of_member(&site.env, member.identity.user.id).await {
-        Ok(open) => Ok(open.map(|open| InviteBlock { open, ..InviteBlock::default() })),
+        Ok((false, open)) if open.is_empty() => Ok(None),
+        Ok((may_invite, open)) => Ok(Some(InviteBlock { may_invite, open, ..InviteBlock::default() })),
         Err(error) => Err(failed(&error)),
     }
 }
@@ -174,7 +176,8 @@ async fn page(
     };
     let typed = typed.chars().take(LONGEST_TYPED).collect();
     let block = block.map(|block| InviteBlock { typed, problem: problem.clone(), ..block });
-    let closed = block.is_none().then(|| text::error_not_by_members(lang).to_owned());
+    let is_closed = block.as_ref().is_none_or(|block| !block.may_invite);
+    let closed = is_closed.then(|| text::error_not_by_members(lang).to_owned());
     let alert = alert.or(closed);
     let frame = Frame {
         title: text::by_mail(lang),
@@ -200,15 +203,15 @@ async fn page(
 /// The form for an address, and the invitations that are open; in /settings, without a word where there
 /// are none.
 pub(super) fn invite_block(lang: Lang, block: InviteBlock, is_whole_page: bool) -> impl IntoView + use<> {
-    let InviteBlock { open, typed, problem } = block;
+    let InviteBlock { may_invite, open, typed, problem } = block;
     let list = if open.is_empty() {
         is_whole_page.then(|| view! { <p class="soft">{text::no_open_invitations(lang)}</p> }.into_any())
     } else {
         let rows = open.into_iter().map(|invitation| row(lang, invitation)).collect_view();
         Some(view! { <h3>{text::open_invitations(lang)}</h3><ul class="sessions">{rows}</ul> }.into_any())
     };
-    view! {
-        <Sheet title=text::by_mail(lang) id="invite-by-mail">
+    let form = may_invite.then(|| {
+        view! {
             <p class="soft">{text::by_mail_hint(lang)}</p>
             <form class="stack tight" method="post" action="/settings/invitations">
                 <TextField
@@ -217,6 +220,11 @@ pub(super) fn invite_block(lang: Lang, block: InviteBlock, is_whole_page: bool) 
                 />
                 <div><button class="btn">{text::invite(lang)}</button></div>
             </form>
+        }
+    });
+    view! {
+        <Sheet title=text::by_mail(lang) id="invite-by-mail">
+            {form}
             {list}
         </Sheet>
     }

@@ -84,7 +84,6 @@ pub async fn show(State(site): State<Site>, member: Member, Query(link): Query<L
         "mails-saved" => Some(words::mails::choice_saved(lang)),
         "session-revoked" => Some(words::session_revoked(lang)),
         "redeemed" => Some(words::grants::is_redeemed(lang)),
-        "welcome" => Some(words::invitations::is_welcome(lang)),
         "invited" => Some(words::invitations::is_accepted(lang)),
         "invitation-over" => Some(words::invitations::was_over(lang)),
         "session-gone" => Some(words::session_gone(lang)),

@@ -95,11 +95,10 @@ pub async fn submit(State(site): State<Site>, visit: Visit, Form(form): Form<Ver
                 (header::SET_COOKIE, site.cookies.set_session(&signed_in.token)),
                 (header::SET_COOKIE, site.cookies.clear_pending()),
             ];
-            let start = match (signed_in.accepted, signed_in.is_new) {
-                (Some(true), _) => "/settings?said=invited",
-                (Some(false), _) => "/settings?said=invitation-over",
-                (None, true) => "/settings?said=welcome",
-                (None, false) => "/settings",
+            let start = match signed_in.accepted {
+                Some(true) => "/settings?said=invited",
+                Some(false) => "/settings?said=invitation-over",
+                None => "/settings",
             };
             let next = pending.next.as_deref().unwrap_or(start);
             (AppendHeaders(cookies), Redirect::to(next)).into_response()

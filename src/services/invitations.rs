@@ -380,13 +380,12 @@ pub async fn list(
     Ok(page.into_iter().map(named).collect())
 }
 
-/// Returns the open invitations of a member, the newest first; nothing where members do not invite and
-/// this one has no invitation open.
-pub async fn of_member(env: &Env, user: UserId) -> Result<Option<Vec<Invitation>>, StoreError> {
+/// Returns whether members may invite now, and the open invitations of this one, the newest first.
+pub async fn of_member(env: &Env, user: UserId) -> Result<(bool, Vec<Invitation>), StoreError> {
     let catalogue = catalogue::current(env).await?;
     let mut reader = env.db.reader().await?;
     let open = invitations::open_of(&mut reader.conn(), user, env.clock.now(), OPEN_SHOWN).await?;
-    Ok((catalogue.settings.invitations_by_members || !open.is_empty()).then_some(open))
+    Ok((catalogue.settings.invitations_by_members, open))
 }
 
 /// Returns the token in the link of an invitation.

@@ -18,8 +18,8 @@ use crate::{
         user::User,
     },
     platform::env::Env,
-    services::{access, aftermath::Aftermath, catalogue},
-    store::{Conn, StoreError, grants, reminders, users},
+    services::{access, aftermath::Aftermath, catalogue, grants},
+    store::{Conn, StoreError, grants as stored, reminders, users},
 };
 
 /// Members who are told something in one go.
@@ -29,6 +29,8 @@ const NEWS_FOR: TimeDelta = TimeDelta::days(90);
 
 /// Tells all who are to be told something now. Returns how many that were.
 pub async fn send_due(env: &Env) -> Result<usize, StoreError> {
+    // Whose turn it is by now decides what ends.
+    grants::settle_due(env).await?;
     Ok(remind_of_trials(env).await? + remind_of_grants(env).await? + end_trials(env).await?)
 }
 
@@ -102,7 +104,7 @@ async fn remind_of_grant(env: &Env, grant: GrantId, user: UserId) -> Result<(), 
     let Some(user) = users::find(conn, user).await? else { return Ok(()) };
     let catalogue = catalogue::latest(env, conn).await?;
     let accesses = accesses(conn, &catalogue, &user, aftermath.now).await?;
-    let open = grants::open(conn, &[user.id]).await?;
+    let open = stored::open(conn, &[user.id]).await?;
     let timeline = Timeline::new(open, |tier| catalogue.strength(tier), aftermath.now);
     // It may have been taken back or paused since.
     if let Some(stretch) = timeline.plan.first().filter(|stretch| stretch.grant == grant) {

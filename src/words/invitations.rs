@@ -76,7 +76,6 @@ phrases! {
     no_such_hint: "Check that you have opened all of it, or ask for another invitation." | "Prüfen Sie, ob Sie ihn ganz geöffnet haben, oder bitten Sie um eine neue Einladung.";
     is_accepted: "Welcome! You have accepted the invitation." | "Willkommen! Sie haben die Einladung angenommen.";
     was_over: "You are signed in, but the invitation was over by then." | "Sie sind angemeldet, aber die Einladung galt nicht mehr.";
-    is_welcome: "Welcome! Your account is open." | "Willkommen! Ihr Konto ist eröffnet.";
     closed_note:
         "New accounts are by invitation only at the moment. Members and invited people sign in here as usual." |
         "Neue Konten gibt es zurzeit nur auf Einladung. Mitglieder und Eingeladene melden sich hier wie gewohnt an.";

@@ -280,7 +280,9 @@ fn the_schema_goes_up_and_down() {
     assert!(out.starts_with("applied 0001 catalogue\n"), "{out}");
     assert_eq!(place.run(&["migrate", "up"]), (0, "nothing to do\n".to_owned(), String::new()));
     let (_, out, _) = place.run(&["migrate", "down"]);
-    assert_eq!(out, "took back 0009 grants and coupons\n");
+    assert_eq!(out, "took back 0016 privacy\n");
+    let (_, out, _) = place.run(&["migrate", "down", "--to", "8"]);
+    assert_eq!(out.lines().count(), 7, "{out}");
     let (_, out, _) = place.run(&["migrate", "down", "--to", "4"]);
     assert_eq!(
         out,
@@ -733,4 +735,36 @@ fn letters_are_worded_tried_out_and_looked_after() {
     let output = test.env("VOUCHSAFE_SMTP_URL", "smtp://127.0.0.1:1").output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8(output.stderr).unwrap().contains("the mail was not sent: "));
+}
+
+#[test]
+fn people_are_invited_by_command() {
+    let place = Place::new();
+    place.run(&["user", "add", "ann@example.com", "--verified"]);
+    let all = ["invite", "add", "bob@example.com", "ann@example.com", "--tier", "premium", "--days", "30", "--note", "Hi"];
+    let (code, out, _) = place.run(&all);
+    assert_eq!(code, 0, "{out}");
+    assert!(out.contains("bob@example.com is invited\n") && out.contains("ann@example.com is a member already\n"), "{out}");
+    let (code, out, _) = place.run(&all);
+    assert!(code == 0 && out.contains("bob@example.com is invited already\n"), "a script runs twice: {out}");
+    for wrong in [
+        &["invite", "add", "bob"][..],
+        &["invite", "add", "cem@example.com", "--tier", "premium"],
+        &["invite", "add", "cem@example.com", "--tier", "gold", "--days", "3"],
+        &["invite", "add", "cem@example.com", "--tier", "premium", "--days", "0"],
+        &["invite", "list", "--state", "lost"],
+    ] {
+        assert_eq!(place.run(wrong).0, 2, "{wrong:?}");
+    }
+    let (_, out, _) = place.run(&["invite", "list", "--json", "--state", "open"]);
+    let listed: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((listed.as_array().unwrap().len(), &listed[0]["tier"]), (1, &json!("premium")));
+    let id = listed[0]["id"].as_str().unwrap();
+    let (code, _, error) = place.run(&["invite", "resend", id]);
+    assert!(code == 1 && error.contains("has just gone out"), "{error}");
+    assert_eq!(place.run(&["invite", "revoke", id]).1, "the invitation of bob@example.com is taken back\n");
+    assert_eq!(place.run(&["invite", "revoke", id]).0, 0, "twice");
+    let (_, out, _) = place.run(&["invite", "list"]);
+    assert_eq!(out.split('\t').nth(2), Some("revoked"), "{out}");
+    assert_eq!(place.run(&["invite", "revoke", "0192f0c1-2345-7abc-8def-0123456789ab"]).0, 3);
 }

@@ -61,6 +61,7 @@ async fn member(app: &TestApp, email: &str, tier: &str) -> Browser {
     let details = MemberDetails {
         email: Some(EmailAddress::parse(email).unwrap()),
         tier: Some(tier.parse().unwrap()),
+        email_verified: Some(true),
         ..MemberDetails::default()
     };
     members::put(&app.env, &details, "operator").await.unwrap();

@@ -67,7 +67,7 @@ on_both! {
         }
         assert_eq!(told(&app, "bob@example.com", "Your Self-Hosted").await, 0, "no reminder");
         assert_eq!(told(&app, "bob@example.com", "Your days of Self-Hosted").await, 1, "but that they are used up");
-        app.env.clock.advance(TimeDelta::days(45));
+        app.env.clock.advance(TimeDelta::days(20));
         look(&app).await;
         assert_eq!(told(&app, "ann@example.com", ENDED).await, 1);
     }
