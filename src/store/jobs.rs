@@ -339,7 +339,7 @@ pub async fn dead(conn: &mut Conn<'_>, before: Option<JobId>, count: i64) -> Res
 /// its kind; of two at once one gets it.
 pub async fn revive(conn: &mut Conn<'_>, id: JobId, now: DateTime<Utc>) -> Result<Option<String>> {
     Ok(run!(conn, |c| sqlx::query_scalar(
-        "UPDATE jobs SET dead_at = NULL, leased_until = NULL, attempts = 0, run_at = $2
+        "UPDATE jobs SET dead_at = NULL, leased_until = NULL, last_error = NULL, attempts = 0, run_at = $2
         WHERE id = $1 AND dead_at IS NOT NULL RETURNING kind"
     )
     .bind(id)

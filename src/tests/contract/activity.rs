@@ -221,3 +221,99 @@ on_both! {
         assert_eq!(ids(activity::list(conn, Which::default(), 9).await.unwrap()), [lines[3]]);
     }
 }
+
+/// Fills the log with a million lines of half a year: one member has a thousand, most are sign-ins of 5,000
+/// people, some are the system's, one action is rare.
+async fn fill(store: &Store, user: UserId) {
+    let user = user.to_string();
+    let values = "CASE WHEN i % 10 < 3 THEN 'system' ELSE 'member' || (i % 5000) || '@example.com' END,
+        CASE WHEN i % 10000 = 7 THEN 'rare' WHEN i % 10 < 7 THEN 'login' ELSE 'action' || (i % 30) END,
+        '{\"number\":1}', CASE WHEN i % 10 < 3 THEN NULL ELSE '203.0.' || (i % 200) || '.' || (i % 251) END, 'Firefox'";
+    let sql = match store.db {
+        vouchsafe::store::Db::Sqlite { .. } => format!(
+            "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 999999)
+            INSERT INTO user_activity_log (id, user_id, actor, action, details, ip_address, user_agent, created_at)
+            SELECT randomblob(16), CASE WHEN i % 1000 = 0 THEN x'{}' END, {values},
+                strftime('%Y-%m-%dT%H:%M:%S+00:00', '2026-06-01', '+' || (i * 15) || ' seconds')
+            FROM n",
+            user.replace('-', "")
+        ),
+        vouchsafe::store::Db::Postgres(_) => format!(
+            "INSERT INTO user_activity_log (id, user_id, actor, action, details, ip_address, user_agent, created_at)
+            SELECT gen_random_uuid(), CASE WHEN i % 1000 = 0 THEN '{user}'::uuid END, {}, 
+                '2026-06-01T00:00:00Z'::timestamptz + i * INTERVAL '15 seconds'
+            FROM generate_series(0, 999999) AS n (i)",
+            values.replace("'{\"number\":1}'", "'{\"number\":1}'::jsonb")
+        ),
+    };
+    store.execute(&sql).await;
+    if matches!(store.db, vouchsafe::store::Db::Postgres(_)) {
+        // What a server does by itself after a while.
+        store.execute("ANALYZE user_activity_log").await;
+    }
+}
+
+async fn measure(store: Store) {
+    let ann = store.member("ann@example.com").await;
+    fill(&store, ann).await;
+    let middle: DateTime<Utc> = "2026-08-25T00:00:00Z".parse().unwrap();
+    let filters = [
+        ("no condition", Which::default()),
+        ("member", Which { user: Some(ann), ..Which::default() }),
+        ("frequent action", Which { action: Some("login"), ..Which::default() }),
+        ("rare action", Which { action: Some("rare"), ..Which::default() }),
+        ("actor", Which { actor: Some("member4711@example.com"), ..Which::default() }),
+        ("system", Which { actor: Some("system"), ..Which::default() }),
+        ("address", Which { address: Some("203.0.117.64"), ..Which::default() }),
+        ("an actor's rare action", Which { actor: Some("system"), action: Some("rare"), ..Which::default() }),
+        ("a day", Which { from: Some(middle), to: Some(middle + chrono::TimeDelta::days(1)), ..Which::default() }),
+        (
+            "everything",
+            Which {
+                user: Some(ann),
+                actor: Some("system"),
+                action: Some("login"),
+                address: Some("203.0.117.64"),
+                from: Some(middle),
+                to: Some(middle + chrono::TimeDelta::days(30)),
+                before: None,
+            },
+        ),
+    ];
+    let mut reader = store.reader().await;
+    let conn = &mut reader.conn();
+    let before = activity::list(conn, Which { to: Some(middle), ..Which::default() }, 1).await.unwrap()[0].id;
+    for (name, which) in filters {
+        for (place, before) in [("first page", None), ("a page in the middle", Some(before))] {
+            let which = Which { before, ..which };
+            let mut times = Vec::new();
+            for _ in 0..11 {
+                let begun = std::time::Instant::now();
+                activity::list(conn, which, 51).await.unwrap();
+                times.push(begun.elapsed());
+            }
+            times.sort();
+            eprintln!("{name}, {place}: {:?}, at most {:?}", times[5], times[10]);
+            assert!(times[5] < std::time::Duration::from_millis(50), "{name}, {place}: {:?}", times[5]);
+        }
+    }
+    let begun = std::time::Instant::now();
+    assert!(activity::actions(conn).await.unwrap().len() > 20);
+    eprintln!("all actions: {:?}", begun.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "long: a million lines"]
+async fn a_page_of_a_million_lines_takes_50_ms_at_most_on_sqlite() {
+    if let Some(store) = Store::new(crate::harness::Backend::Sqlite).await {
+        measure(store).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "long: a million lines"]
+async fn a_page_of_a_million_lines_takes_50_ms_at_most_on_postgres() {
+    if let Some(store) = Store::new(crate::harness::Backend::Postgres).await {
+        measure(store).await;
+    }
+}

@@ -36,9 +36,9 @@ use vouchsafe::{
     store::{
         Conn, Db,
         activity::{self, NewActivity},
-        api_keys, bonus, catalogue, coupons,
+        address_marks, api_keys, bonus, catalogue, coupons,
         credit::{self, CreditEntry},
-        grants, idempotency,
+        grants, idempotency, invitations,
         jobs::{self, Work},
         login,
         mail_preferences, mail_templates,
@@ -47,7 +47,7 @@ use vouchsafe::{
         notifications::{self, Reader},
         partners, payments,
         portfolios::{self, SavedAnalysis, SavedPortfolio},
-        prices, quotes, rate_limits, referrals, restrictions,
+        prices, quotes, rate_limits, referrals, reminders, restrictions,
         schedules,
         sessions::{self, Session},
         settings, stats, subscriptions,
@@ -358,7 +358,7 @@ impl Store {
         let endpoint = self.endpoint();
         webhooks::insert(conn, &endpoint, "sealed").await.unwrap();
         let told = super::webhooks::delivery(self.id(), endpoint.id, &own, Some(friend));
-        assert_eq!(webhooks::insert_deliveries(conn, &[told.clone()], now).await.unwrap(), [told.id]);
+        assert_eq!(webhooks::insert_deliveries(conn, std::slice::from_ref(&told), now).await.unwrap(), [told.id]);
         let rule = self.rule(Trigger::CouponsRedeemed, 1);
         bonus::insert(conn, &rule).await.unwrap();
         assert!(bonus::insert_award(conn, self.id(), rule.id, friend, &rule.terms.reward, now).await.unwrap());
@@ -368,6 +368,11 @@ impl Store {
         notifications::set_ways(conn, Kind::MemberDeleted, Kind::MemberDeleted.ways(), now).await.unwrap();
         notifications::set_chat(conn, Some(("sealed", Shape::Slack)), now).await.unwrap();
         assert!(notifications::insert_digest(conn, friend, now.date_naive(), now).await.unwrap());
+        let invitation = self.invitation(friends.as_str(), 0);
+        assert!(invitations::insert(conn, &invitation).await.unwrap());
+        let hash = [u8::try_from(round).unwrap(); 32];
+        assert!(address_marks::mark(conn, address_marks::TRIAL, &hash, None, now).await.unwrap());
+        assert!(reminders::claim_trial(conn, reminders::TRIAL_ENDING, friend, now).await.unwrap());
         tx.commit().await.unwrap();
 
         for table in self.tables().await {
@@ -665,7 +670,7 @@ async fn both_databases_have_the_same_columns_references_and_indexes() {
     let columns_of_postgres = postgres.texts(
         "SELECT table_name || '.' || column_name || ' ' || CASE data_type
             WHEN 'bigint' THEN 'INTEGER' WHEN 'boolean' THEN 'BOOLEAN' WHEN 'text' THEN 'TEXT'
-            WHEN 'timestamp with time zone' THEN 'TEXT' WHEN 'jsonb' THEN 'TEXT'
+            WHEN 'timestamp with time zone' THEN 'TEXT' WHEN 'jsonb' THEN 'TEXT' WHEN 'date' THEN 'TEXT'
             WHEN 'uuid' THEN 'BLOB' WHEN 'bytea' THEN 'BLOB'
             ELSE data_type || ', which SQLite has no word for'
         END || CASE WHEN is_nullable = 'NO' THEN ' NOT NULL' ELSE '' END

@@ -170,7 +170,7 @@ on_both! {
         let page = format!("/admin/users/{user}");
         for (what, fields) in [
             ("tier", &[("tier", "basic")][..]),
-            ("credit", &[("days", "5"), ("note", "sorry")]),
+            ("credit", &[("days", "5"), ("note", "sorry"), ("key", "0192f0c1-2345-7abc-8def-0123456789ab")]),
             ("grants", &[("tier", "premium"), ("days", "5"), ("reason", "sorry")]),
             ("restrict", &[("feature", "photos"), ("limit", "3"), ("reason", "asked for it")]),
             ("disable", &[]),

@@ -15,7 +15,7 @@ use vouchsafe::{
     services::{activity, schedules},
 };
 
-use crate::harness::{TestApp, on_both};
+use crate::harness::{Backend, TestApp, on_both};
 
 impl TestApp {
     async fn schedule(&self, routine: Routine) -> schedules::Schedule {
@@ -86,7 +86,9 @@ on_both! {
             polls += 1;
             assert!(polls < 2_000, "it never comes to its end");
         }
-        assert!(kills > 5, "only {kills} steps were tried");
+        // A server that answers before we look has us wait at few steps; a file has us wait at each.
+        let least = if app.backend() == Backend::Sqlite { 10 } else { 1 };
+        assert!(kills >= least, "only {kills} steps were tried");
         other.do_what_is_due().await.unwrap();
         assert_eq!(app.lines("grant_ended").await, 1, "after {kills} kills");
         let mails = app.mailbox().await;
