@@ -209,7 +209,7 @@ on_both! {
         let mut admin = app.signed_in_admin("root@example.com").await;
         let id = dead_letter(&app, 1).await;
         let users = admin.get("/admin/users").await;
-        assert_eq!(users.text(".rooms .badge"), "1 event waits for you");
+        assert_eq!(users.texts(".rooms .badge"), ["1 unread", "1 event waits for you"]);
         let list = admin.get("/admin/payments?state=dead").await;
         let row = list.text("tbody tr");
         assert!(row.contains("Waiting for you") && row.contains("no tier has any of these prices"), "{row}");
@@ -288,7 +288,7 @@ on_both! {
         for path in ["/admin/payments", "/admin/payments/subscriptions", "/admin/payments/test"] {
             let page = admin.get(path).await;
             assert_eq!(page.text("h1"), "Zahlungen", "{path}");
-            assert_eq!(page.text(".rooms .badge"), "1 Ereignis wartet auf Sie");
+            assert_eq!(page.texts(".rooms .badge"), ["1 ungelesen", "1 Ereignis wartet auf Sie"]);
         }
         let event = admin.get(&format!("/admin/payments/{id}")).await;
         assert_eq!(event.text("h1"), "Über ein Abonnement");
