@@ -105,15 +105,18 @@ pub async fn by_token(env: &Env, token: &str) -> Result<(UserId, MailCategory, b
     let (user, category) = read_token(env, token).ok_or(PreferenceError::BadToken)?;
     let mut reader = env.db.reader().await?;
     let conn = &mut reader.conn();
-    // Of somebody who is gone there is nothing to choose.
-    users::find(conn, user).await?.ok_or(PreferenceError::BadToken)?;
+    // For somebody who is gone there is nothing to choose: no mail reaches them.
+    let is_reached = users::find(conn, user).await?.is_some_and(|user| user.email.is_some());
+    if !is_reached {
+        return Err(PreferenceError::BadToken);
+    }
     let unwanted = mail_preferences::unwanted(conn, user).await?;
     Ok((user, category, !unwanted.contains(&category)))
 }
 
 /// Notes what whoever has the address of a letter wants. Twice is as good as once.
 pub async fn set_by_token(env: &Env, token: &str, wanted: bool) -> Result<MailCategory, PreferenceError> {
-    let (user, category) = read_token(env, token).ok_or(PreferenceError::BadToken)?;
+    let (user, category, _) = by_token(env, token).await?;
     match set(env, user, &[(category, wanted)], "unsubscribe link").await {
         Ok(_) => Ok(category),
         Err(PreferenceError::NoSuchMember) => Err(PreferenceError::BadToken),
