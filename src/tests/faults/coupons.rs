@@ -75,7 +75,14 @@ impl Connection {
     async fn redeem(&mut self, token: &str, code: &CouponCode, user: UserId) -> u16 {
         let headers = format!("authorization: Bearer {token}\r\n");
         let body = format!("{{\"user\":\"{user}\"}}");
-        self.send("POST", &format!("/api/v1/coupons/{}/redeem", code.as_str()), &headers, &body).await.unwrap()
+        let path = format!("/api/v1/coupons/{}/redeem", code.as_str());
+        loop {
+            // Two programs on one file: one may wait too long for the other, and has done nothing then.
+            match self.send("POST", &path, &headers, &body).await.unwrap() {
+                503 => {}
+                status => return status,
+            }
+        }
     }
 }
 

@@ -395,6 +395,31 @@ on_both! {
         redeem(&operator, &other, "ann2").await.ok();
     }
 
+    async fn the_settings_tell_what_somebody_has_until_when_and_why(app: TestApp) {
+        let operator = app.operator();
+        operator.put("/api/v1/settings/trial_duration_days", json!({ "value": 0 })).await.ok();
+        let mut ann = app.signed_in("ann@example.com").await;
+        let id = app.member("ann@example.com").await.id.to_string();
+        assert!(ann.get("/settings").await.body.contains("You have Free."));
+        give(&operator, &id, "basic", 10).await;
+        let code = coupon(&operator, json!({ "duration_days": 2 })).await;
+        redeem(&operator, &code, &id).await.ok();
+        let page = ann.get("/settings").await;
+        assert_eq!(page.text(".outlook-said"), "You have Premium until 23 November 2026, then Basic until 3 December 2026, then Free.");
+        let told = page.texts(".outlook ol li");
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].contains("by a coupon") && told[0].contains("Premium runs until 23 November 2026"), "{told:?}");
+        assert!(told[1].contains("as a gift") && told[1].contains("Basic is paused with 10 days left: 23 November 2026 to 3 December 2026"), "{told:?}");
+        assert_eq!(page.texts(".outlook .legend li"), ["counts now", "waits for its turn, and loses nothing"]);
+        // Each begins where the one before it ends, on one scale.
+        let widths: Vec<String> = page.body.split("class=\"track\"").skip(1).map(|bar| {
+            let bar = &bar[bar.find("<rect").unwrap()..];
+            bar[..bar.find('>').unwrap()].to_owned()
+        }).collect();
+        assert!(widths[0].contains(r#"x="0""#) && widths[0].contains(r#"width="166""#), "{widths:?}");
+        assert!(widths[1].contains(r#"x="166""#) && widths[1].contains(r#"width="834""#), "{widths:?}");
+    }
+
     async fn a_member_is_told_who_waits_for_whom(app: TestApp) {
         let operator = without_trial(&app).await;
         give(&operator, "ann", "basic", 10).await;
