@@ -37,9 +37,8 @@ impl Stats {
                 for subject in stretch.subjects(metric) {
                     let Some(value) = stretch.value(metric, &subject, day) else { continue };
                     if self.json {
-                        figures.push(
-                            json!({ "day": day, "metric": metric.as_str(), "subject": subject, "value": value }),
-                        );
+                        figures
+                            .push(json!({ "day": day, "metric": metric.as_str(), "subject": subject, "value": value }));
                     } else {
                         let subject = if subject.is_empty() { "-" } else { subject.as_str() };
                         say(&format!("{day}\t{}\t{subject}\t{value}", metric.as_str()))?;

@@ -27,12 +27,9 @@ pub(super) async fn measure(env: &Env) -> Result<(), StoreError> {
         let word = kind.kind.clone();
         let oldest = kind.oldest_due_at.map_or(0, |at| (now - at).num_seconds().max(0));
         metrics::gauge!(OLDEST, "kind" => word.clone()).set(seconds(oldest));
-        for (state, count) in [
-            ("waiting", kind.waiting),
-            ("running", kind.running),
-            ("retried", kind.retried),
-            ("given_up", kind.dead),
-        ] {
+        for (state, count) in
+            [("waiting", kind.waiting), ("running", kind.running), ("retried", kind.retried), ("given_up", kind.dead)]
+        {
             metrics::gauge!(QUEUE, "kind" => word.clone(), "state" => state).set(seconds(count));
         }
     }

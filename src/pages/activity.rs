@@ -75,9 +75,7 @@ struct ActivityView {
 impl Link {
     /// Nobody asks for what is too long to have been typed.
     fn shortened(mut self) -> Self {
-        for field in
-            [&mut self.member, &mut self.actor, &mut self.action, &mut self.from, &mut self.to, &mut self.ip]
-        {
+        for field in [&mut self.member, &mut self.actor, &mut self.action, &mut self.from, &mut self.to, &mut self.ip] {
             *field = field.trim().chars().filter(|c| !c.is_control()).take(LONGEST_TYPED).collect();
         }
         self
@@ -221,10 +219,7 @@ fn activity_page(lang: Lang, view: &ActivityView) -> impl IntoView + use<> {
         }
         .into_any()
     };
-    let older = view
-        .older
-        .clone()
-        .map(|older| view! { <a class="btn" href=older rel="next">{text::older(lang)}</a> });
+    let older = view.older.clone().map(|older| view! { <a class="btn" href=older rel="next">{text::older(lang)}</a> });
     let newest = (!view.asked.before.is_empty()).then(|| {
         let first = format!("/admin/activity?{}", view.asked.query(("", "")));
         view! { <a class="btn" href=first>{text::newest(lang)}</a> }

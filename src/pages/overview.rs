@@ -194,10 +194,8 @@ fn plots(lang: Lang, view: &OverviewView) -> impl IntoView + use<> {
         "partner" => text::partner(lang).to_owned(),
         other => other.to_owned(),
     };
-    let paying = vec![
-        named(Metric::Subscriptions, text::subscribers(lang)),
-        named(Metric::Conversions, text::friends(lang)),
-    ];
+    let paying =
+        vec![named(Metric::Subscriptions, text::subscribers(lang)), named(Metric::Conversions, text::friends(lang))];
     view! {
         <nav class="tabs" aria-label=text::stretch(lang)>
             {tab(30, "/admin", text::days_30(lang))}

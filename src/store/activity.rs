@@ -132,11 +132,13 @@ pub async fn insert_all<D: Serialize + Sync>(
 
 /// Returns a line.
 pub async fn find(conn: &mut Conn<'_>, id: ActivityId) -> Result<Option<Activity>> {
-    Ok(run!(conn, |c| sqlx::query_as(
+    Ok(run!(conn, |c| {
+        sqlx::query_as(
         "SELECT id, user_id, actor, action, details, ip_address, user_agent, created_at FROM user_activity_log WHERE id = $1"
     )
     .bind(id)
-    .fetch_optional(c))?)
+    .fetch_optional(c)
+    })?)
 }
 
 /// Returns the newest lines about one action.
@@ -257,7 +259,9 @@ pub async fn list(conn: &mut Conn<'_>, which: Which<'_>, count: i64) -> Result<V
         let action = which.action.map(|action| ("action", action));
         let is_busy = which.actor.is_some_and(|actor| BUSY_ACTORS.contains(&actor));
         let (first, second) = if is_busy { (action, actor) } else { (actor, action) };
-        for (column, value) in [which.address.map(|address| ("ip_address", address)), first, second].into_iter().flatten() {
+        for (column, value) in
+            [which.address.map(|address| ("ip_address", address)), first, second].into_iter().flatten()
+        {
             query.push(" AND ").push(column).push(if is_looked_up { " || '' = " } else { " = " });
             query.push_bind(value.to_owned());
             is_looked_up = true;

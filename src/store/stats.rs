@@ -181,13 +181,15 @@ pub async fn subscriptions(conn: &mut Conn<'_>, from: DateTime<Utc>, to: DateTim
 
 /// Returns how many coupons of each kind were redeemed from `from` to before `to`.
 pub async fn redemptions(conn: &mut Conn<'_>, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Vec<Counted>> {
-    Ok(run!(conn, |c| sqlx::query_as(
+    Ok(run!(conn, |c| {
+        sqlx::query_as(
         "SELECT coupons.type, COUNT(*) FROM coupon_redemptions JOIN coupons ON coupons.id = coupon_redemptions.coupon_id
         WHERE redeemed_at >= $1 AND redeemed_at < $2 GROUP BY coupons.type"
     )
     .bind(from)
     .bind(to)
-    .fetch_all(c))?)
+    .fetch_all(c)
+    })?)
 }
 
 /// Returns how many units of each feature were counted, by the entries of the ledger with ids from

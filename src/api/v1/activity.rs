@@ -73,9 +73,10 @@ impl ActivityParameters {
 
 fn word(name: &str, word: Option<String>) -> Result<Option<String>, Problem> {
     match word {
-        Some(word) if word.len() > LONGEST_NOTE || word.chars().any(char::is_control) => {
-            Err(Problem::unprocessable("invalid_parameter", format!("{name} is a word of at most {LONGEST_NOTE} bytes.")))
-        }
+        Some(word) if word.len() > LONGEST_NOTE || word.chars().any(char::is_control) => Err(Problem::unprocessable(
+            "invalid_parameter",
+            format!("{name} is a word of at most {LONGEST_NOTE} bytes."),
+        )),
         word => Ok(word),
     }
 }
@@ -180,6 +181,7 @@ pub(super) async fn export(
     let (pieces, body) = stream::body();
     tokio::spawn(async move { activity::export(&site.env, &filter, format, pieces).await });
     let disposition = format!("attachment; filename=\"activity.{}\"", format.as_str());
-    let headers = [(header::CONTENT_TYPE, format.content_type().to_owned()), (header::CONTENT_DISPOSITION, disposition)];
+    let headers =
+        [(header::CONTENT_TYPE, format.content_type().to_owned()), (header::CONTENT_DISPOSITION, disposition)];
     Ok((headers, body).into_response())
 }

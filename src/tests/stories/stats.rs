@@ -2,10 +2,7 @@
 
 use chrono::{NaiveDate, TimeDelta};
 use serde_json::{Value, json};
-use vouchsafe::{
-    domain::schedule::Routine,
-    store::stats as store,
-};
+use vouchsafe::{domain::schedule::Routine, store::stats as store};
 
 use crate::harness::{TestApp, on_both};
 
