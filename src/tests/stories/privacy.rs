@@ -94,10 +94,8 @@ impl TestApp {
         operator.post("/api/v1/webhook-endpoints", json!({ "url": "https://hooks.example.com/in" })).await.ok();
         let invited = json!({ "email": ADDRESS, "note": "canary-invitation", "tier": "premium", "days": 3 });
         operator.post("/api/v1/invitations", invited).await.ok();
-        let mut browser = self
-            .browser()
-            .with_header("user-agent", "canary-agent/1.0")
-            .with_header("x-forwarded-for", ELSEWHERE);
+        let mut browser =
+            self.browser().with_header("user-agent", "canary-agent/1.0").with_header("x-forwarded-for", ELSEWHERE);
         self.sign_in(&mut browser, ADDRESS, "").await;
         let user = self.member(ADDRESS).await;
         let path = |what: &str| format!("/api/v1/users/{}{what}", user.id);
@@ -123,17 +121,24 @@ impl TestApp {
         let named = json!({ "customer_name": "Canary Ann", "receipt_email": ADDRESS });
         self.stripe(&customer.subscription_with("created", "active", now, named.clone())).await;
         self.stripe(&customer.invoice(1, 999, now)).await;
-        self.stripe(&crate::harness::event("charge.succeeded", now, &json!({
-            "id": "ch_77", "customer": "cus_77", "billing_details": { "name": "Canary Ann" },
-        }))).await;
+        self.stripe(&crate::harness::event(
+            "charge.succeeded",
+            now,
+            &json!({
+                "id": "ch_77", "customer": "cus_77", "billing_details": { "name": "Canary Ann" },
+            }),
+        ))
+        .await;
         self.env.clock.advance(TimeDelta::days(2));
         let later = self.env.clock.now();
         let ended = json!({ "ended_at": later.timestamp(), "customer_name": "Canary Ann" });
         self.stripe(&customer.subscription_with("deleted", "canceled", later, ended)).await;
         // Somebody with their address whom nobody here could be sure of: it waits for a person.
-        let stranger = StripeCustomer { customer: "cus_78".to_owned(), user: None, price: "price_gone".to_owned(), ..customer };
+        let stranger =
+            StripeCustomer { customer: "cus_78".to_owned(), user: None, price: "price_gone".to_owned(), ..customer };
         let stranger = StripeCustomer { subscription: "sub_78".to_owned(), ..stranger };
-        self.stripe(&stranger.subscription_with("created", "active", later, json!({ "customer_email": ADDRESS }))).await;
+        self.stripe(&stranger.subscription_with("created", "active", later, json!({ "customer_email": ADDRESS })))
+            .await;
         // The statement itself may be in the log.
         self.execute(
             "UPDATE jobs SET last_error = (SELECT '550 <' || email || '> unknown' FROM users WHERE external_id IS NOT NULL)
@@ -155,7 +160,12 @@ impl TestApp {
         self.sign_in(&mut browser, ADDRESS, "").await;
         let about_bob = |what: &str| format!("/admin/users/{bob}/{what}");
         browser.post(&about_bob("tier"), &[("tier", "premium")]).await;
-        browser.post(&about_bob("grants"), &[("tier", "premium"), ("days", "3"), ("reason", "ask Canary-Ann@nest.example")]).await;
+        browser
+            .post(
+                &about_bob("grants"),
+                &[("tier", "premium"), ("days", "3"), ("reason", "ask Canary-Ann@nest.example")],
+            )
+            .await;
         browser.post(&about_bob("restrict"), &[("feature", "photos"), ("limit", "2"), ("reason", "spam")]).await;
         browser.post("/admin/features/photos", &[("name_en", "Photos")]).await;
         (browser, user)
@@ -175,9 +185,21 @@ async fn nothing_of_somebody_is_left(backend: Backend) {
     let before = app.traces().await;
     let tables: std::collections::BTreeSet<&str> = before.iter().map(|row| row.split(':').next().unwrap()).collect();
     for table in [
-        "users", "sessions", "login_attempts", "user_activity_log", "credit_entries", "access_grants",
-        "user_feature_restrictions", "api_keys", "portfolio_versions", "payment_events", "mails", "jobs", "invitations",
-        "rate_limits", "webhook_deliveries",
+        "users",
+        "sessions",
+        "login_attempts",
+        "user_activity_log",
+        "credit_entries",
+        "access_grants",
+        "user_feature_restrictions",
+        "api_keys",
+        "portfolio_versions",
+        "payment_events",
+        "mails",
+        "jobs",
+        "invitations",
+        "rate_limits",
+        "webhook_deliveries",
     ] {
         assert!(tables.contains(table), "the canary left nothing in {table}: {tables:?}");
     }
@@ -206,8 +228,12 @@ async fn nothing_of_somebody_is_left(backend: Backend) {
     app.stripe(&customer.refund(1, 999, 999, now)).await;
     assert!(app.traces().await.is_empty(), "{:#?}", app.traces().await);
     let events = app.operator().get("/api/v1/payments/events?limit=5").await.ok();
-    let states: Vec<&str> = events["items"].as_array().unwrap().iter().map(|event| event["state"].as_str().unwrap()).collect();
-    assert!(!states.contains(&"failed") && states.iter().filter(|state| **state == "ignored").count() == 3, "{events:#}");
+    let states: Vec<&str> =
+        events["items"].as_array().unwrap().iter().map(|event| event["state"].as_str().unwrap()).collect();
+    assert!(
+        !states.contains(&"failed") && states.iter().filter(|state| **state == "ignored").count() == 3,
+        "{events:#}"
+    );
 
     // No list for admins knows them.
     let operator = app.operator();
