@@ -338,7 +338,8 @@ on_both! {
         assert_eq!(endpoint.is_enabled(&app).await, (false, json!("failing")));
         let log = app.operator().get("/api/v1/activity?action=webhook_disabled").await.ok();
         assert_eq!(log["items"][0]["details"]["because"], "failing");
-        // What was on its way is not sent any more.
+        // What was on its way is not sent any more, when its time comes.
+        app.env.clock.advance(TimeDelta::days(2));
         assert_eq!(endpoint.hears(&app).await.len(), 0);
         let pending = app.operator().get(&format!("{}/deliveries?state=pending", endpoint.path)).await.ok();
         assert_eq!(pending["items"], json!([]));
