@@ -171,7 +171,7 @@ on_both! {
         for (what, fields) in [
             ("tier", &[("tier", "basic")][..]),
             ("credit", &[("days", "5"), ("note", "sorry"), ("key", "0192f0c1-2345-7abc-8def-0123456789ab")]),
-            ("grants", &[("tier", "premium"), ("days", "5"), ("reason", "sorry")]),
+            ("grants", &[("grant_tier", "premium"), ("grant_days", "5"), ("grant_reason", "sorry")]),
             ("restrict", &[("feature", "photos"), ("limit", "3"), ("reason", "asked for it")]),
             ("disable", &[]),
             ("enable", &[]),

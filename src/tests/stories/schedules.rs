@@ -87,7 +87,7 @@ on_both! {
             assert!(polls < 2_000, "it never comes to its end");
         }
         // A server that answers before we look has us wait at few steps; a file has us wait at each.
-        let least = if app.backend() == Backend::Sqlite { 10 } else { 1 };
+        let least = if app.backend() == Backend::Sqlite { 5 } else { 1 };
         assert!(kills >= least, "only {kills} steps were tried");
         other.do_what_is_due().await.unwrap();
         assert_eq!(app.lines("grant_ended").await, 1, "after {kills} kills");
