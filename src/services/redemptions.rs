@@ -23,6 +23,7 @@ use crate::{
         grant::{Grant, ListedGrant},
         ids::{CouponId, PartnerId, UserId},
         login::Allowance,
+        notification::Occurrence,
         partner::{ContractState, Partner},
         user::User,
     },
@@ -138,13 +139,16 @@ async fn in_transaction(env: &Env, redemptions: &[Redemption]) -> Result<Vec<Out
     let mut order: Vec<usize> = (0..redemptions.len()).collect();
     order.sort_by(|a, b| redemptions[*a].code.cmp(&redemptions[*b].code).then(a.cmp(b)));
     let mut outcomes: Vec<Option<Outcome>> = vec![None; redemptions.len()];
+    let mut counted: HashSet<&CouponCode> = HashSet::new();
     for at in order {
         let outcome = table.settle(env, conn, &catalogue, &redemptions[at], &mut aftermath).await?;
         if let Err(refusal) = &outcome {
             table.count_miss(&redemptions[at], *refusal);
         }
+        counted.extend(redemptions[at].code.as_ref().filter(|_| outcome.is_ok()));
         outcomes[at] = Some(outcome);
     }
+    tell_used_up(conn, &table, &counted, &mut aftermath).await?;
     for ((name, subject), misses) in &table.missed {
         let allowance = if *name == MISSES_PER_MEMBER.name { MISSES_PER_MEMBER } else { MISSES_PER_NETWORK };
         for _ in 0..*misses {
@@ -155,6 +159,28 @@ async fn in_transaction(env: &Env, redemptions: &[Redemption]) -> Result<Vec<Out
     tx.commit().await?;
     aftermath.announce(env);
     Ok(outcomes.into_iter().map(|outcome| outcome.expect("every redemption is settled")).collect())
+}
+
+/// Tells the admins of coupons that nobody else can redeem. Their rows are locked since they were counted, so
+/// one transaction alone sees the last. That a coupon for one person is used up is no news.
+async fn tell_used_up(
+    conn: &mut Conn<'_>,
+    table: &Table,
+    counted: &HashSet<&CouponCode>,
+    aftermath: &mut Aftermath,
+) -> Result<(), StoreError> {
+    for code in counted {
+        let is_bounded = |coupon: &&Coupon| coupon.terms.max_redemptions.is_some_and(|most| most > 1);
+        if table.coupons.get(*code).filter(is_bounded).is_none() {
+            continue;
+        }
+        let Some(coupon) = coupons::find(conn, code).await? else { continue };
+        if coupon.terms.max_redemptions == Some(coupon.redemptions) {
+            let code = coupon.code.to_string();
+            aftermath.tell_admins(Occurrence::CouponUsedUp { code, redemptions: coupon.redemptions });
+        }
+    }
+    Ok(())
 }
 
 /// Returns against what a try in vain counts.

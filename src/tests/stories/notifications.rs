@@ -175,6 +175,22 @@ on_both! {
         assert_eq!(notifications::send_digests(&app.env).await.unwrap(), 0);
     }
 
+    async fn a_coupon_that_is_used_up_is_told_once(app: TestApp) {
+        let operator = app.operator();
+        for (kind, most) in [("period", 2), ("single_use", 1)] {
+            let asked = json!({ "type": kind, "tier": "basic", "duration_days": 1, "max_redemptions": most, "code": kind.replace('_', "") });
+            operator.post("/api/v1/coupons", asked).await.ok();
+        }
+        for (user, code) in [("ann", "period"), ("ann", "singleuse"), ("bob", "period")] {
+            operator.post("/api/v1/users", json!({ "external_id": user })).await.ok();
+            assert_eq!(unread(&operator).await, [], "before {user}");
+            operator.post(&format!("/api/v1/coupons/{code}/redeem"), json!({ "user": user })).await.ok();
+        }
+        operator.post("/api/v1/users", json!({ "external_id": "eve" })).await.ok();
+        operator.post("/api/v1/coupons/period/redeem", json!({ "user": "eve" })).await.is(410, "coupon_used_up");
+        assert_eq!(unread(&operator).await, [("coupon_used_up".to_owned(), 1)]);
+    }
+
     async fn what_happens_is_told_with_its_cause(app: TestApp) {
         let operator = app.operator();
         app.signed_in("ann@example.com").await;
