@@ -265,8 +265,9 @@ async fn join(
         }
         aftermath.happened(id, Event::UserCreated { referred_by: referrer.map(|referrer| referrer.id) });
     }
-    // Somebody with the same address may have been quicker; then this is that member.
-    let user = users::find_by_email(conn, email.key()).await?.ok_or(StoreError::Missing("users"))?;
+    // Somebody with the same address may have been quicker; then this is that member. Their row is held from
+    // here on, as that of a known member is: two who sign in at once lock in one order.
+    let user = users::lock_by_email(conn, email.key()).await?.ok_or(StoreError::Missing("users"))?;
     Ok((user, is_new))
 }
 

@@ -122,17 +122,17 @@ on_both! {
         app.env.clock.advance(TimeDelta::days(30));
         look(&app).await;
         assert_eq!(told(&app, "bob@example.com", subject).await, 1, "of the last of his");
-        assert_eq!(told(&app, "ann@example.com", subject).await, 1);
     }
 
     async fn two_workers_at_once_tell_once(app: TestApp) {
         for number in 0..6 {
             app.signed_in(&format!("ann{number}@example.com")).await;
         }
+        let node = app.another_node();
         for advance in [12, 2] {
             app.env.clock.advance(TimeDelta::days(advance));
             let mut racing = tokio::task::JoinSet::new();
-            for env in [app.env.clone(), app.another_node(), app.env.clone(), app.another_node()] {
+            for env in [app.env.clone(), node.clone(), app.env.clone(), node.clone()] {
                 racing.spawn(async move { reminders::send_due(&env).await.unwrap() });
             }
             racing.join_all().await;
