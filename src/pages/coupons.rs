@@ -489,7 +489,7 @@ fn row(lang: Lang, coupon: &Coupon, catalogue: &Catalogue, now: DateTime<Utc>) -
                 {text::redeemed_of(lang, coupon.redemptions, terms.max_redemptions)}
             </td>
             <td data-label=text::window(lang)>{window(lang, terms, catalogue)}</td>
-            <td data-label=text::state(lang)>{state_badge(lang, coupon, now)}</td>
+            <td data-label=text::state(lang)><div class="state">{state_badge(lang, coupon, now)}</div></td>
         </tr>
     }
 }
