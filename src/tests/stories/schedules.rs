@@ -86,9 +86,10 @@ on_both! {
             polls += 1;
             assert!(polls < 2_000, "it never comes to its end");
         }
-        // A server that answers before we look has us wait at few steps; a file has us wait at each.
-        let least = if app.backend() == Backend::Sqlite { 5 } else { 1 };
-        assert!(kills >= least, "only {kills} steps were tried");
+        // A server may answer before we look, and then nobody waits; a file has us wait at each step.
+        if app.backend() == Backend::Sqlite {
+            assert!(kills >= 5, "only {kills} steps were tried");
+        }
         other.do_what_is_due().await.unwrap();
         assert_eq!(app.lines("grant_ended").await, 1, "after {kills} kills");
         let mails = app.mailbox().await;
