@@ -15,8 +15,8 @@ mod key;
 mod mail;
 mod matrix;
 mod migrate;
-mod partner;
 mod notification;
+mod partner;
 mod payments;
 mod price;
 mod privacy;
@@ -52,13 +52,13 @@ use crate::{
         entitlements::EntitlementError,
         grants::GrantError,
         invitations::InvitationError,
-        privacy::DeletionError,
         letters::ResendError,
         mail_templates::TemplateError,
         matrix::CommitError,
         members::{self, MemberError, PutError},
         partners::PartnerError,
         prices::PriceError,
+        privacy::DeletionError,
         referrals::ReferralError,
         subscriptions::AskError,
         usage::UsageError,

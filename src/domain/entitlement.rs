@@ -532,8 +532,13 @@ pub fn explain(
     let cell = catalogue.limit(&effective.tier.id, &feature.id);
     let decides = |layer| decision.decided_by == Some(layer);
     let period = catalogue.period(feature, standing.user.created_at, now);
-    let mut trail =
-        vec![Layer::User { disabled_at: standing.user.disabled_at, is_over: is_over(&standing.user, &standing.accesses, now) }, Layer::Feature { active: feature.active }];
+    let mut trail = vec![
+        Layer::User {
+            disabled_at: standing.user.disabled_at,
+            is_over: is_over(&standing.user, &standing.accesses, now),
+        },
+        Layer::Feature { active: feature.active },
+    ];
     let running = |access: &&Access| access.expires_at.is_none_or(|until| until > now);
     trail.extend(standing.accesses.all().iter().filter(running).map(|access| Layer::Access {
         source: access.source,

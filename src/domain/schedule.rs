@@ -135,10 +135,8 @@ impl Routine {
         let night = |hour, minute| When::DailyAt(NaiveTime::from_hms_opt(hour, minute, 0).unwrap_or_default());
         match self {
             Self::SettleGrants | Self::GiveRewards | Self::SendReminders => When::Every(TimeDelta::minutes(1)),
-            Self::ForgetOver | Self::CountDays | Self::AwardBonuses | Self::SendDigests => {
-                When::Every(TimeDelta::hours(1))
-            }
-            Self::DeleteAccounts => When::Every(TimeDelta::minutes(5)),
+            Self::ForgetOver | Self::AwardBonuses | Self::SendDigests => When::Every(TimeDelta::hours(1)),
+            Self::CountDays | Self::DeleteAccounts => When::Every(TimeDelta::minutes(5)),
             Self::CutAddresses => night(2, 10),
             Self::ForgetActivity => night(2, 40),
             // Most people are asleep somewhere else.

@@ -36,8 +36,7 @@ use crate::{
         entitlements::{self, Known},
         mail_preferences,
         members::{self, MemberError, SettingsView},
-        privacy,
-        sessions,
+        privacy, sessions,
     },
     words,
 };
@@ -95,7 +94,16 @@ pub async fn show(State(site): State<Site>, member: Member, Query(link): Query<L
         Ok(catalogue) => outlook::of(lang, &catalogue, &view),
         Err(error) => return failed(&error),
     };
-    let shown = Shown { ahead, usage: usage.unwrap_or_default(), leaving, trial, invites, mails, bonus, ..Shown::of(&site, &member, view, said) };
+    let shown = Shown {
+        ahead,
+        usage: usage.unwrap_or_default(),
+        leaving,
+        trial,
+        invites,
+        mails,
+        bonus,
+        ..Shown::of(&site, &member, view, said)
+    };
     let frame = Frame {
         title: words::settings(lang),
         address: "/settings",

@@ -20,7 +20,7 @@ pub(super) enum TrialView {
     Over,
 }
 
-/// Returns what there is to say; nothing where no trial runs and there is other access.
+/// Returns what there is to say; nothing where it is not the trial that counts, and there is other access.
 pub(super) async fn load(site: &Site, member: &Member) -> Result<Option<TrialView>, Response> {
     let known = match entitlements::known(&site.env, member.identity.user.id).await {
         Ok(Some(known)) => known,
@@ -34,6 +34,9 @@ pub(super) async fn load(site: &Site, member: &Member) -> Result<Option<TrialVie
     let Some((trial, until)) = trial.and_then(|trial| Some((trial, trial.expires_at?))) else {
         return Ok(is_over(&standing.user, &standing.accesses, now).then_some(TrialView::Over));
     };
+    if standing.accesses.effective_at(now).source != Source::Trial {
+        return Ok(None);
+    }
     // What goes on without it: the strongest of what lasts longer. An own tier may count for nothing.
     let next = accesses.iter().find(|access| match access.source {
         Source::Trial => false,

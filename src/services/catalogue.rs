@@ -212,19 +212,15 @@ pub type RefusedSetting = (String, CatalogueError);
 
 /// Sets several of the product's settings, all or none. What is as it was is left alone. Returns those
 /// that cannot be what they shall be.
-pub async fn set_settings(
-    env: &Env,
-    actor: &str,
-    wanted: &[(&str, &str)],
-) -> Result<Vec<RefusedSetting>, StoreError> {
+pub async fn set_settings(env: &Env, actor: &str, wanted: &[(&str, &str)]) -> Result<Vec<RefusedSetting>, StoreError> {
     let now = env.clock.now();
     let mut tx = env.db.begin().await?;
     let conn = &mut tx.conn();
     matrix::raise_version(conn).await?;
     let tiers = catalogue::tiers(conn).await?;
-    let refused = wanted.iter().filter_map(|(key, value)| {
-        check_setting(&tiers, key, value).err().map(|error| ((*key).to_owned(), error))
-    });
+    let refused = wanted
+        .iter()
+        .filter_map(|(key, value)| check_setting(&tiers, key, value).err().map(|error| ((*key).to_owned(), error)));
     let refused: Vec<_> = refused.collect();
     if !refused.is_empty() {
         return Ok(refused);

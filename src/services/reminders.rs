@@ -15,23 +15,49 @@ use crate::{
         ids::{GrantId, TierId, UserId},
         lang::Lang,
         letter::Notice,
+        notification::Occurrence,
         user::User,
     },
     platform::env::Env,
-    services::{access, aftermath::Aftermath, catalogue, grants},
-    store::{Conn, StoreError, grants as stored, reminders, users},
+    services::{access, aftermath::Aftermath, catalogue, grants, notifications},
+    store::{Conn, StoreError, grants as stored, partners, reminders, users},
 };
 
 /// Members who are told something in one go.
 const TOGETHER: i64 = 200;
 /// For how long the end of a trial is still news, if the program did not run meanwhile.
 const NEWS_FOR: TimeDelta = TimeDelta::days(90);
+/// How long before the end of a partner's contract admins are told.
+const CONTRACT_ENDS_IN: TimeDelta = TimeDelta::days(30);
+/// Partners who are looked at: more than have contracts that end at once.
+const PARTNERS: i64 = 1_000;
 
-/// Tells all who are to be told something now. Returns how many that were.
+/// Tells all who are to be told something now. Returns how many members that were.
 pub async fn send_due(env: &Env) -> Result<usize, StoreError> {
+    remind_of_partners(env).await?;
     // Whose turn it is by now decides what ends.
     grants::settle_due(env).await?;
     Ok(remind_of_trials(env).await? + remind_of_grants(env).await? + end_trials(env).await?)
+}
+
+/// Tells admins of contracts that end soon.
+async fn remind_of_partners(env: &Env) -> Result<(), StoreError> {
+    let now = env.clock.now();
+    let mut reader = env.db.reader().await?;
+    let ending = partners::ending(&mut reader.conn(), now, now + CONTRACT_ENDS_IN, PARTNERS).await?;
+    drop(reader);
+    for partner in ending {
+        let Some(on) = partner.details.contract_until else { continue };
+        let mut tx = env.db.begin().await?;
+        let conn = &mut tx.conn();
+        if reminders::claim_partner(conn, partner.id, on, now).await? {
+            let (id, name) = (partner.id.to_string(), partner.details.name);
+            notifications::raise(env, conn, Occurrence::PartnerEnding { partner: id, name, on }).await?;
+            tx.commit().await?;
+            env.wake_workers();
+        }
+    }
+    Ok(())
 }
 
 async fn remind_of_trials(env: &Env) -> Result<usize, StoreError> {

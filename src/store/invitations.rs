@@ -278,15 +278,14 @@ pub async fn forget(conn: &mut Conn<'_>, user: UserId, email: &EmailKey, now: Da
     .bind(user)
     .bind(now)
     .execute(c))?;
-    let emptied =
-        execute!(conn, |c| {
-            sqlx::query(
+    let emptied = execute!(conn, |c| {
+        sqlx::query(
         "UPDATE invitations SET email = '', email_key = '', note = '' WHERE accepted_by_user_id = $1 OR email_key = $2"
     )
     .bind(user)
     .bind(email)
     .execute(c)
-        })?;
+    })?;
     Ok(deleted + taken_back + emptied)
 }
 

@@ -57,6 +57,26 @@ macro_rules! columns {
     };
 }
 
+/// Returns partners in use whose contract ends after `from` and no later than `until`, the earliest first.
+pub async fn ending(
+    conn: &mut Conn<'_>,
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+    count: i64,
+) -> Result<Vec<Partner>> {
+    let rows: Vec<PartnerRow> = run!(conn, |c| sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM partners WHERE archived_at IS NULL AND contract_until > $1 AND contract_until <= $2
+        ORDER BY contract_until, id LIMIT $3"
+    ))
+    .bind(from)
+    .bind(until)
+    .bind(count)
+    .fetch_all(c))?;
+    Ok(rows.into_iter().map(Partner::from).collect())
+}
+
 /// Adds a partner. Returns `false` if somebody has that name.
 pub async fn insert(conn: &mut Conn<'_>, partner: &Partner, now: DateTime<Utc>) -> Result<bool> {
     let details = &partner.details;
@@ -154,9 +174,8 @@ pub async fn update(
     if is_taken > 0 {
         return Ok(None);
     }
-    let updated =
-        execute!(conn, |c| {
-            sqlx::query(
+    let updated = execute!(conn, |c| {
+        sqlx::query(
         "UPDATE partners SET name = $2, contact = $3, email = $4, contract_from = $5, contract_until = $6, note = $7,
             archived_at = CASE WHEN $8 THEN COALESCE(archived_at, $9) ELSE NULL END, updated_at = $9
         WHERE id = $1"
@@ -171,7 +190,7 @@ pub async fn update(
     .bind(archived)
     .bind(now)
     .execute(c)
-        })?;
+    })?;
     Ok(Some(updated == 1))
 }
 

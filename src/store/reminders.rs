@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use crate::{
-    domain::ids::{GrantId, UserId},
+    domain::ids::{GrantId, PartnerId, UserId},
     store::{
         Conn, Result,
         db::{execute, run},
@@ -18,6 +18,9 @@ pub const TRIAL_ENDED: &str = "trial_ended";
 /// That given time is about to end.
 pub const GRANT_ENDING: &str = "grant_ending";
 
+/// That the contract with a partner is about to end.
+const PARTNER_ENDING: &str = "partner_ending";
+
 /// Takes the right to tell a member something about their trial. However many want to at once, one gets
 /// `true`, and nobody ever again.
 pub async fn claim_trial(conn: &mut Conn<'_>, kind: &str, user: UserId, now: DateTime<Utc>) -> Result<bool> {
@@ -27,6 +30,18 @@ pub async fn claim_trial(conn: &mut Conn<'_>, kind: &str, user: UserId, now: Dat
 /// Takes the right to tell that a grant is about to end, as above.
 pub async fn claim_grant(conn: &mut Conn<'_>, grant: GrantId, now: DateTime<Utc>) -> Result<bool> {
     claim(conn, GRANT_ENDING, Uuid::from_bytes(*grant.as_bytes()), now).await
+}
+
+/// Takes the right to tell that the contract with a partner ends at that time, as above. One that is
+/// extended ends at another time, of which is told again.
+pub async fn claim_partner(
+    conn: &mut Conn<'_>,
+    partner: PartnerId,
+    ends_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let kind = format!("{PARTNER_ENDING} {}", ends_at.timestamp());
+    claim(conn, &kind, Uuid::from_bytes(*partner.as_bytes()), now).await
 }
 
 async fn claim(conn: &mut Conn<'_>, kind: &str, subject: Uuid, now: DateTime<Utc>) -> Result<bool> {

@@ -180,8 +180,12 @@ pub fn would_get(lang: Lang, also_before: bool) -> &'static str {
     match (lang, also_before) {
         (Lang::En, true) => "They get it as soon as the rule is made.",
         (Lang::De, true) => "Sie werden belohnt, sobald die Regel erstellt ist.",
-        (Lang::En, false) => "They get nothing for it: only what happens from now on counts. Tick “Also what was before” to reward them too.",
-        (Lang::De, false) => "Sie bekommen nichts dafür: Es zählt nur, was ab jetzt geschieht. Kreuzen Sie „Auch was vorher war“ an, um auch sie zu belohnen.",
+        (Lang::En, false) => {
+            "They get nothing for it: only what happens from now on counts. Tick “Also what was before” to reward them too."
+        }
+        (Lang::De, false) => {
+            "Sie bekommen nichts dafür: Es zählt nur, was ab jetzt geschieht. Kreuzen Sie „Auch was vorher war“ an, um auch sie zu belohnen."
+        }
     }
 }
 

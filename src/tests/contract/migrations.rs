@@ -40,15 +40,13 @@ use vouchsafe::{
         credit::{self, CreditEntry},
         grants, idempotency, invitations,
         jobs::{self, Work},
-        login,
-        mail_preferences, mail_templates,
+        login, mail_preferences, mail_templates,
         mails::{self, QueuedMail},
         matrix, migrations,
         notifications::{self, Reader},
         partners, payments,
         portfolios::{self, SavedAnalysis, SavedPortfolio},
-        prices, quotes, rate_limits, referrals, reminders, restrictions,
-        schedules,
+        prices, quotes, rate_limits, referrals, reminders, restrictions, schedules,
         sessions::{self, Session},
         settings, stats, subscriptions,
         usage::{self, CounterKey, UsageEvent},
@@ -348,7 +346,9 @@ impl Store {
         assert_eq!(coupons::insert(conn, std::slice::from_ref(&coupon), now).await.unwrap(), [coupon.id]);
         let grant = Grant { coupon: Some(coupon.id), ..self.grant(friend, "premium", 0) };
         grants::put(conn, &grant, now).await.unwrap();
-        assert!(coupons::insert_redemption(conn, &redemption(self.id(), coupon.id, friend, grant.id), now).await.unwrap());
+        assert!(
+            coupons::insert_redemption(conn, &redemption(self.id(), coupon.id, friend, grant.id), now).await.unwrap()
+        );
         assert!(coupons::count_redemption(conn, coupon.id, now).await.unwrap());
         schedules::insert(conn, &[(Routine::SettleGrants, now)]).await.unwrap();
         stats::count_sign_in(conn, friend, now.date_naive()).await.unwrap();

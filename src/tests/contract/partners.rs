@@ -6,7 +6,7 @@ use vouchsafe::{
         grant::{Grant, GrantState},
         partner::{Figures, Partner, PartnerDetails},
     },
-    store::{coupons, grants, partners},
+    store::{Conn, coupons, grants, partners},
 };
 
 use super::{Store, after, coupons::redemption, on_both};
@@ -117,5 +117,24 @@ on_both! {
         assert_eq!(partners::statement(conn, gym.id, (after(11), after(30)), None, 10).await.unwrap(), []);
         assert_eq!(partners::statement(conn, gym.id, (after(10), after(30)), None, 10).await.unwrap().len(), 1);
         assert_eq!(partners::statement(conn, firm.id, (after(0), after(99)), None, 10).await.unwrap(), []);
+    }
+
+    async fn contracts_that_end_in_time_are_found(store: Store) {
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        for (name, until) in [("Late", Some(30)), ("Early", Some(20)), ("Over", Some(10)), ("Later", Some(31)), ("Endless", None)] {
+            let mut partner = store.partner(name);
+            partner.details.contract_until = until.map(after);
+            assert!(partners::insert(conn, &partner, beginning()).await.unwrap());
+        }
+        let names = async |conn: &mut Conn<'_>, count| {
+            let ending = partners::ending(conn, after(10), after(30), count).await.unwrap();
+            ending.into_iter().map(|partner| partner.details.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(conn, 9).await, ["Early", "Late"]);
+        assert_eq!(names(conn, 1).await, ["Early"]);
+        let early = partners::find_by_name(conn, "Early").await.unwrap().unwrap();
+        assert_eq!(partners::update(conn, early.id, &early.details, true, after(1)).await.unwrap(), Some(true));
+        assert_eq!(names(conn, 9).await, ["Late"], "one that is archived is out of mind");
     }
 }

@@ -50,11 +50,15 @@ on_both! {
         let conn = &mut tx.conn();
         assert!(reminders::claim_grant(conn, grant, after(0)).await.unwrap());
         assert!(!reminders::claim_grant(conn, grant, after(1)).await.unwrap());
+        let partner = store.id();
+        assert!(reminders::claim_partner(conn, partner, after(60), after(0)).await.unwrap());
+        assert!(!reminders::claim_partner(conn, partner, after(60), after(0)).await.unwrap());
+        assert!(reminders::claim_partner(conn, partner, after(90), after(0)).await.unwrap(), "another end");
         tx.commit().await.unwrap();
-        assert_eq!(store.count("reminders").await, ROUNDS + 1);
+        assert_eq!(store.count("reminders").await, ROUNDS + 3);
         let mut tx = store.begin().await;
         assert_eq!(reminders::purge(&mut tx.conn(), after(-1)).await.unwrap(), 0);
-        assert_eq!(reminders::purge(&mut tx.conn(), after(0)).await.unwrap(), u64::try_from(ROUNDS + 1).unwrap());
+        assert_eq!(reminders::purge(&mut tx.conn(), after(0)).await.unwrap(), u64::try_from(ROUNDS + 3).unwrap());
     }
 
     async fn those_whose_trial_ends_in_time_are_found_until_they_are_told(store: Store) {

@@ -212,8 +212,9 @@ on_both! {
         assert_eq!(users.texts(".rooms .badge"), ["1 unread", "1 event waits for you"]);
         let list = admin.get("/admin/payments?state=dead").await;
         let row = list.text("tbody tr");
-        assert!(row.contains("Waiting for you") && row.contains("no tier has any of these prices"), "{row}");
-        assert!(row.contains("waits for price:price_1"), "{row}");
+        assert!(row.contains("Waiting for you"), "{row}");
+        let why = list.text("tbody .why");
+        assert!(why.contains("no tier has any of these prices") && why.contains("waits for price:price_1"), "{why}");
         assert_eq!(list.text("tbody th .badge"), "", "no test");
 
         let page = admin.submit(&list, "tbody form", &[]).await;
@@ -254,8 +255,8 @@ on_both! {
         let page = admin.submit(&list, "form[action='/admin/payments/replay-dead']", &[]).await;
         let list = admin.get(page.location()).await;
         assert_eq!(list.text("[role=status]"), "Applied now: 2. Still not: 1.");
-        assert_eq!(list.texts("tbody tr").len(), 1);
-        assert!(list.text("tbody tr").contains("price_2"));
+        assert_eq!(list.texts("tbody th").len(), 1);
+        assert!(list.text("tbody .why").contains("price_2"));
         assert_eq!(payments::dead_count(&app.env).await.unwrap(), 1);
     }
 

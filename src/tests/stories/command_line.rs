@@ -621,7 +621,8 @@ fn partners_are_added_given_coupons_and_told_what_came_of_them() {
     let id = out.trim().to_owned();
     let pass = ["--type", "partner", "--tier", "premium", "--days", "30", "--code", "gym-pass"];
     assert_eq!(place.run(&[&["coupon", "create", "--partner", "Wellpass"][..], &pass].concat()).0, 0);
-    let (_, list, _) = place.run(&["coupon", "list", "--json", "--find", "well", "--state", "open", "--type", "partner"]);
+    let (_, list, _) =
+        place.run(&["coupon", "list", "--json", "--find", "well", "--state", "open", "--type", "partner"]);
     let list: Value = serde_json::from_str(&list).unwrap();
     assert_eq!((&list[0]["partner_id"], &list[0]["partner"]), (&json!(id), &json!("Wellpass")));
     assert_eq!(place.run(&["coupon", "list", "--state", "used_up"]).1, "");
@@ -741,10 +742,14 @@ fn letters_are_worded_tried_out_and_looked_after() {
 fn people_are_invited_by_command() {
     let place = Place::new();
     place.run(&["user", "add", "ann@example.com", "--verified"]);
-    let all = ["invite", "add", "bob@example.com", "ann@example.com", "--tier", "premium", "--days", "30", "--note", "Hi"];
+    let all =
+        ["invite", "add", "bob@example.com", "ann@example.com", "--tier", "premium", "--days", "30", "--note", "Hi"];
     let (code, out, _) = place.run(&all);
     assert_eq!(code, 0, "{out}");
-    assert!(out.contains("bob@example.com is invited\n") && out.contains("ann@example.com is a member already\n"), "{out}");
+    assert!(
+        out.contains("bob@example.com is invited\n") && out.contains("ann@example.com is a member already\n"),
+        "{out}"
+    );
     let (code, out, _) = place.run(&all);
     assert!(code == 0 && out.contains("bob@example.com is invited already\n"), "a script runs twice: {out}");
     for wrong in [

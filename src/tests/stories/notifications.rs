@@ -9,9 +9,10 @@ use vouchsafe::{
     domain::{
         ids::UserId,
         notification::{Kind, Occurrence},
+        partner::PartnerDetails,
         user::Role,
     },
-    services::{members, notifications},
+    services::{members, notifications, partners},
 };
 
 use crate::harness::{Backend, Client, TestApp, on_both};
@@ -37,6 +38,28 @@ async fn unread(operator: &Client) -> Vec<(String, i64)> {
 }
 
 on_both! {
+    async fn a_contract_that_ends_soon_is_told_once_and_again_when_it_ends_later(app: TestApp) {
+        let operator = app.operator();
+        let ends_in = |days| PartnerDetails {
+            name: "Gym".to_owned(),
+            contract_until: Some(app.env.clock.now() + TimeDelta::days(days)),
+            ..PartnerDetails::default()
+        };
+        let gym = partners::create(&app.env, ends_in(31), "operator").await.unwrap();
+        app.runner.do_what_is_due().await.unwrap();
+        assert_eq!(unread(&operator).await, []);
+        for _ in 0..3 {
+            app.env.clock.advance(TimeDelta::days(1));
+            app.runner.do_what_is_due().await.unwrap();
+        }
+        let once = |count| [("partner_ending".to_owned(), count)];
+        assert_eq!(unread(&operator).await, once(1));
+        partners::change(&app.env, gym.id, ends_in(30), false, "operator").await.unwrap();
+        app.env.clock.advance(TimeDelta::days(1));
+        app.runner.do_what_is_due().await.unwrap();
+        assert_eq!(unread(&operator).await, once(2));
+    }
+
     async fn each_admin_reads_for_themselves_and_the_bar_counts(app: TestApp) {
         let mut root = app.signed_in_admin("root@example.com").await;
         assert!(root.get("/admin/notifications").await.text(".empty").starts_with("Nothing needs you."));
