@@ -232,7 +232,7 @@ on_both! {
         assert_eq!(event.text("[role=status]"), "The event is applied.");
         assert_eq!(event.text("dd a"), "ann@example.com");
         assert_eq!(tier_of(&app, "ann@example.com").await, "premium");
-        assert_eq!(admin.get("/admin/users").await.text(".rooms .badge"), "");
+        assert_eq!(admin.get("/admin/users").await.texts(".rooms .badge"), ["1 unread"], "nothing waits");
         let twice = admin.post(&format!("/admin/payments/{id}/replay"), &[]).await;
         assert_eq!(twice.location(), format!("/admin/payments/{id}?said=tried"), "twice is no harm");
         let which = Which { action: Some("payment_event_replayed"), ..Which::default() };

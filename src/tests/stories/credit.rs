@@ -46,13 +46,13 @@ on_both! {
         let settings = browser.get("/settings").await;
         assert!(settings.texts(".lines li").is_empty(), "the trial is over");
         assert_eq!(settings.text(".badge"), "Free");
-        assert!(settings.text("#access ~ p").starts_with("You are on the free tier."), "{}", settings.body);
+        assert!(settings.text("#access ~ p.soft").starts_with("You are on the free tier."), "{}", settings.body);
 
         let ann = app.member("ann@example.com").await.id;
         credits::grant(&app.env, ann, &days(45, None)).await.unwrap();
         let settings = browser.get("/settings").await;
         assert_eq!(settings.texts(".lines li"), ["free · credit · 45 day(s) remaining (expires 2027-01-19)"]);
-        assert_eq!(settings.text("#access ~ p"), "+45 days on your account");
+        assert_eq!(settings.text("#access ~ p.soft"), "+45 days on your account");
         assert_eq!(settings.text(".badge.paid"), "Premium");
     }
 

@@ -11,7 +11,7 @@ use vouchsafe::{
         matrix::{CellChange, Matrix},
     },
     services::matrix::{self, CommitError},
-    store::{activity, catalogue, matrix as cells, settings},
+    store::{activity, catalogue, matrix as cells},
 };
 
 use crate::harness::{Browser, Page, TestApp, on_both};
@@ -263,9 +263,7 @@ on_both! {
 
     async fn a_reason_can_be_demanded(app: TestApp) {
         let mut admin = app.signed_in_admin("root@example.com").await;
-        let mut tx = app.env.db.begin().await.unwrap();
-        settings::set(&mut tx.conn(), "matrix_reason_required", "true", "operator", app.env.clock.now()).await.unwrap();
-        tx.commit().await.unwrap();
+        vouchsafe::services::catalogue::set_setting(&app.env, "operator", "matrix_reason_required", "true").await.unwrap();
         let page = admin.get("/admin/matrix?edit=photos").await;
         let review = submit(&mut admin, &page, "#row", &[("limit.free", "8")]).await;
         assert_eq!(review.text("#reason-hint"), "required; it is kept in the log");
