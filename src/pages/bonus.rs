@@ -697,14 +697,12 @@ fn form(
                 <TextField
                     name="description_de" label=text::description_de(lang) value=typed.description_de most="300"
                 />
-            </div>
-            {deal}
-            <div class="fields">
                 <TextField
                     name="until" label=text::until(lang) hint=text::until_hint(lang) kind="date" value=typed.until
                     error=complaints.until
                 />
             </div>
+            {deal}
             <CheckField
                 name="active" label=text::active(lang) hint=text::active_hint(lang) checked=!typed.active.is_empty()
             />
