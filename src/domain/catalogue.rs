@@ -168,6 +168,11 @@ impl Catalogue {
         self.tier_index.get(id).map(|at| &self.tiers[*at])
     }
 
+    /// Returns what a tier is called; its id, should it be gone.
+    pub fn tier_name(&self, id: &TierId) -> String {
+        self.tier(id).map_or_else(|| id.to_string(), |tier| tier.name.clone())
+    }
+
     /// Returns a feature.
     pub fn feature(&self, id: &FeatureId) -> Option<&Feature> {
         self.feature_index.get(id).map(|at| &self.features[*at])

@@ -497,7 +497,7 @@ fn rules_page(lang: Lang, view: &RulesView) -> impl IntoView + use<> {
 fn reward_view(lang: Lang, reward: &Reward, catalogue: &Catalogue) -> String {
     match reward {
         Reward::Days { tier, days } => {
-            let name = catalogue.tier(tier).map_or_else(|| tier.to_string(), |tier| tier.name.clone());
+            let name = catalogue.tier_name(tier);
             days_of(lang, *days, &name)
         }
         Reward::Badge { letter } => text::badge(lang, *letter),

@@ -366,7 +366,7 @@ fn kind_of(lang: Lang, terms: &Terms) -> String {
 }
 
 fn tier_of(terms: &Terms, catalogue: &Catalogue) -> String {
-    catalogue.tier(&terms.tier).map_or_else(|| terms.tier.to_string(), |tier| tier.name.clone())
+    catalogue.tier_name(&terms.tier)
 }
 
 fn state_badge(lang: Lang, coupon: &Coupon, now: DateTime<Utc>) -> impl IntoView + use<> {

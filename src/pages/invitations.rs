@@ -369,7 +369,7 @@ fn row(lang: Lang, view: &InvitationsView, listed: &ListedInvitation) -> impl In
     let state = invitation.state(view.now);
     let gives = match &invitation.gift {
         Some(gift) => {
-            let tier = view.catalogue.tier(&gift.tier).map_or_else(|| gift.tier.to_string(), |tier| tier.name.clone());
+            let tier = view.catalogue.tier_name(&gift.tier);
             view! { <span>{text::gift(lang, &tier, gift.days)}</span> }.into_any()
         }
         None => view! { <span class="soft">{text::nothing_extra(lang)}</span> }.into_any(),

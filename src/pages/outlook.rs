@@ -64,7 +64,7 @@ pub struct Outlook {
 /// Lays out what a member has.
 pub fn of(lang: Lang, catalogue: &Catalogue, view: &SettingsView) -> Outlook {
     let now = view.now;
-    let name = |tier: &TierId| catalogue.tier(tier).map_or_else(|| tier.to_string(), |tier| tier.name.clone());
+    let name = |tier: &TierId| catalogue.tier_name(tier);
     let standing = |tier: &TierId| catalogue.tier(tier).map(Tier::standing);
     let decides = view.accesses.effective_at(now);
     let mut spans = Vec::new();

@@ -11,7 +11,7 @@ use crate::{
     components::{Alert, CheckField, Note, SelectField, Sheet, TextField},
     domain::{
         catalogue::Catalogue,
-        ids::{TierId, UserId},
+        ids::UserId,
         lang::Lang,
         payment::{
             Provider,
@@ -401,10 +401,6 @@ fn pretty(payload: &str) -> String {
     }
 }
 
-fn tier_name(catalogue: &Catalogue, id: &TierId) -> String {
-    catalogue.tier(id).map_or_else(|| id.to_string(), |tier| tier.name.clone())
-}
-
 /// Returns the address of the list of subscriptions.
 fn subscriptions_address(provider: Option<Provider>, only_open: bool, before: Option<String>) -> String {
     let provider = provider.map(|provider| format!("provider={provider}"));
@@ -482,7 +478,7 @@ fn subscription_row(lang: Lang, catalogue: &Catalogue, listed: &ListedSubscripti
             </td>
             <td data-label=text::tier(lang)>
                 <span>
-                    {tier_name(catalogue, &subscription.tier)}
+                    {catalogue.tier_name(&subscription.tier)}
                     <small class="soft">{text::interval(lang, subscription.interval)}</small>
                 </span>
             </td>

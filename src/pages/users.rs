@@ -13,7 +13,7 @@ use crate::{
         access::Access,
         catalogue::{Catalogue, Feature},
         entitlement::{Explanation, Layer, Reason},
-        ids::{CreditEntryId, SessionId, TierId},
+        ids::{CreditEntryId, SessionId},
         lang::Lang,
         limit::Limit,
         user::{Role, User},
@@ -114,10 +114,6 @@ impl MemberView {
     }
 }
 
-fn tier_name(catalogue: &Catalogue, id: &TierId) -> String {
-    catalogue.tier(id).map_or_else(|| id.to_string(), |tier| tier.name.clone())
-}
-
 fn list_page(lang: Lang, view: &ListView) -> impl IntoView + use<> {
     let is_search = !view.text.is_empty();
     let list = if view.members.is_empty() {
@@ -184,7 +180,7 @@ fn list_row(lang: Lang, catalogue: &Catalogue, user: &User, access: &Access) -> 
             </th>
             <td data-label=words::effective_tier(lang)>
                 <span>
-                    <span class=badge>{tier_name(catalogue, &access.tier.id)}</span>
+                    <span class=badge>{catalogue.tier_name(&access.tier.id)}</span>
                     " "
                     <span class="soft">{words::source(lang, access.source)}</span>
                 </span>
@@ -220,7 +216,7 @@ fn member_page(lang: Lang, view: &MemberView) -> impl IntoView + use<> {
                 <div class="row">
                     {(user.role == Role::Admin).then(|| view! { <span class="badge">{words::role_name(lang, Role::Admin)}</span> })}
                     {user.disabled_at.map(|since| view! { <span class="badge stop">{words::disabled_since(lang, since)}</span> })}
-                    <span class=badge>{tier_name(catalogue, &effective.tier.id)}</span>
+                    <span class=badge>{catalogue.tier_name(&effective.tier.id)}</span>
                 </div>
             </div>
         </div>
@@ -293,7 +289,7 @@ fn access(lang: Lang, view: &MemberView) -> impl IntoView + use<> {
     let running = standing.accesses.all().iter().filter(|access| access.is_running(now));
     let lines = running
         .map(|access| {
-            let name = tier_name(view.catalogue(), &access.tier.id);
+            let name = view.catalogue().tier_name(&access.tier.id);
             let line =
                 words::access_line(lang, &user.tier, access.source, access.days_remaining(now), access.expires_at);
             view! { <li class="num"><b>{name}</b>" "<span class="soft">{line}</span></li> }

@@ -1,22 +1,11 @@
 //! A file that is sent while it is read: it may be longer than what should stand in memory.
 
-use std::{
-    pin::Pin,
-    task::{Context, Poll},
-};
-
 use axum::{
-    body::{Body, Bytes, HttpBody},
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use hyper::body::Frame;
-use tokio::sync::mpsc;
 
-use crate::{services::privacy::ExportReader, store::StoreError};
-
-/// Pieces that are read ahead of the client.
-const AHEAD: usize = 2;
+use crate::{platform::stream, services::privacy::ExportReader, store::StoreError};
 
 /// Sends a member's export as a file. What fails before the first rows is an error; what fails later
 /// breaks the connection off, so that nobody takes a part for the whole.
@@ -26,15 +15,15 @@ pub async fn export(mut reader: ExportReader, name: &str) -> Result<Response, St
     for _ in 0..2 {
         first.push_str(&reader.next().await?.unwrap_or_default());
     }
-    let (sender, receiver) = mpsc::channel(AHEAD);
+    let (pieces, body) = stream::body();
     tokio::spawn(async move {
-        if sender.send(Ok(Bytes::from(first))).await.is_err() {
+        if pieces.send(Ok(first)).await.is_err() {
             return;
         }
         loop {
             let piece = match reader.next().await {
                 Ok(None) => return,
-                Ok(Some(piece)) => Ok(Bytes::from(piece)),
+                Ok(Some(piece)) => Ok(piece),
                 Err(error) => {
                     tracing::error!(error = %error, "an export broke off");
                     Err(error)
@@ -42,7 +31,7 @@ pub async fn export(mut reader: ExportReader, name: &str) -> Result<Response, St
             };
             let is_over = piece.is_err();
             // A client that has gone away reads no more.
-            if sender.send(piece).await.is_err() || is_over {
+            if pieces.send(piece).await.is_err() || is_over {
                 return;
             }
         }
@@ -54,20 +43,5 @@ pub async fn export(mut reader: ExportReader, name: &str) -> Result<Response, St
         (header::CONTENT_DISPOSITION, disposition),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
-    Ok((headers, Body::new(Pieces(receiver))).into_response())
-}
-
-/// The body of the file.
-struct Pieces(mpsc::Receiver<Result<Bytes, StoreError>>);
-
-impl HttpBody for Pieces {
-    type Data = Bytes;
-    type Error = StoreError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, StoreError>>> {
-        self.0.poll_recv(context).map(|piece| piece.map(|piece| piece.map(Frame::data)))
-    }
+    Ok((headers, body).into_response())
 }

@@ -233,9 +233,7 @@ pub(super) async fn billing(
     let can_manage = customer_to_manage(env, subscription.as_ref(), &customers).is_ok();
     let grace = TimeDelta::days(catalogue.settings.past_due_grace_days);
     let held = subscription.map(|subscription| Held {
-        tier_name: catalogue
-            .tier(&subscription.tier)
-            .map_or_else(|| subscription.tier.to_string(), |tier| tier.name.clone()),
+        tier_name: catalogue.tier_name(&subscription.tier),
         access_until: subscription.lasts(grace).and_then(|lasts| lasts.expires_at),
         subscription,
     });

@@ -263,7 +263,7 @@ pub async fn standing(env: &Env, user: &User) -> Result<Standing, StoreError> {
     let mut reader = env.db.reader().await?;
     let conn = &mut reader.conn();
     let name = |reward: &Reward| match reward {
-        Reward::Days { tier, .. } => Some(tier_name(&catalogue, tier.as_str())),
+        Reward::Days { tier, .. } => Some(catalogue.tier_name(tier)),
         Reward::Badge { .. } => None,
     };
     let mut standing = Standing::default();
@@ -280,10 +280,6 @@ pub async fn standing(env: &Env, user: &User) -> Result<Standing, StoreError> {
         standing.open.push((rule, progress, tier));
     }
     Ok(standing)
-}
-
-fn tier_name(catalogue: &Catalogue, tier: &str) -> String {
-    catalogue.tiers().iter().find(|known| known.id.as_str() == tier).map_or(tier, |tier| &tier.name).to_owned()
 }
 
 /// Returns the work that events make: members about whom something happened that a rule counts. It is
@@ -364,7 +360,7 @@ async fn give(
             let told = Told::ByCaller;
             let given = grants::add_to(conn, catalogue, user, &mut theirs, grant, told, aftermath).await?;
             bonus::set_grant(conn, id, given.grant.id).await?;
-            let tier = tier_name(catalogue, tier.as_str());
+            let tier = catalogue.tier_name(tier);
             aftermath.write_to(user, Notice::BonusAwarded { rule: name, tier, days: *days });
         }
         Reward::Badge { letter } => {

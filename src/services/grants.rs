@@ -192,7 +192,7 @@ pub(super) async fn add_to(
     told: Told,
     aftermath: &mut Aftermath,
 ) -> Result<ListedGrant, StoreError> {
-    let (id, tier) = (grant.id, tier_name(catalogue, &grant.tier));
+    let (id, tier) = (grant.id, catalogue.tier_name(&grant.tier));
     let mut timeline = Timeline { grants: stored.clone(), ..Timeline::default() };
     timeline.give(grant, |tier| catalogue.strength(tier), aftermath.now);
     let listed = listed(&timeline).into_iter().find(|listed| listed.grant.id == id);
@@ -313,14 +313,14 @@ fn turned(catalogue: &Catalogue, timeline: &Timeline, new: Option<GrantId>, now:
     let first = timeline.plan.first();
     if let Some(grant) = last(TransitionKind::Ended).and_then(|what| grant_of(what.grant)) {
         // Which also says what goes on.
-        let next = first.map(|stretch| (tier_name(catalogue, &stretch.tier), stretch.until));
-        return Some(Notice::GrantEnded { tier: tier_name(catalogue, &grant.tier), next });
+        let next = first.map(|stretch| (catalogue.tier_name(&stretch.tier), stretch.until));
+        return Some(Notice::GrantEnded { tier: catalogue.tier_name(&grant.tier), next });
     }
     let runs = first.filter(|stretch| stretch.from <= now)?;
-    let by = tier_name(catalogue, &runs.tier);
+    let by = catalogue.tier_name(&runs.tier);
     let paused = last(TransitionKind::Paused).and_then(|what| grant_of(what.grant));
     if let Some(grant) = paused.filter(|grant| grant.is_open() && grant.id != runs.grant) {
-        let (tier, days_left) = (tier_name(catalogue, &grant.tier), days_left(grant, now));
+        let (tier, days_left) = (catalogue.tier_name(&grant.tier), days_left(grant, now));
         return Some(Notice::GrantPaused { tier, by, days_left });
     }
     let turn = timeline.transitions.iter().rev().find(|what| what.grant == runs.grant && Some(what.grant) != new)?;
@@ -352,7 +352,7 @@ pub(super) async fn in_turn(
     let timeline = Timeline::new(open, |tier| catalogue.strength(tier), now);
     let mut turns: Vec<_> = listed(&timeline).into_iter().filter(|listed| listed.grant.is_open()).collect();
     turns.sort_by_key(|listed| listed.from);
-    Ok(turns.into_iter().map(|listed| (tier_name(catalogue, &listed.grant.tier), listed)).collect())
+    Ok(turns.into_iter().map(|listed| (catalogue.tier_name(&listed.grant.tier), listed)).collect())
 }
 
 fn listed(timeline: &Timeline) -> Vec<ListedGrant> {
@@ -365,10 +365,6 @@ fn listed(timeline: &Timeline) -> Vec<ListedGrant> {
         }
     };
     timeline.grants.iter().map(listed).collect()
-}
-
-fn tier_name(catalogue: &Catalogue, tier: &TierId) -> String {
-    catalogue.tier(tier).map_or_else(|| tier.to_string(), |tier| tier.name.clone())
 }
 
 /// Returns the days that a grant still has, rounded up.

@@ -417,7 +417,7 @@ pub async fn open(env: &Env, token: &str) -> Result<Option<Opened>, StoreError> 
 
 fn named_gift(catalogue: &Catalogue, invitation: &Invitation) -> Option<(String, i64)> {
     let gift = invitation.gift.as_ref()?;
-    let name = catalogue.tier(&gift.tier).map_or_else(|| gift.tier.to_string(), |tier| tier.name.clone());
+    let name = catalogue.tier_name(&gift.tier);
     Some((name, gift.days))
 }
 

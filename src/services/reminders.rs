@@ -12,7 +12,7 @@ use crate::{
         catalogue::Catalogue,
         entitlement::is_over,
         grant::Timeline,
-        ids::{GrantId, TierId, UserId},
+        ids::{GrantId, UserId},
         lang::Lang,
         letter::Notice,
         notification::Occurrence,
@@ -93,7 +93,7 @@ async fn remind_of_trial(env: &Env, user: UserId) -> Result<(), StoreError> {
     if let Some(until) = user.trial_ends_at
         && !outlasts(&accesses, catalogue.strength(trial), until, Source::Trial)
     {
-        aftermath.write_to(&user, Notice::TrialEnding { tier: tier_name(&catalogue, trial), until });
+        aftermath.write_to(&user, Notice::TrialEnding { tier: catalogue.tier_name(trial), until });
     }
     aftermath.write(env, conn).await?;
     tx.commit().await?;
@@ -137,7 +137,7 @@ async fn remind_of_grant(env: &Env, grant: GrantId, user: UserId) -> Result<(), 
         let strength = catalogue.strength(&stretch.tier);
         let goes_on = timeline.plan.get(1).is_some_and(|next| catalogue.strength(&next.tier) >= strength);
         if !goes_on && !outlasts(&accesses, strength, stretch.until, Source::Grant) {
-            let tier = tier_name(&catalogue, &stretch.tier);
+            let tier = catalogue.tier_name(&stretch.tier);
             aftermath.write_to(&user, Notice::GrantEnding { tier, until: stretch.until });
         }
     }
@@ -181,8 +181,8 @@ async fn end_trial(env: &Env, user: UserId) -> Result<(), StoreError> {
     aftermath.log(Some(user.id), "trial_ended", details);
     // Who pays for as much by now, or was given it, has lost nothing.
     if effective.tier.sort_order < catalogue.strength(trial) || next.is_none() {
-        let next = next.map_or_else(|| no_access(user.lang).to_owned(), |tier| tier_name(&catalogue, tier));
-        aftermath.write_to(&user, Notice::TrialEnded { tier: tier_name(&catalogue, trial), next });
+        let next = next.map_or_else(|| no_access(user.lang).to_owned(), |tier| catalogue.tier_name(tier));
+        aftermath.write_to(&user, Notice::TrialEnded { tier: catalogue.tier_name(trial), next });
     }
     aftermath.access_changed(user.id);
     aftermath.write(env, conn).await?;
@@ -214,8 +214,4 @@ async fn accesses(
 fn outlasts(accesses: &Accesses, strength: i64, until: DateTime<Utc>, besides: Source) -> bool {
     let lasts = |access: &Access| access.expires_at.is_none_or(|end| end > until);
     accesses.all().iter().any(|access| access.source != besides && access.tier.sort_order >= strength && lasts(access))
-}
-
-fn tier_name(catalogue: &Catalogue, tier: &TierId) -> String {
-    catalogue.tier(tier).map_or_else(|| tier.to_string(), |tier| tier.name.clone())
 }

@@ -103,8 +103,7 @@ pub(super) async fn apply(
     if change == SubscriptionChange::Ended {
         returned = return_overlap(env, conn, catalogue, user, &subscription, aftermath).await?;
     }
-    let tier_name =
-        catalogue.tier(&subscription.tier).map_or_else(|| subscription.tier.to_string(), |tier| tier.name.clone());
+    let tier_name = catalogue.tier_name(&subscription.tier);
     tell(catalogue, user, &subscription, change, &tier_name, returned, aftermath);
     Ok(change)
 }

@@ -78,7 +78,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("platform::env", &["config", "domain", "store::db", "store::StoreError"]),
     // A member's export is sent while it is read.
     ("platform::stream", &["store::StoreError"]),
-    ("platform::download", &["services::privacy", "store::StoreError"]),
+    ("platform::download", &["services::privacy", "store::StoreError", "platform::stream"]),
     ("platform::observability", &["config", "store::migrations"]),
     ("platform::cookies", &["domain", "services"]),
     ("platform::caller", &["domain", "services", "calls", "components", "words", "store::StoreError"]),

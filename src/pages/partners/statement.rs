@@ -128,7 +128,7 @@ pub(super) fn statement_of(lang: Lang, (month, lines, catalogue): &Statement, ad
 }
 
 fn row(lang: Lang, line: &StatementLine, catalogue: &Catalogue) -> impl IntoView + use<> {
-    let tier = catalogue.tier(&line.tier).map_or_else(|| line.tier.to_string(), |tier| tier.name.clone());
+    let tier = catalogue.tier_name(&line.tier);
     view! {
         <tr>
             <th scope="row"><time datetime=line.redeemed_at.to_rfc3339()>{long_time(lang, line.redeemed_at)}</time></th>
