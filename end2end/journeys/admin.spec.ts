@@ -63,6 +63,7 @@ test("disabling asks first, and signs the member out", async ({ visitor: root, a
 test("a key is shown once, opens the API and is revoked", async ({ visitor: root, request }) => {
   await root.claimAdmin("root@example.com");
   const { page } = root;
+  await page.getByRole("link", { name: "Operations" }).click();
   await page.getByRole("link", { name: "API keys" }).click();
   await page.getByLabel("Name", { exact: true }).fill("Web shop");
   await page.getByRole("checkbox", { name: /^check/ }).check();

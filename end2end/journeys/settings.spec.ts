@@ -37,7 +37,7 @@ test("German stays German, here and after signing in elsewhere", async ({ visito
   const ann = address("ann");
   await visitor.signIn(ann);
   await page.getByRole("combobox").selectOption({ label: "Deutsch" });
-  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("button", { name: "Save", exact: true }).click();
   await expect(page.getByRole("status")).toHaveText("Die Sprache ist gespeichert.");
   await page.goto("/settings");
   await expect(page.getByRole("heading", { level: 1 })).toHaveText("Einstellungen");
