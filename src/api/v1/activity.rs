@@ -160,7 +160,7 @@ pub(super) async fn list(
     security(("bearer" = ["manage"])),
     params(ActivityParameters, ExportParameters),
     responses(
-        (status = 200, description = "The lines", body = String, content_type = "application/jsonl"),
+        (status = 200, description = "The lines, in the format that is asked for", content((String = "application/jsonl"), (String = "text/csv"))),
         (status = 404, description = "user_unknown", body = ProblemShape, content_type = "application/problem+json"),
         (status = 422, description = "invalid_parameter", body = ProblemShape, content_type = "application/problem+json"),
     ),
