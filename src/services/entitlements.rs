@@ -60,6 +60,12 @@ pub async fn known(env: &Env, user: UserId) -> Result<Option<Arc<Known>>, StoreE
     }
 }
 
+/// Returns what the database has of a member now, for pages that show it beside what else is read
+/// there: what another process has changed a moment ago stands everywhere on them, or nowhere.
+pub async fn newest(env: &Env, user: UserId) -> Result<Option<Arc<Known>>, StoreError> {
+    Ok(read_together(env, &[MemberName::Id(user)]).await?.remove(0))
+}
+
 /// Returns what is known of a member whom somebody outside names: by id, external id or address.
 pub async fn find(env: &Env, name: &str) -> Result<Option<Arc<Known>>, StoreError> {
     let name = name.trim();

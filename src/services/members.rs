@@ -91,7 +91,7 @@ pub async fn settings_view(env: &Env, user: &User) -> Result<SettingsView, Membe
         Some(code) => code.clone(),
         None => assign_referral_code(env, user.id).await?,
     };
-    let known = entitlements::known(env, user.id).await?.ok_or(StoreError::Missing("users"))?;
+    let known = entitlements::newest(env, user.id).await?.ok_or(StoreError::Missing("users"))?;
     let accesses = known.standing.accesses.clone();
     let effective = accesses.effective_at(now);
     let tier = known.catalogue.tier(&effective.tier.id).ok_or(StoreError::Missing("tiers"))?;

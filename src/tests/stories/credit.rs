@@ -39,6 +39,16 @@ fn paid_route(app: &TestApp) -> Router {
 }
 
 on_both! {
+    async fn what_another_node_gave_stands_on_the_page_at_once(app: TestApp) {
+        let mut browser = app.signed_in("ann@example.com").await;
+        assert_eq!(browser.get("/settings").await.texts(".lines li").len(), 1, "the trial");
+        let ann = app.member("ann@example.com").await.id;
+        credits::grant(&app.another_node(), ann, &days(45, None)).await.unwrap();
+        let settings = browser.get("/settings").await;
+        assert_eq!(settings.texts(".lines li").len(), 2, "{}", settings.body);
+        assert_eq!(settings.texts(".outlook ol li").len(), 2);
+    }
+
     async fn credit_shows_on_settings_exactly_as_promised(app: TestApp) {
         let mut browser = app.signed_in("ann@example.com").await;
         app.env.clock.advance(TimeDelta::days(14));
