@@ -23,7 +23,7 @@ phrases! {
     not_counted: "not counted" | "nicht gezählt";
     nothing_yet: "Nothing in these days." | "Nichts in diesen Tagen.";
     not_yet: "Nothing was counted yet" | "Noch wurde nichts gezählt";
-    not_yet_hint: "Days are counted every hour, from the first full one on." | "Tage werden stündlich gezählt, ab der ersten vollen Stunde.";
+    not_yet_hint: "Days are counted every five minutes. Look again in a moment." | "Gezählt wird alle fünf Minuten. Sehen Sie gleich noch einmal nach.";
     welcome: "Welcome. Three steps to the first member" | "Willkommen. Drei Schritte zum ersten Mitglied";
     step_limits: "Decide what each tier may do" | "Legen Sie fest, was jede Stufe darf";
     step_limits_hint: "Tiers, features and limits stand in one table." | "Stufen, Funktionen und Limits stehen in einer Tabelle.";
