@@ -42,7 +42,7 @@ pub struct ScheduleResponse {
     /// How long it took last.
     last_duration_ms: Option<i64>,
     /// What it did when it last ended well, in numbers.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<BTreeMap<String, i64>>)]
     last_outcome: Option<Counts>,
     /// Why the last run failed, if it did.
     last_error: Option<String>,

@@ -17,7 +17,7 @@ use vouchsafe::{
     },
 };
 
-use super::{ADMIN_TOKEN, TestApp};
+use super::{ADMIN_TOKEN, TestApp, description::assert_described};
 
 /// An app with its key.
 #[derive(Clone)]
@@ -103,7 +103,7 @@ impl Client {
     /// Sends any body; an empty one is none.
     pub async fn send(&self, method: Method, path: &str, body: impl Into<String>) -> Answer {
         let body = body.into();
-        let mut request = Request::builder().method(method).uri(path);
+        let mut request = Request::builder().method(method.clone()).uri(path);
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
@@ -116,7 +116,9 @@ impl Client {
         let response = self.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
-        Answer { status: parts.status, headers: parts.headers, body }
+        let answer = Answer { status: parts.status, headers: parts.headers, body };
+        assert_described(&method, path, answer.status, answer.header("content-type"), &answer.body);
+        answer
     }
 
     /// Reads a list from its first page to its last, so many items a page.

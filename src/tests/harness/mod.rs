@@ -4,6 +4,7 @@
 mod browser;
 mod client;
 mod database;
+mod description;
 mod provider;
 mod receiver;
 
