@@ -31,7 +31,12 @@ use crate::{
         env::{Env, WaitingDelivery},
         payment_providers,
     },
-    services::{aftermath::Aftermath, catalogue, referrals, subscriptions},
+    services::{
+        aftermath::Aftermath,
+        catalogue,
+        collisions::{Collides, until_through},
+        referrals, subscriptions,
+    },
     store::{
         self, Conn, StoreError,
         db::Db,
@@ -45,8 +50,6 @@ use crate::{
 const MOST_TOGETHER: usize = 64;
 /// How many transactions a node works on at once, on a database that has more than one writer.
 const WORKERS: usize = 3;
-/// How often a transaction is tried that stood in another's way.
-const TRIES: usize = 6;
 /// How often an event is tried by itself.
 pub const MOST_ATTEMPTS: i64 = 12;
 /// How many events are tried again at once when a thing that they lack arrives.
@@ -157,11 +160,16 @@ impl From<StoreError> for Stumble {
     }
 }
 
+impl Collides for Stumble {
+    fn is_collision(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_collision())
+    }
+}
+
 async fn take_in(env: &Env, events: &[Incoming]) -> Result<(), StoreError> {
-    let (mut tries, mut marks) = (1, Marks::None);
+    let mut marks = Marks::None;
     loop {
-        match in_transaction(env, events, marks).await {
-            Err(Stumble::Store(error)) if error.is_collision() && tries < TRIES => tries += 1,
+        match until_through(|| in_transaction(env, events, marks)).await {
             Err(Stumble::Store(error)) => return Err(error),
             Err(Stumble::NoMark) => marks = Marks::Each,
             Ok(()) => return Ok(()),
@@ -713,13 +721,7 @@ pub enum Tried {
 /// Tries an event again that could not be applied. After the last try it waits for a person, and
 /// the admins are told.
 pub async fn try_again(env: &Env, id: PaymentEventId, is_last: bool) -> Result<Tried, StoreError> {
-    let mut tries = 1;
-    loop {
-        match try_once_more(env, id, is_last).await {
-            Err(error) if error.is_collision() && tries < TRIES => tries += 1,
-            result => return result,
-        }
-    }
+    until_through(|| try_once_more(env, id, is_last)).await
 }
 
 async fn try_once_more(env: &Env, id: PaymentEventId, is_last: bool) -> Result<Tried, StoreError> {

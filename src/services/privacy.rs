@@ -25,7 +25,11 @@ use crate::{
         user::{Role, User},
     },
     platform::env::Env,
-    services::{aftermath::Aftermath, letters},
+    services::{
+        aftermath::Aftermath,
+        collisions::{Collides, until_through},
+        letters,
+    },
     store::{
         Conn, StoreError, address_marks,
         mails::QueuedMail,
@@ -38,8 +42,6 @@ use crate::{
 const MOST_DUE: i64 = 200;
 /// How long after a deletion it is looked after: longer than any transaction that had begun before.
 const LOOKED_AFTER: TimeDelta = TimeDelta::hours(1);
-/// How often a deletion is tried that stood in another transaction's way.
-const TRIES: usize = 6;
 /// Rows of an export that are read at once.
 const ROWS_AT_ONCE: i64 = 500;
 
@@ -61,6 +63,12 @@ pub enum DeletionError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl Collides for DeletionError {
+    fn is_collision(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_collision())
+    }
 }
 
 impl From<Hindrance> for DeletionError {
@@ -121,13 +129,7 @@ pub async fn delete_after(env: &Env, user: UserId, grace_days: i64, actor: &str)
 }
 
 async fn delete(env: &Env, user: UserId, grace: TimeDelta, actor: &str) -> Result<Outcome, DeletionError> {
-    let mut tries = 1;
-    loop {
-        match delete_once(env, user, grace, actor).await {
-            Err(DeletionError::Store(error)) if error.is_collision() && tries < TRIES => tries += 1,
-            result => return result,
-        }
-    }
+    until_through(|| delete_once(env, user, grace, actor)).await
 }
 
 async fn delete_once(env: &Env, id: UserId, grace: TimeDelta, actor: &str) -> Result<Outcome, DeletionError> {
@@ -221,14 +223,7 @@ pub async fn run_due(env: &Env) -> Result<Run, StoreError> {
     let due = privacy::due(&mut reader.conn(), now, MOST_DUE).await?;
     drop(reader);
     for user in due {
-        let mut tries = 1;
-        let outcome = loop {
-            match run_one(env, user).await {
-                Err(error) if error.is_collision() && tries < TRIES => tries += 1,
-                result => break result?,
-            }
-        };
-        match outcome {
+        match until_through(|| run_one(env, user)).await? {
             Some(Outcome::Deleted) => run.deleted += 1,
             Some(Outcome::Due(_)) => run.postponed += 1,
             None => {}

@@ -31,6 +31,7 @@ use crate::{
     services::{
         aftermath::Aftermath,
         catalogue,
+        collisions::until_through,
         grants::{self, Told},
     },
     store::{
@@ -45,8 +46,6 @@ use crate::{
 const MOST_TOGETHER: usize = 64;
 /// How many transactions a node works on at once, on a database that has more than one writer.
 const WORKERS: usize = 3;
-/// How often a transaction is tried that stood in another's way.
-const TRIES: usize = 6;
 /// Codes that one member may try in vain.
 const MISSES_PER_MEMBER: Allowance = Allowance { name: "coupon_member", count: 30, window: TimeDelta::hours(1) };
 /// Codes that may be tried in vain from one network.
@@ -100,7 +99,7 @@ async fn work(env: &Env, together: Vec<WaitingRedemption>) {
 
 /// Redeems in one transaction, and one by one if something is wrong with one of them.
 async fn do_together(env: &Env, redemptions: &[Redemption]) -> Vec<RedemptionOutcome> {
-    let error = match with_tries(env, redemptions).await {
+    let error = match until_through(|| in_transaction(env, redemptions)).await {
         Ok(outcomes) => return outcomes.into_iter().map(Ok).collect(),
         Err(error) => error,
     };
@@ -108,7 +107,7 @@ async fn do_together(env: &Env, redemptions: &[Redemption]) -> Vec<RedemptionOut
         tracing::error!(%error, redemptions = redemptions.len(), "redemptions failed together and are done one by one");
         let mut outcomes = Vec::with_capacity(redemptions.len());
         for redemption in redemptions {
-            let outcome = with_tries(env, std::slice::from_ref(redemption)).await;
+            let outcome = until_through(|| in_transaction(env, std::slice::from_ref(redemption))).await;
             outcomes.push(outcome.map(|mut outcomes| outcomes.remove(0)).map_err(Arc::new));
         }
         return outcomes;
@@ -118,16 +117,6 @@ async fn do_together(env: &Env, redemptions: &[Redemption]) -> Vec<RedemptionOut
 }
 
 type Outcome = Result<ListedGrant, Refusal>;
-
-async fn with_tries(env: &Env, redemptions: &[Redemption]) -> Result<Vec<Outcome>, StoreError> {
-    let mut tries = 1;
-    loop {
-        match in_transaction(env, redemptions).await {
-            Err(error) if error.is_collision() && tries < TRIES => tries += 1,
-            result => return result,
-        }
-    }
-}
 
 async fn in_transaction(env: &Env, redemptions: &[Redemption]) -> Result<Vec<Outcome>, StoreError> {
     let mut tx = env.db.begin().await?;

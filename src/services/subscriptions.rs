@@ -24,14 +24,13 @@ use crate::{
     },
     services::{
         aftermath::Aftermath,
-        catalogue, credits,
+        catalogue,
+        collisions::until_through,
+        credits,
         payments::{Obstacle, waits_for_price},
     },
     store::{Conn, StoreError, credit::CreditEntry, jobs::Work, payments, prices, subscriptions},
 };
-
-/// How often a transaction is tried that stood in another's way.
-const TRIES: usize = 6;
 
 /// A subscription as a provider says it was at one moment.
 #[derive(Debug, Clone, Copy)]
@@ -345,13 +344,7 @@ pub async fn refresh(env: &Env, provider: Provider, subscription: &str) -> Resul
 }
 
 async fn compare(env: &Env, provider: Provider, fetched: &Fetched) -> Result<Option<Difference>, StoreError> {
-    let mut tries = 1;
-    loop {
-        match compare_once(env, provider, fetched).await {
-            Err(error) if error.is_collision() && tries < TRIES => tries += 1,
-            result => return result,
-        }
-    }
+    until_through(|| compare_once(env, provider, fetched)).await
 }
 
 async fn compare_once(env: &Env, provider: Provider, fetched: &Fetched) -> Result<Option<Difference>, StoreError> {

@@ -27,7 +27,11 @@ use crate::{
         user::User,
     },
     platform::env::{Env, WaitingCall},
-    services::{access, catalogue, events},
+    services::{
+        access, catalogue,
+        collisions::{Collides, until_through},
+        events,
+    },
     store::{
         Conn, StoreError, api_keys, idempotency, restrictions,
         usage::{self, CounterKey, UsageEvent},
@@ -37,8 +41,6 @@ use crate::{
 
 /// The most calls in one transaction.
 const MOST_TOGETHER: usize = 256;
-/// How often a transaction is tried that stood in another's way.
-const TRIES: usize = 6;
 
 /// Why a call is not done.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -125,7 +127,7 @@ async fn work(env: Env, mut waiting: mpsc::Receiver<WaitingCall>) {
 
 /// Does calls in one transaction, and one by one if something is wrong with one of them.
 pub async fn do_together(env: &Env, calls: &[UsageCall]) -> Vec<Result<Outcome, Arc<StoreError>>> {
-    let error = match with_tries(env, calls).await {
+    let error = match do_at_once(env, calls).await {
         Ok(outcomes) => return outcomes.into_iter().map(Ok).collect(),
         Err(error) => error,
     };
@@ -133,7 +135,7 @@ pub async fn do_together(env: &Env, calls: &[UsageCall]) -> Vec<Result<Outcome, 
         tracing::error!(%error, calls = calls.len(), "calls failed together and are done one by one");
         let mut outcomes = Vec::with_capacity(calls.len());
         for call in calls {
-            let outcome = with_tries(env, std::slice::from_ref(call)).await;
+            let outcome = do_at_once(env, std::slice::from_ref(call)).await;
             outcomes.push(outcome.map(|mut outcomes| outcomes.remove(0)).map_err(Arc::new));
         }
         return outcomes;
@@ -142,25 +144,38 @@ pub async fn do_together(env: &Env, calls: &[UsageCall]) -> Vec<Result<Outcome, 
     calls.iter().map(|_| Err(error.clone())).collect()
 }
 
-async fn with_tries(env: &Env, calls: &[UsageCall]) -> Result<Vec<Outcome>, StoreError> {
-    let mut tries = 1;
-    loop {
-        let result = in_transaction(env, calls).await;
-        match result {
-            Ok(Some(outcomes)) => return Ok(outcomes),
-            // Another node has answered one of these calls meanwhile: its answer is there now.
-            Ok(None) if tries < TRIES => {}
-            Err(error) if error.is_collision() && tries < TRIES => {}
-            Ok(None) => return Err(StoreError::Missing("idempotency_keys")),
-            Err(error) => return Err(error),
-        }
-        tries += 1;
+/// Why nothing has happened.
+enum Stumble {
+    /// Another node has answered one of the calls meanwhile: its answer is there now.
+    Overtaken,
+    /// The database failed.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Stumble {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
     }
 }
 
-/// Does calls in one transaction. Nothing if another node has answered one of them meanwhile:
-/// then nothing has happened.
-async fn in_transaction(env: &Env, calls: &[UsageCall]) -> Result<Option<Vec<Outcome>>, StoreError> {
+impl Collides for Stumble {
+    fn is_collision(&self) -> bool {
+        match self {
+            Self::Overtaken => true,
+            Self::Store(error) => error.is_collision(),
+        }
+    }
+}
+
+/// Does calls in one transaction, tried again while others stand in its way.
+async fn do_at_once(env: &Env, calls: &[UsageCall]) -> Result<Vec<Outcome>, StoreError> {
+    until_through(|| in_transaction(env, calls)).await.map_err(|stumble| match stumble {
+        Stumble::Overtaken => StoreError::Missing("idempotency_keys"),
+        Stumble::Store(error) => error,
+    })
+}
+
+async fn in_transaction(env: &Env, calls: &[UsageCall]) -> Result<Vec<Outcome>, Stumble> {
     let mut tx = env.db.begin().await?;
     // After the transaction has begun: on SQLite that may have waited for another writer.
     let now = env.clock.now();
@@ -172,7 +187,7 @@ async fn in_transaction(env: &Env, calls: &[UsageCall]) -> Result<Option<Vec<Out
         batch.settle(env, at, call);
     }
     if !batch.write(conn, calls).await? {
-        return Ok(None);
+        return Err(Stumble::Overtaken);
     }
     events::publish(env, conn, &batch.reached, now).await?;
     tx.commit().await?;
@@ -182,7 +197,7 @@ async fn in_transaction(env: &Env, calls: &[UsageCall]) -> Result<Option<Vec<Out
     for user in batch.changed {
         env.memory.usage_changed(user);
     }
-    Ok(Some(batch.outcomes.into_iter().map(|outcome| outcome.expect("every call is settled")).collect()))
+    Ok(batch.outcomes.into_iter().map(|outcome| outcome.expect("every call is settled")).collect())
 }
 
 /// The period of a counter ends here, if it does.
