@@ -478,7 +478,7 @@ on_both! {
         for sheet in 1..=3 {
             let page = root.get(&address).await;
             assert_eq!(page.body.matches("<svg").count(), if sheet < 3 { 96 } else { 58 });
-            codes.extend(rows[1..].iter().map(|row| row.split(',').next().unwrap()).filter(|code| page.body.contains(&format!("<code>{code}</code>"))));
+            codes.extend(rows[1..].iter().map(|row| row.split(',').next().unwrap()).filter(|code| page.body.contains(&format!("<code>{code}<"))));
             let next = page.body.split(r#"rel="next""#).next().unwrap().rsplit("href=\"").next().unwrap().split('"').next().unwrap();
             address = next.to_owned();
         }

@@ -306,6 +306,9 @@ async fn the_log_keeps_secrets(backend: Backend) {
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
+    // With a single subscriber in the program, tracing asks the thread on which a line comes first whether anybody
+    // listens, and remembers its answer for all.
+    let _another = tracing::Dispatch::new(tracing_subscriber::registry());
     // This test has one thread, and so has everything that it starts.
     let _listening = tracing::subscriber::set_default(lines);
     let Some(app) = behind_a_proxy(backend).await else { return };
