@@ -302,11 +302,13 @@ pub async fn conversions(conn: &mut Conn<'_>, referrer: UserId, since: DateTime<
     .fetch_one(c))?)
 }
 
-/// Returns from where and with what two members signed in, the newest first.
+/// Returns from where and with what two members signed in, the newest first. Other lines about them may
+/// come from elsewhere: an admin who changes something of both does so from one browser.
 pub async fn seen_from(conn: &mut Conn<'_>, a: UserId, b: UserId, count: i64) -> Result<Vec<SeenFrom>> {
     let rows: Vec<(UserId, String, String, DateTime<Utc>)> = run!(conn, |c| sqlx::query_as(
         "SELECT user_id, ip_address, user_agent, created_at FROM user_activity_log
-        WHERE user_id IN ($1, $2) AND ip_address IS NOT NULL AND user_agent IS NOT NULL
+        WHERE user_id IN ($1, $2) AND action IN ('login', 'admin_claimed')
+            AND ip_address IS NOT NULL AND user_agent IS NOT NULL
         ORDER BY created_at DESC LIMIT $3"
     )
     .bind(a)

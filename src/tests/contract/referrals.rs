@@ -234,13 +234,25 @@ on_both! {
             };
             activity::insert(conn, &line, after(i64::try_from(number).unwrap())).await.unwrap();
         }
+        for action in ["credit_granted", "admin_claimed"] {
+            let line = NewActivity {
+                id: store.id(),
+                user: Some(ann),
+                actor: "root@example.com",
+                action,
+                details: (),
+                ip_address: Some("::2"),
+                user_agent: Some("Firefox"),
+            };
+            activity::insert(conn, &line, after(9)).await.unwrap();
+        }
         let seen = |user, address: &str, seconds| SeenFrom {
             user,
             address: address.to_owned(),
             user_agent: "Firefox".to_owned(),
             at: after(seconds),
         };
-        assert_eq!(referrals::seen_from(conn, ann, bob, 9).await.unwrap(), [seen(bob, "::1", 1), seen(ann, "1.2.3.4", 0)]);
+        assert_eq!(referrals::seen_from(conn, ann, bob, 9).await.unwrap(), [seen(ann, "::2", 9), seen(bob, "::1", 1), seen(ann, "1.2.3.4", 0)]);
         assert_eq!(referrals::seen_from(conn, ann, bob, 1).await.unwrap().len(), 1);
     }
 }

@@ -103,4 +103,23 @@ on_both! {
         assert_eq!(german.text("h1"), "Empfehlungen");
         assert!(german.text("tbody tr").contains("beide Adressen sind ein Postfach"));
     }
+
+    async fn an_admin_who_changes_something_of_both_makes_them_no_fraud(app: TestApp) {
+        let app = app.with_prices().await;
+        let mut ann = app.browser().with_header("user-agent", "Ann's");
+        app.sign_in(&mut ann, "ann@example.com", "").await;
+        let code = ann.get("/settings").await.body.split("/login?ref=").nth(1).unwrap()[..8].to_owned();
+        app.sign_in(&mut app.browser().with_header("user-agent", "Bob's"), "bob@example.com", &code).await;
+        let mut admin = app.signed_in_admin("root@example.com").await.with_header("user-agent", "Root's");
+        let key = "0192f0c1-2345-7abc-8def-0123456789a";
+        for (at, email) in ["ann@example.com", "bob@example.com"].into_iter().enumerate() {
+            let (page, key) = (format!("/admin/users/{}/credit", app.member(email).await.id), format!("{key}{at}"));
+            let given = admin.post(&page, &[("days", "5"), ("note", "sorry"), ("key", &key)]).await;
+            assert_eq!(given.status, 303, "{}", given.body);
+        }
+        pays(&app, "bob@example.com", 1).await;
+        let flagged = admin.get("/admin/referrals?state=flagged").await;
+        assert_eq!(flagged.texts("tbody tr"), [""; 0]);
+        assert_eq!(admin.get("/admin/referrals?state=converted").await.texts("tbody tr").len(), 1);
+    }
 }
