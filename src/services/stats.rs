@@ -1,8 +1,6 @@
 //! What became of every day: counting it, and reading what was counted.
 
-use std::cmp;
-
-use chrono::{DateTime, Days, NaiveDate, Utc};
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use crate::{
@@ -18,6 +16,12 @@ use crate::{
 
 /// How many days are made up at most.
 const FURTHEST_BACK: Days = Days::new(400);
+/// How long after its end a day is counted once more: what happened at its end may have been written
+/// after it, or by a node whose clock is behind.
+const SETTLED_AFTER: TimeDelta = TimeDelta::minutes(10);
+/// Days that are looked at again whenever days are counted. Providers say when a subscription began, and
+/// tell it again for days when nobody took it.
+const LOOKED_AT_AGAIN: i64 = 7;
 /// The most days that are shown.
 pub const MOST_DAYS: i64 = 400;
 
@@ -46,28 +50,55 @@ pub async fn count_days(env: &Env) -> Result<Counts, StoreError> {
     let today = day_of(now, zone);
     let mut tx = env.db.begin().await?;
     // A clock that was ahead must not keep today from being counted.
-    stats::forget_after(&mut tx.conn(), today).await?;
+    stats::forget_after(&mut tx.conn(), today, now).await?;
     tx.commit().await?;
-    let mut day = first_open_day(env, today, zone).await?;
+    let mut reader = env.db.reader().await?;
+    let known = stats::last_counted(&mut reader.conn(), LOOKED_AT_AGAIN + 1).await?;
+    drop(reader);
+    let mut day = first_open_day(env, &known, today, zone).await?;
+    let settled: Vec<NaiveDate> = known.iter().map(|(known, _)| *known).filter(|known| *known < day).collect();
     let mut counted = 0;
     while day <= today {
         count_day(env, day, today, zone, now).await?;
         counted += 1;
         day = day.checked_add_days(Days::new(1)).unwrap_or(NaiveDate::MAX);
     }
+    look_again(env, &settled, zone).await?;
     Ok(counts([("days", counted)]))
 }
 
-async fn first_open_day(env: &Env, today: NaiveDate, zone: Tz) -> Result<NaiveDate, StoreError> {
-    let mut reader = env.db.reader().await?;
-    let conn = &mut reader.conn();
-    let open = match stats::last_counted(conn).await? {
-        Some((day, until)) if until >= bounds(day, zone).1 => day.checked_add_days(Days::new(1)),
-        Some((day, _)) => Some(day),
-        None => stats::first_member_at(conn).await?.map(|first| day_of(first, zone)),
+/// Returns the first day that is not final, by those that were counted last.
+async fn first_open_day(
+    env: &Env,
+    known: &[(NaiveDate, DateTime<Utc>)],
+    today: NaiveDate,
+    zone: Tz,
+) -> Result<NaiveDate, StoreError> {
+    let is_open = |(day, until): &&(NaiveDate, DateTime<Utc>)| *until < bounds(*day, zone).1 + SETTLED_AFTER;
+    // At the beginning of a day the one before it is still open.
+    let open = match (known.iter().rev().find(is_open), known.first()) {
+        (Some((day, _)), _) => Some(*day),
+        (None, Some((last, _))) => last.checked_add_days(Days::new(1)),
+        (None, None) => {
+            let mut reader = env.db.reader().await?;
+            stats::first_member_at(&mut reader.conn()).await?.map(|first| day_of(first, zone))
+        }
     };
     let oldest = today.checked_sub_days(FURTHEST_BACK).unwrap_or(today);
     Ok(open.unwrap_or(today).clamp(oldest, today))
+}
+
+/// Counts once more, of days that are final, what others may still tell about them.
+async fn look_again(env: &Env, days: &[NaiveDate], zone: Tz) -> Result<(), StoreError> {
+    let metric = Metric::Subscriptions.as_str();
+    let mut tx = env.db.begin().await?;
+    let conn = &mut tx.conn();
+    for day in days {
+        let (from, to) = bounds(*day, zone);
+        let began = stats::subscriptions(conn, from, to).await?;
+        stats::put(conn, *day, &[metric], &[(metric, String::new(), began)]).await?;
+    }
+    tx.commit().await
 }
 
 async fn count_day(
@@ -108,7 +139,7 @@ async fn count_day(
     figures.push((Metric::Active.as_str(), String::new(), active));
     figures.push((Metric::SignIns.as_str(), String::new(), sign_ins));
     stats::put(conn, day, &metrics, &figures).await?;
-    stats::set_counted(conn, day, cmp::min(now, to)).await?;
+    stats::set_counted(conn, day, now).await?;
     tx.commit().await
 }
 
@@ -134,7 +165,7 @@ pub async fn overview(env: &Env, days: i64) -> Result<Overview, StoreError> {
     let mut reader = env.db.reader().await?;
     let conn = &mut reader.conn();
     let figures = stats::figures(conn, from, today).await?;
-    let counted_until = stats::last_counted(conn).await?.map(|(_, until)| until);
+    let counted_until = stats::last_counted(conn, 1).await?.first().map(|(_, until)| *until);
     let has_members = stats::has_members(conn).await?;
     let rows = figures.into_iter().map(|one| (one.day, one.metric, one.subject, one.value));
     Ok(Overview { stretch: Stretch::new(from, today, rows), counted_until, zone, has_members })

@@ -142,7 +142,9 @@ pub struct Figure {
 /// A subject and how many.
 pub type Counted = (String, i64);
 
-/// Returns how many accounts were opened from `from` to before `to`.
+/// Returns how many accounts were opened from `from` to before `to`. Those that were deleted since are
+/// among them: what is left of them tells when they came, and a day that is counted again must not forget
+/// who came on it. Members by tier are counted without them.
 pub async fn new_members(conn: &mut Conn<'_>, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<i64> {
     Ok(run!(conn, |c| sqlx::query_scalar("SELECT COUNT(*) FROM users WHERE created_at >= $1 AND created_at < $2")
         .bind(from)
@@ -253,23 +255,29 @@ pub async fn set_counted(conn: &mut Conn<'_>, day: NaiveDate, until: DateTime<Ut
     Ok(())
 }
 
-/// Returns the last day that has been counted, and until when it was.
-pub async fn last_counted(conn: &mut Conn<'_>) -> Result<Option<(NaiveDate, DateTime<Utc>)>> {
-    Ok(run!(conn, |c| sqlx::query_as("SELECT day, counted_until FROM counted_days ORDER BY day DESC LIMIT 1")
-        .fetch_optional(c))?)
+/// Returns the last days that have been counted, the newest first, and until when each was.
+pub async fn last_counted(conn: &mut Conn<'_>, count: i64) -> Result<Vec<(NaiveDate, DateTime<Utc>)>> {
+    Ok(run!(conn, |c| sqlx::query_as("SELECT day, counted_until FROM counted_days ORDER BY day DESC LIMIT $1")
+        .bind(count)
+        .fetch_all(c))?)
 }
 
-/// Forgets what a clock that was ahead has counted: the days after `today`. Returns how many figures.
-pub async fn forget_after(conn: &mut Conn<'_>, today: NaiveDate) -> Result<u64> {
+/// Forgets what a clock that was ahead has counted: the days after `today`, and that any was counted
+/// after `now`. Returns how many figures.
+pub async fn forget_after(conn: &mut Conn<'_>, today: NaiveDate, now: DateTime<Utc>) -> Result<u64> {
     execute!(conn, |c| sqlx::query("DELETE FROM counted_days WHERE day > $1").bind(today).execute(c))?;
+    execute!(conn, |c| sqlx::query("UPDATE counted_days SET counted_until = $1 WHERE counted_until > $1")
+        .bind(now)
+        .execute(c))?;
     Ok(execute!(conn, |c| sqlx::query("DELETE FROM daily_stats WHERE day > $1").bind(today).execute(c))?)
 }
 
-/// Returns whether there is a member who is no admin.
+/// Returns whether there is a member who is no admin. Who is deleted is nobody.
 pub async fn has_members(conn: &mut Conn<'_>) -> Result<bool> {
-    let found: Option<i64> =
-        run!(conn, |c| sqlx::query_scalar("SELECT CAST(1 AS BIGINT) FROM users WHERE role = 'member' LIMIT 1")
-            .fetch_optional(c))?;
+    let found: Option<i64> = run!(conn, |c| sqlx::query_scalar(
+        "SELECT CAST(1 AS BIGINT) FROM users WHERE role = 'member' AND deleted_at IS NULL LIMIT 1"
+    )
+    .fetch_optional(c))?;
     Ok(found.is_some())
 }
 

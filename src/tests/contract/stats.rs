@@ -113,13 +113,16 @@ on_both! {
         let all = stats::figures(conn, day(0), day(2)).await.unwrap();
         assert_eq!(all, [expected(day(1), "members", "free", 5), expected(day(1), "new", "", 4), expected(day(2), "new", "", 1)]);
         assert_eq!(stats::figures(conn, day(2), day(9)).await.unwrap().len(), 1);
-        assert_eq!(stats::last_counted(conn).await.unwrap(), None);
+        assert_eq!(stats::last_counted(conn, 9).await.unwrap(), []);
         stats::set_counted(conn, day(1), after(5)).await.unwrap();
         stats::set_counted(conn, day(2), after(6)).await.unwrap();
         stats::set_counted(conn, day(2), after(7)).await.unwrap();
-        assert_eq!(stats::last_counted(conn).await.unwrap(), Some((day(2), after(7))));
-        assert_eq!(stats::forget_after(conn, day(1)).await.unwrap(), 1);
-        assert_eq!(stats::last_counted(conn).await.unwrap(), Some((day(1), after(5))));
+        assert_eq!(stats::last_counted(conn, 1).await.unwrap(), [(day(2), after(7))]);
+        assert_eq!(stats::last_counted(conn, 9).await.unwrap(), [(day(2), after(7)), (day(1), after(5))]);
+        assert_eq!(stats::forget_after(conn, day(1), after(6)).await.unwrap(), 1);
+        assert_eq!(stats::last_counted(conn, 9).await.unwrap(), [(day(1), after(5))]);
+        assert_eq!(stats::forget_after(conn, day(1), after(4)).await.unwrap(), 0);
+        assert_eq!(stats::last_counted(conn, 9).await.unwrap(), [(day(1), after(4))], "by a clock that was ahead");
         assert_eq!(stats::figures(conn, day(0), day(9)).await.unwrap().len(), 2);
     }
 
@@ -165,5 +168,10 @@ on_both! {
         }
         assert_eq!(stats::first_member_at(conn).await.unwrap(), Some(beginning()));
         assert!(stats::has_members(conn).await.unwrap());
+        store.execute(&format!("UPDATE users SET deleted_at = {moment}")).await;
+        let mut reader = store.reader().await;
+        let conn = &mut reader.conn();
+        assert!(!stats::has_members(conn).await.unwrap());
+        assert_eq!(stats::new_members(conn, beginning(), after(1)).await.unwrap(), 2, "they came, though they are gone");
     }
 }

@@ -4,7 +4,7 @@ use chrono::{NaiveDate, TimeDelta};
 use serde_json::{Value, json};
 use vouchsafe::{domain::schedule::Routine, store::stats as store};
 
-use crate::harness::{TestApp, on_both};
+use crate::harness::{StripeCustomer, TestApp, on_both};
 
 impl TestApp {
     async fn figure(&self, day: &str, metric: &str, subject: &str) -> Option<i64> {
@@ -12,6 +12,15 @@ impl TestApp {
         let figures = told["figures"].as_array().unwrap();
         let is_it = |one: &&Value| one["day"] == day && one["metric"] == metric && one["subject"] == subject;
         figures.iter().find(is_it).map(|one| one["value"].as_i64().unwrap())
+    }
+
+    async fn count_days(&self) {
+        assert!(self.runner.do_now(Routine::CountDays).await.unwrap().unwrap().is_ok());
+    }
+
+    /// Turns the clock to a time.
+    fn turn_to(&self, time: &str) {
+        self.env.clock.advance(time.parse::<chrono::DateTime<chrono::Utc>>().unwrap() - self.env.clock.now());
     }
 
     async fn days_of(&self, email: &str) -> Vec<(NaiveDate, i64, i64)> {
@@ -106,5 +115,50 @@ on_both! {
         assert_eq!(app.figure("2026-11-21", "new", "").await, Some(1));
         app.env.clock.advance(TimeDelta::days(45));
         assert_eq!(app.figure("2027-01-05", "active", "").await, None, "what never was is forgotten");
+    }
+
+    async fn what_is_told_late_still_counts_for_its_day(app: TestApp) {
+        let app = app.with_prices().await;
+        app.signed_in("ann@example.com").await;
+        let began = |user, time: &str, number| {
+            let at = time.parse().unwrap();
+            StripeCustomer::new(user, number, at).subscription("created", "active", at)
+        };
+        app.turn_to("2026-11-22T00:00:01Z");
+        app.count_days().await;
+        assert_eq!(app.figure("2026-11-21", "subscriptions", "").await, Some(0));
+        assert_eq!(app.figure("2026-11-21", "new", "").await, Some(1));
+        let ann = app.member("ann@example.com").await.id;
+        app.stripe(&began(ann, "2026-11-21T23:58:00Z", 1)).await;
+        // The clock of another node is behind.
+        app.turn_to("2026-11-21T23:59:50Z");
+        app.signed_in("bob@example.com").await;
+        app.turn_to("2026-11-22T00:05:00Z");
+        app.count_days().await;
+        assert_eq!(app.figure("2026-11-21", "subscriptions", "").await, Some(1), "told after its day");
+        assert_eq!(app.figure("2026-11-21", "new", "").await, Some(2), "written after its day");
+
+        // Nobody took what the provider told for days.
+        app.turn_to("2026-11-25T09:00:00Z");
+        app.count_days().await;
+        let bob = app.member("bob@example.com").await.id;
+        app.stripe(&began(bob, "2026-11-21T23:59:59Z", 2)).await;
+        app.turn_to("2026-11-25T09:05:00Z");
+        app.count_days().await;
+        assert_eq!(app.figure("2026-11-21", "subscriptions", "").await, Some(2));
+        assert_eq!(app.figure("2026-11-20", "subscriptions", "").await, None, "before there was anybody");
+    }
+
+    async fn where_everybody_is_gone_it_is_told_what_to_do_first(app: TestApp) {
+        let mut admin = app.signed_in_admin("root@example.com").await;
+        app.signed_in("ann@example.com").await;
+        assert!(admin.get("/admin").await.texts("ol.steps a").is_empty());
+        let ann = app.member("ann@example.com").await.id;
+        app.operator().delete(&format!("/api/v1/users/{ann}?grace_days=0")).await.ok();
+        app.runner.do_what_is_due().await.unwrap();
+        assert!(app.operator().get(&format!("/api/v1/users/{ann}")).await.status == 404, "deleted");
+        let page = admin.get("/admin").await;
+        assert_eq!(page.texts("ol.steps a").len(), 3, "{}", page.body);
+        assert_eq!(app.figure("2026-11-22", "new", "").await, Some(1), "they came, though they are gone");
     }
 }
