@@ -17,6 +17,7 @@ mod api_usage;
 mod api_users;
 mod billing;
 mod bonus;
+mod clock;
 mod command_line;
 mod credit;
 mod doctor;
