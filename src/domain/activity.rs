@@ -2,6 +2,9 @@
 
 use std::net::IpAddr;
 
+/// Who the log says did it, where nobody did: what follows by itself, and what a worker or a clock does.
+pub const SYSTEM: &str = "system";
+
 /// Where something came from that changes something: the address, and what the browser calls itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {

@@ -11,7 +11,13 @@ use serde_json::Value;
 
 use crate::{
     domain::{
-        activity::Place, event::Event, ids::UserId, lang::Lang, letter::Notice, notification::Occurrence, user::User,
+        activity::{Place, SYSTEM},
+        event::Event,
+        ids::UserId,
+        lang::Lang,
+        letter::Notice,
+        notification::Occurrence,
+        user::User,
     },
     platform::env::Env,
     services::{bonus, events, letters, notifications},
@@ -23,9 +29,6 @@ use crate::{
         users,
     },
 };
-
-/// Who the log says did it, where nobody did.
-const ACTOR: &str = "system";
 
 /// A line for the log.
 #[derive(Debug)]
@@ -124,9 +127,9 @@ impl Aftermath {
         self.touched.insert(user);
     }
 
-    /// Leaves a line for the log.
+    /// Leaves a line for the log about what follows by itself.
     pub(super) fn log(&mut self, user: Option<UserId>, action: &'static str, details: Value) {
-        self.log_by(ACTOR, user, action, details);
+        self.log_by(SYSTEM, user, action, details);
     }
 
     /// Leaves a line for the log about what somebody did.

@@ -314,9 +314,9 @@ pub(super) async fn accept(
     if !invitations::accept(conn, invitation.id, user.id, aftermath.now).await? {
         return Ok(false);
     }
-    let inviter = inviter_name(conn, invitation).await?;
-    let details = json!({ "invitation": invitation.id, "invited_by": inviter });
-    aftermath.log(Some(user.id), "invitation_accepted", details);
+    // Whom the office had invite stands in the invitation; no address is written down once more.
+    let details = json!({ "invitation": invitation.id, "inviter": invitation.inviter });
+    aftermath.log_by(&user.label(), Some(user.id), "invitation_accepted", details);
     if let Some(gift) = &invitation.gift {
         let Some(user) = users::lock(conn, user.id).await? else { return Ok(true) };
         let catalogue = catalogue::latest(env, conn).await?;

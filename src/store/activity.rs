@@ -6,7 +6,7 @@ use sqlx::{FromRow, types::Json};
 
 use crate::{
     domain::{
-        activity::Place,
+        activity::{Place, SYSTEM},
         ids::{ActivityId, UserId},
     },
     store::{
@@ -63,7 +63,8 @@ tokio::task_local! {
 
 /// Does some work of a request. Lines that are written meanwhile, and do not say where they come from,
 /// come from there: no journey has to carry it along, and none forgets it. What another task does, as
-/// workers do for many at once, is not meant.
+/// workers do for many at once, is not meant, and neither is what follows by itself: a line by
+/// [`SYSTEM`] is nobody's, so nobody's address stands in it, and none is left when they are deleted.
 pub fn within<F: Future>(place: Place, work: F) -> impl Future<Output = F::Output> {
     HERE.scope(place, work)
 }
@@ -73,6 +74,11 @@ pub fn here() -> Option<Place> {
     HERE.try_with(Place::clone).ok()
 }
 
+/// Returns where a line comes from by this actor, if the line does not say.
+fn here_for<'a>(actor: &str, here: Option<&'a Place>) -> Option<&'a Place> {
+    here.filter(|_| actor != SYSTEM)
+}
+
 /// Writes a line, in the transaction of what it tells.
 pub async fn insert<D: Serialize + Sync>(
     conn: &mut Conn<'_>,
@@ -80,6 +86,7 @@ pub async fn insert<D: Serialize + Sync>(
     now: DateTime<Utc>,
 ) -> Result<()> {
     let here = here();
+    let here = here_for(activity.actor, here.as_ref());
     execute!(conn, |c| sqlx::query(
         "INSERT INTO user_activity_log (
             id, user_id, actor, action, details, ip_address, user_agent, created_at
@@ -91,8 +98,8 @@ pub async fn insert<D: Serialize + Sync>(
     .bind(activity.actor)
     .bind(activity.action)
     .bind(Json(&activity.details))
-    .bind(activity.ip_address.or(here.as_ref().map(|place| place.address.as_str())))
-    .bind(activity.user_agent.or(here.as_ref().map(|place| place.user_agent.as_str())))
+    .bind(activity.ip_address.or(here.map(|place| place.address.as_str())))
+    .bind(activity.user_agent.or(here.map(|place| place.user_agent.as_str())))
     .bind(now)
     .execute(c))?;
     Ok(())
@@ -108,7 +115,6 @@ pub async fn insert_all<D: Serialize + Sync>(
         return Ok(());
     }
     let here = here();
-    let (address, agent) = (here.as_ref().map(|place| &*place.address), here.as_ref().map(|place| &*place.user_agent));
     build!(conn, |query, c| {
         query.push(
             "INSERT INTO user_activity_log (
@@ -116,13 +122,14 @@ pub async fn insert_all<D: Serialize + Sync>(
             ) ",
         );
         query.push_values(lines, |mut row, line| {
+            let here = here_for(line.actor, here.as_ref());
             row.push_bind(line.id)
                 .push_bind(line.user)
                 .push_bind(line.actor)
                 .push_bind(line.action)
                 .push_bind(Json(&line.details))
-                .push_bind(line.ip_address.or(address))
-                .push_bind(line.user_agent.or(agent))
+                .push_bind(line.ip_address.or(here.map(|place| place.address.as_str())))
+                .push_bind(line.user_agent.or(here.map(|place| place.user_agent.as_str())))
                 .push_bind(now);
         });
         query.build().execute(c).await.map(|_| ())
@@ -225,14 +232,32 @@ pub struct Which<'a> {
     pub before: Option<ActivityId>,
 }
 
-/// Those who do so much that other conditions find less.
-const BUSY_ACTORS: [&str; 2] = ["system", "operator"];
+/// How many lines are counted of a condition before it is one that finds much.
+const MUCH: i64 = 1_000;
+
+/// Returns how many lines each condition finds, counted until that is much.
+async fn weigh(conn: &mut Conn<'_>, conditions: &[(&'static str, &str)]) -> Result<Vec<i64>> {
+    build!(conn, |query, c| {
+        for (at, (column, value)) in conditions.iter().enumerate() {
+            query
+                .push(if at == 0 { "SELECT " } else { " UNION ALL SELECT " })
+                .push_bind(i64::try_from(at).unwrap_or(0));
+            query.push(" AS place, COUNT(*) FROM (SELECT 1 FROM user_activity_log WHERE ").push(*column).push(" = ");
+            query.push_bind((*value).to_owned()).push(" LIMIT ").push_bind(MUCH).push(") AS found");
+        }
+        query.push(" ORDER BY place");
+        let rows: std::result::Result<Vec<(i64, i64)>, _> = query.build_query_as().fetch_all(c).await;
+        rows.map(|rows| rows.into_iter().map(|(_, count)| count).collect())
+    })
+    .map_err(Into::into)
+}
 
 /// Returns a page of lines, the newest first.
 ///
 /// Each condition has an index in the order of the lines, so that a page costs the same however long
 /// the log is. Of several, the one that finds least is to be looked up, and the others are compared:
-/// SQLite would choose by chance, so those are written as no index has them.
+/// SQLite would choose by chance, so those are written as no index has them. Which finds least is not
+/// to be told from what is asked: one app may write more lines than all people.
 pub async fn list(conn: &mut Conn<'_>, which: Which<'_>, count: i64) -> Result<Vec<Activity>> {
     let before = match which.before {
         Some(id) => {
@@ -245,6 +270,15 @@ pub async fn list(conn: &mut Conn<'_>, which: Which<'_>, count: i64) -> Result<V
         }
         None => None,
     };
+    let conditions = [("ip_address", which.address), ("actor", which.actor), ("action", which.action)];
+    let mut conditions: Vec<_> = conditions.into_iter().filter_map(|(column, value)| Some((column, value?))).collect();
+    // A member's lines are few in any case.
+    if which.user.is_none() && conditions.len() > 1 {
+        let weights = weigh(conn, &conditions).await?;
+        let mut weighed: Vec<_> = weights.into_iter().zip(conditions).collect();
+        weighed.sort_by_key(|(weight, _)| *weight);
+        conditions = weighed.into_iter().map(|(_, condition)| condition).collect();
+    }
     Ok(build!(conn, |query, c| {
         query.push(
             "SELECT id, user_id, actor, action, details, ip_address, user_agent, created_at FROM user_activity_log
@@ -255,15 +289,9 @@ pub async fn list(conn: &mut Conn<'_>, which: Which<'_>, count: i64) -> Result<V
             query.push(" AND user_id = ").push_bind(user);
             is_looked_up = true;
         }
-        let actor = which.actor.map(|actor| ("actor", actor));
-        let action = which.action.map(|action| ("action", action));
-        let is_busy = which.actor.is_some_and(|actor| BUSY_ACTORS.contains(&actor));
-        let (first, second) = if is_busy { (action, actor) } else { (actor, action) };
-        for (column, value) in
-            [which.address.map(|address| ("ip_address", address)), first, second].into_iter().flatten()
-        {
-            query.push(" AND ").push(column).push(if is_looked_up { " || '' = " } else { " = " });
-            query.push_bind(value.to_owned());
+        for (column, value) in &conditions {
+            query.push(" AND ").push(*column).push(if is_looked_up { " || '' = " } else { " = " });
+            query.push_bind((*value).to_owned());
             is_looked_up = true;
         }
         if let Some(from) = which.from {

@@ -3,7 +3,10 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use vouchsafe::{
-    domain::ids::{ActivityId, UserId},
+    domain::{
+        activity::Place,
+        ids::{ActivityId, UserId},
+    },
     store::activity::{self, Activity, NewActivity, Which},
 };
 
@@ -97,6 +100,34 @@ on_both! {
         activity::insert(conn, &line, beginning()).await.unwrap();
         let found = activity::find(conn, id).await.unwrap().unwrap();
         assert_eq!((found.user_id, found.ip_address, found.details), (None, None, json!({})));
+    }
+
+    async fn what_nobody_did_comes_from_nowhere_whoever_asks(store: Store) {
+        let (one, more) = (store.id(), [store.id(), store.id()]);
+        let line = |id, actor| NewActivity {
+            id,
+            user: None,
+            actor,
+            action: "grant_started",
+            details: json!({}),
+            ip_address: None,
+            user_agent: None,
+        };
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        let place = Place { address: "203.0.113.7".to_owned(), user_agent: "Firefox".to_owned() };
+        activity::within(place, async {
+            activity::insert(conn, &line(one, "system"), beginning()).await.unwrap();
+            let lines = [line(more[0], "system"), line(more[1], "root@example.com")];
+            activity::insert_all(conn, &lines, beginning()).await.unwrap();
+        })
+        .await;
+        for id in [one, more[0]] {
+            let found = activity::find(conn, id).await.unwrap().unwrap();
+            assert_eq!((found.ip_address, found.user_agent), (None, None));
+        }
+        let found = activity::find(conn, more[1]).await.unwrap().unwrap();
+        assert_eq!((found.ip_address.as_deref(), found.user_agent.as_deref()), (Some("203.0.113.7"), Some("Firefox")));
     }
 
     async fn lines_are_listed_by_action_and_by_member_the_newest_first(store: Store) {
@@ -223,12 +254,12 @@ on_both! {
 }
 
 /// Fills the log with a million lines of half a year: one member has a thousand, most are sign-ins of 5,000
-/// people, some are the system's, one action is rare.
+/// people, some are the system's, some an app's from one address, one action is rare.
 async fn fill(store: &Store, user: UserId) {
     let user = user.to_string();
-    let values = "CASE WHEN i % 10 < 3 THEN 'system' ELSE 'member' || (i % 5000) || '@example.com' END,
+    let values = "CASE WHEN i % 10 < 2 THEN 'system' WHEN i % 10 = 2 THEN 'key app (vs_abcdef)' ELSE 'member' || (i % 5000) || '@example.com' END,
         CASE WHEN i % 10000 = 7 THEN 'rare' WHEN i % 10 < 7 THEN 'login' ELSE 'action' || (i % 30) END,
-        '{\"number\":1}', CASE WHEN i % 10 < 3 THEN NULL ELSE '203.0.' || (i % 200) || '.' || (i % 251) END, 'Firefox'";
+        '{\"number\":1}', CASE WHEN i % 10 < 2 THEN NULL WHEN i % 10 = 2 THEN '10.0.0.5' ELSE '203.0.' || (i % 200) || '.' || (i % 251) END, 'Firefox'";
     let sql = match store.db {
         vouchsafe::store::Db::Sqlite { .. } => format!(
             "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 999999)
@@ -266,6 +297,18 @@ async fn measure(store: Store) {
         ("system", Which { actor: Some("system"), ..Which::default() }),
         ("address", Which { address: Some("203.0.117.64"), ..Which::default() }),
         ("an actor's rare action", Which { actor: Some("system"), action: Some("rare"), ..Which::default() }),
+        (
+            "an app's rare action",
+            Which { actor: Some("key app (vs_abcdef)"), action: Some("rare"), ..Which::default() },
+        ),
+        (
+            "a rare action from an app's address",
+            Which { address: Some("10.0.0.5"), action: Some("rare"), ..Which::default() },
+        ),
+        (
+            "somebody's frequent action",
+            Which { actor: Some("member4713@example.com"), action: Some("login"), ..Which::default() },
+        ),
         ("a day", Which { from: Some(middle), to: Some(middle + chrono::TimeDelta::days(1)), ..Which::default() }),
         (
             "everything",
