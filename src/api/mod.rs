@@ -19,6 +19,6 @@ pub use problem::Problem;
 use crate::platform::caller::Site;
 
 /// Returns the routes that apps ask.
-pub fn routes() -> Router<Site> {
-    openapi::routes().merge(ofrep::routes()).merge(gate::routes())
+pub fn routes(site: &Site) -> Router<Site> {
+    openapi::routes(site).merge(ofrep::routes()).merge(gate::routes())
 }

@@ -6,6 +6,7 @@ use axum::{
     Router,
     body::Body,
     http::{HeaderValue, StatusCode, header},
+    middleware,
     response::Response,
     routing::{any, get},
 };
@@ -23,7 +24,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     api::{Problem, analyze, problem::ProblemShape, v1},
-    platform::caller::Site,
+    platform::caller::{self, Site},
 };
 
 #[derive(OpenApi)]
@@ -102,8 +103,12 @@ fn add_common_answers(description: &mut Description) {
     }
 }
 
-fn described_routes() -> (Router<Site>, Description) {
-    let routes = OpenApiRouter::with_openapi(Vouchsafe::openapi()).merge(v1::routes()).merge(analyze::routes());
+/// Returns the routes; of those that the log of activity is told of, what `noted` makes.
+fn described_routes(noted: impl FnOnce(OpenApiRouter<Site>) -> OpenApiRouter<Site>) -> (Router<Site>, Description) {
+    let routes = OpenApiRouter::with_openapi(Vouchsafe::openapi())
+        .merge(v1::busy_routes())
+        .merge(noted(v1::routes()))
+        .merge(analyze::routes());
     let (routes, mut description) = routes.split_for_parts();
     add_common_answers(&mut description);
     (routes, description)
@@ -111,12 +116,13 @@ fn described_routes() -> (Router<Site>, Description) {
 
 /// Returns the description of the API (OpenAPI 3.1).
 pub fn description() -> Value {
-    serde_json::to_value(described_routes().1).expect("a description is plain JSON")
+    serde_json::to_value(described_routes(|routes| routes).1).expect("a description is plain JSON")
 }
 
 /// Returns the routes of the API, the one that describes them among them.
-pub(super) fn routes() -> Router<Site> {
-    let (routes, description) = described_routes();
+pub(super) fn routes(site: &Site) -> Router<Site> {
+    let noting = middleware::from_fn_with_state(site.clone(), caller::from_outside);
+    let (routes, description) = described_routes(|routes| routes.route_layer(noting));
     let text = description.to_pretty_json().expect("a description is plain JSON");
     // utoipa 5.5 writes this member of a link as Rust would.
     let text: Arc<str> = text.replace("\"operation_id\":", "\"operationId\":").into();

@@ -219,6 +219,7 @@ impl Reconcile {
                     break;
                 }
             }
+            replays::note_compared(env, provider, OPERATOR, (compared, different)).await?;
             say(&format!("{provider}: {compared} compared, {different} different"))?;
         }
         if needs_person { Err(CliError::NeedsPerson) } else { Ok(()) }

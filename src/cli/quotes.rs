@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
-    cli::{CliError, say},
+    cli::{CliError, OPERATOR, say},
     domain::{
         csv::says_something,
         quotes::{QuoteRow, QuoteTable, UnknownColumns},
@@ -105,7 +105,7 @@ async fn import(env: &Env, path: &Path) -> Result<(), CliError> {
             }
         }
         if rows.len() == TOGETHER || (read == 0 && !rows.is_empty()) {
-            quotes::import(env, &rows).await?;
+            quotes::import(env, &rows, OPERATOR).await?;
             kept += rows.len();
             rows.clear();
         }

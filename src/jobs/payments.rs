@@ -22,7 +22,7 @@ use crate::{
 pub(super) async fn apply(env: &Env, event: PaymentEventId, attempt: i64) -> Result<(), JobError> {
     let is_last = attempt >= MOST_ATTEMPTS;
     payments::look_up_invoice(env, event).await?;
-    match payments::try_again(env, event, is_last).await? {
+    match payments::try_again(env, event, is_last, None).await? {
         Tried::Settled | Tried::Unknown => Ok(()),
         Tried::Failed(problem) if is_last => Err(JobError::GiveUp(problem)),
         Tried::Failed(problem) => Err(JobError::Retry(problem)),

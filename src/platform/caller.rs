@@ -178,9 +178,11 @@ fn origin(site: &Site, parts: &Parts, lang: Lang) -> Origin {
     }
 }
 
-/// Answers a request of a page. What a form changes is logged with where it came from.
-pub async fn from_browser(State(site): State<Site>, request: Request, next: Next) -> Response {
-    if matches!(*request.method(), Method::GET | Method::HEAD) {
+/// Answers a request of a page, or of an app. What it changes is logged with where it came from. Who only
+/// reads changes nothing, but that somebody took an export is logged.
+pub async fn from_outside(State(site): State<Site>, request: Request, next: Next) -> Response {
+    let only_reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    if only_reads && !request.uri().path().ends_with("/export") {
         return next.run(request).await;
     }
     let (parts, body) = request.into_parts();

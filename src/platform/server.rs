@@ -131,11 +131,11 @@ pub fn router(env: Env) -> Result<Router, StartError> {
             async move { observability::readiness(&env).await }
         }
     };
-    let from_browser = middleware::from_fn_with_state(site.clone(), caller::from_browser);
+    let from_outside = middleware::from_fn_with_state(site.clone(), caller::from_outside);
     let routes = pages::routes(&site)
         .merge(calls_routes(&site))
-        .route_layer(from_browser)
-        .merge(api::routes())
+        .route_layer(from_outside)
+        .merge(api::routes(&site))
         .merge(webhooks::routes())
         .merge(pages::api_docs(&site, &api::description()))
         .merge(assets.routes())

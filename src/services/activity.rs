@@ -27,14 +27,15 @@ pub use crate::store::activity::{Activity, Which};
 /// Lines that are read at once for an export.
 const LINES_AT_ONCE: i64 = 1_000;
 
-/// Does some work of a request that a browser sent: lines of the log that are written meanwhile say
+/// Does some work of a request that a browser or an app sent: lines of the log that are written meanwhile say
 /// where it came from.
 pub fn within<F: Future>(origin: &Origin, work: F) -> impl Future<Output = F::Output> + use<F> {
     let place = Place { address: origin.address.to_string(), user_agent: origin.user_agent.clone() };
     activity::within(place, work)
 }
 
-/// Who did something: what they are called, and from where, if a browser did it.
+/// Who did something: what they are called, and from where, if the journey knows better than the task
+/// that answers the request.
 pub type By<'a> = (&'a str, Option<&'a Origin>);
 
 /// Writes a line, in the transaction of what it tells.

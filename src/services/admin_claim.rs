@@ -2,11 +2,12 @@
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
+use serde_json::json;
 
 use crate::{
-    domain::{email::EmailAddress, ids::UserId, user::Role},
+    domain::{activity::SYSTEM, email::EmailAddress, ids::UserId, user::Role},
     platform::{env::Env, keys::hash_token},
-    services::{Origin, login::SignedIn, sessions, trials},
+    services::{Origin, activity, login::SignedIn, sessions, trials},
     store::{
         StoreError, login, settings,
         users::{self, NewUser},
@@ -37,6 +38,8 @@ pub async fn issue(env: &Env) -> Result<Option<String>, StoreError> {
     }
     let token = BASE64_URL_SAFE_NO_PAD.encode(env.random.bytes::<32>());
     login::replace_admin_claim(conn, &hash_token(token.as_bytes()), now, now + CLAIM_LIFETIME).await?;
+    let details = json!({ "until": now + CLAIM_LIFETIME });
+    activity::note(env, conn, (SYSTEM, None), None, "admin_claim_issued", details).await?;
     tx.commit().await?;
     Ok(Some(format!("/admin/claim?token={token}")))
 }

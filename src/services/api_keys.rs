@@ -102,19 +102,16 @@ pub async fn create(env: &Env, new: NewApiKey, actor: &str) -> Result<(ApiKey, S
         return Err(ApiKeyError::NoSuchUser);
     }
     api_keys::insert(conn, &key, &hash_token(token.as_bytes())).await?;
-    // Members' keys are made by the thousand; the log is for those that open more.
-    if key.user.is_none() {
-        let line = NewActivity {
-            id: env.random.id(now),
-            user: None,
-            actor,
-            action: "api_key_created",
-            details: json!({ "key": key.id, "name": key.name, "scopes": key.scopes.to_string() }),
-            ip_address: None,
-            user_agent: None,
-        };
-        activity::insert(conn, &line, now).await?;
-    }
+    let line = NewActivity {
+        id: env.random.id(now),
+        user: key.user,
+        actor,
+        action: "api_key_created",
+        details: json!({ "key": key.id, "name": key.name, "scopes": key.scopes.to_string() }),
+        ip_address: None,
+        user_agent: None,
+    };
+    activity::insert(conn, &line, now).await?;
     tx.commit().await?;
     // Somebody may have tried this very token before it was one.
     env.memory.keys_changed();
@@ -166,7 +163,7 @@ pub async fn revoke(env: &Env, key: ApiKeyId, actor: &str) -> Result<bool, Store
     let Some(key) = api_keys::revoke(conn, key, now).await? else { return Ok(false) };
     let line = NewActivity {
         id: env.random.id(now),
-        user: None,
+        user: key.user,
         actor,
         action: "api_key_revoked",
         details: json!({ "key": key.id, "name": key.name }),

@@ -156,6 +156,11 @@ pub async fn portal(env: &Env, user: &User) -> Result<ProviderPage, BillingError
     count(env, user, now).await?;
     let return_url = format!("{}/settings", env.config.server.public_url);
     let url = payment_providers::create_portal(&env.config.payments, provider, customer, &return_url).await?;
+    let mut tx = env.db.begin().await?;
+    let by = (&*user.label(), None);
+    let details = json!({ "provider": provider });
+    crate::services::activity::note(env, &mut tx.conn(), by, Some(user.id), "portal_opened", details).await?;
+    tx.commit().await?;
     Ok(ProviderPage { provider, url })
 }
 

@@ -6,6 +6,7 @@
 //! server's secret, so that a retried mail carries the same code.
 
 use chrono::{DateTime, Utc};
+use serde_json::json;
 use subtle::ConstantTimeEq;
 
 use crate::{
@@ -24,7 +25,7 @@ use crate::{
         user::{Role, User},
     },
     platform::env::Env,
-    services::{Origin, aftermath::Aftermath, catalogue, invitations, letters, sessions, trials},
+    services::{Origin, activity, aftermath::Aftermath, catalogue, invitations, letters, sessions, trials},
     store::{
         Conn, StoreError, invitations as invited, login,
         rate_limits::{self, Counted},
@@ -184,6 +185,10 @@ pub async fn verify_code(
     let expected = env.keys.login_code(attempt, &tried.email_key, tried.sends, tried.long_code);
     if !bool::from(expected.as_str().as_bytes().ct_eq(code.as_str().as_bytes())) {
         login::count_failure(conn, &tried.email_key, now).await?;
+        // An address that is nobody's is not written down. A code has few tries, and an address few codes.
+        if let Some(user) = users::find_by_email(conn, &tried.email_key).await? {
+            note_failure(env, conn, &user, "wrong_code", origin).await?;
+        }
         tx.commit().await?;
         return Err(match TRIES_PER_CODE - tried.tries {
             0 => VerifyError::TriedTooOften,
@@ -205,6 +210,9 @@ pub async fn verify_code(
         None => join(env, conn, &email, brought_by, open.as_ref(), &settings, origin, &mut aftermath).await?,
     };
     if user.disabled_at.is_some() {
+        // The code is used up, so that it leaves one line.
+        note_failure(env, conn, &user, "disabled", origin).await?;
+        tx.commit().await?;
         return Err(VerifyError::Disabled);
     }
     let mut accepted = brought_by.invitation.map(|_| false);
@@ -226,6 +234,18 @@ pub async fn verify_code(
     aftermath.announce(env);
     tracing::info!(user.id = %user.id, new = is_new, "signed in");
     Ok(SignedIn { token, user: user.id, role: user.role, is_new, accepted })
+}
+
+/// Writes down that a sign-in of a member failed, without the code.
+async fn note_failure(
+    env: &Env,
+    conn: &mut Conn<'_>,
+    user: &User,
+    why: &str,
+    origin: &Origin,
+) -> Result<(), StoreError> {
+    let by = (&*user.label(), Some(origin));
+    activity::note(env, conn, by, Some(user.id), "login_failed", json!({ "because": why })).await
 }
 
 /// Makes a member of a proved address, with the referral that brought them.
@@ -263,6 +283,8 @@ async fn join(
             referrals::insert(conn, env.random.id(now), referrer.id, id, now).await?;
             aftermath.write_to(referrer, Notice::ReferralJoined);
         }
+        let details = json!({ "referred_by": referrer.as_ref().map(|referrer| referrer.id) });
+        aftermath.log_by(email.as_str(), Some(id), "user_created", details);
         aftermath.happened(id, Event::UserCreated { referred_by: referrer.map(|referrer| referrer.id) });
     }
     // Somebody with the same address may have been quicker; then this is that member. Their row is held from

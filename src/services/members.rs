@@ -349,7 +349,12 @@ async fn change_details(
     }
     let after = users::find(conn, id).await?.ok_or(StoreError::Missing("users"))?;
     if after != before {
-        let shown = |user: &User| json!({ "email": user.email, "external_id": user.external_id, "lang": user.lang, "tier": user.tier });
+        let shown = |user: &User| {
+            json!({
+                "email": user.email, "external_id": user.external_id, "lang": user.lang, "tier": user.tier,
+                "email_verified_at": user.email_verified_at, "trial_ends_at": user.trial_ends_at,
+            })
+        };
         log(env, conn, id, actor, "user_changed", json!({ "before": shown(&before), "after": shown(&after) })).await?;
     }
     Ok(after)
@@ -374,10 +379,14 @@ async fn log(
     activity::insert(conn, &line, now).await
 }
 
-/// Sets the language of pages and mails.
+/// Sets the language of a member's pages and mails, as they wish.
 pub async fn set_lang(env: &Env, user: UserId, lang: Lang) -> Result<(), StoreError> {
     let mut tx = env.db.begin().await?;
-    users::set_lang(&mut tx.conn(), user, lang, env.clock.now()).await?;
+    let conn = &mut tx.conn();
+    let Some(before) = users::lock(conn, user).await?.filter(|user| user.lang != lang) else { return Ok(()) };
+    users::set_lang(conn, user, lang, env.clock.now()).await?;
+    let details = json!({ "before": { "lang": before.lang }, "after": { "lang": lang } });
+    log(env, conn, user, &before.label(), "user_changed", details).await?;
     tx.commit().await
 }
 

@@ -136,7 +136,8 @@ pub async fn unread_count(env: &Env, whose: Reader) -> Result<i64, StoreError> {
     Ok(notifications::unread(conn, whose, &kinds).await?.into_iter().map(|(_, count, _)| count).sum())
 }
 
-/// Marks a notification as read, and returns it as it is now; nothing if there is none.
+/// Marks a notification as read, and returns it as it is now; nothing if there is none. The log is not
+/// told: what somebody has read is theirs alone, and changes nothing for anybody else.
 pub async fn mark_read(env: &Env, whose: Reader, id: NotificationId) -> Result<Option<Notification>, StoreError> {
     let mut tx = env.db.begin().await?;
     let conn = &mut tx.conn();
@@ -148,7 +149,8 @@ pub async fn mark_read(env: &Env, whose: Reader, id: NotificationId) -> Result<O
     Ok(marked)
 }
 
-/// Marks everything as read that somebody could see at `seen`. Returns how much was unread.
+/// Marks everything as read that somebody could see at `seen`. Returns how much was unread. The log is
+/// not told of this either.
 pub async fn mark_all_read(env: &Env, whose: Reader, seen: DateTime<Utc>) -> Result<u64, StoreError> {
     let now = env.clock.now();
     let mut tx = env.db.begin().await?;

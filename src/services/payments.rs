@@ -718,13 +718,13 @@ pub enum Tried {
     Unknown,
 }
 
-/// Tries an event again that could not be applied. After the last try it waits for a person, and
-/// the admins are told.
-pub async fn try_again(env: &Env, id: PaymentEventId, is_last: bool) -> Result<Tried, StoreError> {
-    until_through(|| try_once_more(env, id, is_last)).await
+/// Tries an event again that could not be applied, at the word of `actor` if somebody said so. After the
+/// last try it waits for a person, and the admins are told.
+pub async fn try_again(env: &Env, id: PaymentEventId, is_last: bool, actor: Option<&str>) -> Result<Tried, StoreError> {
+    until_through(|| try_once_more(env, id, is_last, actor)).await
 }
 
-async fn try_once_more(env: &Env, id: PaymentEventId, is_last: bool) -> Result<Tried, StoreError> {
+async fn try_once_more(env: &Env, id: PaymentEventId, is_last: bool, actor: Option<&str>) -> Result<Tried, StoreError> {
     let mut tx = env.db.begin().await?;
     let now = env.clock.now();
     let conn = &mut tx.conn();
@@ -754,6 +754,12 @@ async fn try_once_more(env: &Env, id: PaymentEventId, is_last: bool) -> Result<T
         Stumble::NoMark => unreachable!("there is one"),
     })?;
     let tried = problem.map_or(Tried::Settled, Tried::Failed);
+    if let Some(actor) = actor {
+        let details = json!({
+            "provider": stored.provider, "event": stored.event_id, "applied": tried == Tried::Settled,
+        });
+        intake.aftermath.log_by(actor, stored.user, "payment_event_replayed", details);
+    }
     if let (Tried::Failed(error), true) = (&tried, is_last) {
         intake.settle(conn).await?;
         payments::bury_event(conn, id, now).await?;

@@ -3,6 +3,8 @@
 //! Saving states the version it was based on. One that has moved on is a conflict, never
 //! overwritten.
 
+use serde_json::json;
+
 use crate::{
     domain::{
         analysis::Figures,
@@ -10,10 +12,11 @@ use crate::{
         portfolio::{MOST_VERSIONS, Portfolio},
     },
     platform::env::Env,
-    services::analysis,
+    services::{activity, analysis},
     store::{
         Conn, StoreError,
         portfolios::{self, SavedAnalysis, SavedPortfolio, VersionLine},
+        users,
     },
 };
 
@@ -118,5 +121,12 @@ async fn write(
     let saved = SavedPortfolio { version, portfolio, restored_from, created_at: now };
     portfolios::insert_version(conn, user, &saved).await?;
     portfolios::delete_before(conn, user, version - MOST_VERSIONS + 1).await?;
+    if let Some(member) = users::find(conn, user).await? {
+        let (action, details) = match restored_from {
+            None => ("portfolio_saved", json!({ "version": version })),
+            Some(from) => ("portfolio_restored", json!({ "version": version, "from": from })),
+        };
+        activity::note(env, conn, (&*member.label(), None), Some(user), action, details).await?;
+    }
     Ok(version)
 }

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use crate::{
     domain::quotes::{DailyClose, Quote, QuoteRow},
     platform::env::Env,
+    services::activity,
     store::{StoreError, quotes},
 };
 
 /// Keeps rows, all or none. The newest close of a symbol is its newest price, too, unless one of
 /// a later day is known.
-pub async fn import(env: &Env, rows: &[QuoteRow]) -> Result<(), StoreError> {
+pub async fn import(env: &Env, rows: &[QuoteRow], actor: &str) -> Result<(), StoreError> {
     let now = env.clock.now();
     let mut tx = env.db.begin().await?;
     let conn = &mut tx.conn();
@@ -30,6 +33,7 @@ pub async fn import(env: &Env, rows: &[QuoteRow]) -> Result<(), StoreError> {
             }
         }
     }
+    let symbols = newest.len();
     for daily in newest.into_values() {
         let quote = Quote {
             symbol: daily.symbol.clone(),
@@ -40,5 +44,7 @@ pub async fn import(env: &Env, rows: &[QuoteRow]) -> Result<(), StoreError> {
         };
         quotes::upsert(conn, &quote, now).await?;
     }
+    let details = json!({ "rows": rows.len(), "symbols": symbols });
+    activity::note(env, conn, (actor, None), None, "quotes_imported", details).await?;
     tx.commit().await
 }

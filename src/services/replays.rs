@@ -6,12 +6,12 @@ use crate::{
     domain::{ids::PaymentEventId, payment::Provider},
     platform::env::Env,
     services::{
+        activity,
         payments::{self, EventState, Tried},
         subscriptions::{self, AskError, Reconciled},
     },
     store::{
-        StoreError,
-        activity::{self, NewActivity},
+        Conn, StoreError,
         jobs::{self, Work},
     },
 };
@@ -32,23 +32,7 @@ async fn again(env: &Env, id: PaymentEventId, actor: &str) -> Result<Tried, Stor
         return Ok(Tried::Settled);
     }
     // What a job still tries goes on being tried; what was given up stays so.
-    let tried = payments::try_again(env, id, event.state == EventState::Dead).await?;
-    let now = env.clock.now();
-    let mut tx = env.db.begin().await?;
-    let line = NewActivity {
-        id: env.random.id(now),
-        user: event.user,
-        actor,
-        action: "payment_event_replayed",
-        details: json!({
-            "provider": event.provider, "event": event.event_id, "applied": tried == Tried::Settled,
-        }),
-        ip_address: None,
-        user_agent: None,
-    };
-    activity::insert(&mut tx.conn(), &line, now).await?;
-    tx.commit().await?;
-    Ok(tried)
+    payments::try_again(env, id, event.state == EventState::Dead, Some(actor)).await
 }
 
 /// What came of trying dead letters again.
@@ -81,16 +65,42 @@ pub async fn replay_dead(env: &Env, before: Option<PaymentEventId>, actor: &str)
 }
 
 /// Asks a provider about the first of its subscriptions, for somebody who waits, and leaves the
-/// rest to a job.
-pub async fn reconcile_now(env: &Env, provider: Provider) -> Result<Reconciled, AskError> {
+/// rest to a job. What is put right by it is written as it is found; that somebody asked, at the end.
+pub async fn reconcile_now(env: &Env, provider: Provider, actor: &str) -> Result<Reconciled, AskError> {
     let reconciled = subscriptions::reconcile(env, provider, None).await?;
+    let now = env.clock.now();
+    let mut tx = env.db.begin().await?;
+    let conn = &mut tx.conn();
+    compared(env, conn, provider, actor, (reconciled.compared, reconciled.differences.len())).await?;
     if reconciled.next.is_some() {
-        let now = env.clock.now();
-        let mut tx = env.db.begin().await?;
         let work = Work::ReconcileSubscriptions { provider, after: reconciled.next.clone() };
-        jobs::insert(&mut tx.conn(), &[(env.random.id(now), work)], now).await?;
-        tx.commit().await?;
-        env.wake_workers();
+        jobs::insert(conn, &[(env.random.id(now), work)], now).await?;
     }
+    tx.commit().await?;
+    env.wake_workers();
     Ok(reconciled)
+}
+
+/// Writes down that somebody had a provider asked about all of its subscriptions: how many were compared,
+/// and how many of them were different.
+pub async fn note_compared(
+    env: &Env,
+    provider: Provider,
+    actor: &str,
+    counts: (usize, usize),
+) -> Result<(), StoreError> {
+    let mut tx = env.db.begin().await?;
+    compared(env, &mut tx.conn(), provider, actor, counts).await?;
+    tx.commit().await
+}
+
+async fn compared(
+    env: &Env,
+    conn: &mut Conn<'_>,
+    provider: Provider,
+    actor: &str,
+    (compared, different): (usize, usize),
+) -> Result<(), StoreError> {
+    let details = json!({ "provider": provider, "compared": compared, "different": different });
+    activity::note(env, conn, (actor, None), None, "subscriptions_compared", details).await
 }

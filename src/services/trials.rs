@@ -1,14 +1,17 @@
 //! The trial of a new member: given once to an address, even if its account goes and comes back.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
 
 use crate::{
     domain::{
+        activity::SYSTEM,
         email::EmailKey,
         ids::{TierId, UserId},
         settings::AppSettings,
     },
     platform::env::Env,
+    services::activity,
     store::{Conn, StoreError, address_marks, catalogue, reminders, users},
 };
 
@@ -45,6 +48,7 @@ pub(super) async fn begin(
     if !users::begin_trial(conn, user, ends_at, now).await? {
         return Ok(None);
     }
+    activity::note(env, conn, (SYSTEM, None), Some(user), "trial_started", json!({ "until": ends_at })).await?;
     if settings.trial_duration_days <= settings.reminder_days {
         // The welcome says when it ends; another letter within the minute would say the same.
         reminders::claim_trial(conn, reminders::TRIAL_ENDING, user, now).await?;

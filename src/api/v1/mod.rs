@@ -29,8 +29,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::platform::caller::Site;
 
-/// The routes, each with its description.
-pub(super) fn routes() -> OpenApiRouter<Site> {
+/// The routes by which apps ask and count, each with its description. They change nothing of which the log
+/// of activity is told, and are the busiest.
+pub(super) fn busy_routes() -> OpenApiRouter<Site> {
     OpenApiRouter::new()
         .routes(routes!(decisions::check))
         .routes(routes!(decisions::check_batch))
@@ -41,6 +42,11 @@ pub(super) fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(usage::read))
         .routes(routes!(usage::confirm))
         .routes(routes!(usage::release))
+}
+
+/// The other routes, each with its description.
+pub(super) fn routes() -> OpenApiRouter<Site> {
+    OpenApiRouter::new()
         .routes(routes!(users::put, users::list))
         .routes(routes!(users::read, users::change, privacy::delete))
         .routes(routes!(privacy::export))

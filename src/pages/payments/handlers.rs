@@ -175,7 +175,7 @@ pub async fn reconcile(State(site): State<Site>, admin: Admin, Form(form): Form<
     let Ok(provider) = form.provider.parse::<Provider>() else {
         return events(&site, &admin, StatusCode::UNPROCESSABLE_ENTITY, None, None, None).await;
     };
-    let (status, said) = match replays::reconcile_now(&site.env, provider).await {
+    let (status, said) = match replays::reconcile_now(&site.env, provider, &admin.identity.user.label()).await {
         Ok(reconciled) => (StatusCode::OK, Said::Asked(provider, reconciled)),
         Err(AskError::Provider(error)) => (StatusCode::UNPROCESSABLE_ENTITY, Said::NotAnswered(error.to_string())),
         Err(AskError::Store(error)) => return failed(&error),

@@ -1,13 +1,19 @@
 //! The log of activity: searched, exported, and forgotten in time.
 
-use chrono::TimeDelta;
+use std::collections::BTreeSet;
+
+use axum::http::Method;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use vouchsafe::{
     services::activity::{self, Which},
     store::activity::NewActivity,
 };
 
-use crate::harness::{Browser, TestApp, on_both};
+/// As what an app calls itself here.
+const APP: &str = "backend/1.0";
+
+use crate::harness::{Browser, Client, StripeCustomer, TestApp, on_both};
 
 const FIREFOX: &str = "Mozilla/5.0 (X11; Linux) Firefox/140";
 
@@ -52,14 +58,16 @@ on_both! {
         assert_eq!(page.status, 200);
         assert!(actions(&page).len() >= 4, "{:?}", actions(&page));
         let page = admin.get("/admin/activity?member=ann%40example.com").await;
-        assert_eq!(actions(&page), ["logout", "login"]);
+        assert_eq!(actions(&page)[0], "logout");
+        let first: BTreeSet<String> = actions(&page)[1..].iter().cloned().collect();
+        assert_eq!(first, ["login", "trial_started", "user_created"].map(str::to_owned).into(), "of one instant");
         assert!(page.body.contains(FIREFOX), "{}", page.body);
-        assert_eq!(page.texts("dl.details dt"), ["new"]);
-        assert_eq!(page.texts("dl.details dd"), ["true"]);
         let link = page.attribute("td a.address", "href").unwrap();
         assert_eq!(link, format!("/admin/users/{}", app.member("ann@example.com").await.id));
         let page = admin.get("/admin/activity?actor=ann%40example.com&action=login&from=2026-11-21&to=2026-11-21").await;
         assert_eq!(actions(&page), ["login"]);
+        assert_eq!(page.texts("dl.details dt"), ["new"]);
+        assert_eq!(page.texts("dl.details dd"), ["true"]);
         let page = admin.get("/admin/activity?member=ann%40example.com&from=2026-11-22").await;
         assert!(page.body.contains("No line fits."));
         for (query, problem) in [
@@ -157,43 +165,292 @@ on_both! {
         assert_eq!(activity::list(&app.env, which, 9).await.unwrap(), []);
     }
 
-    async fn whatever_comes_from_a_browser_says_from_where(app: TestApp) {
-        let mut admin = app.signed_in_admin("root@example.com").await.with_header("user-agent", FIREFOX);
-        let mut ann = app.browser_of("ann@example.com").await;
-        let user = app.member("ann@example.com").await.id;
-        let operator = app.operator();
-        let coupon = json!({ "code": "GIFT", "type": "period", "tier": "premium", "duration_days": 3 });
-        operator.post("/api/v1/coupons", coupon).await.ok();
-        let before = app.env.clock.now();
-        app.env.clock.advance(TimeDelta::seconds(1));
-        ann.post("/redeem", &[("code", "GIFT")]).await;
-        let page = format!("/admin/users/{user}");
-        for (what, fields) in [
-            ("tier", &[("tier", "basic")][..]),
-            ("credit", &[("days", "5"), ("note", "sorry"), ("key", "0192f0c1-2345-7abc-8def-0123456789ab")]),
-            ("grants", &[("grant_tier", "premium"), ("grant_days", "5"), ("grant_reason", "sorry")]),
-            ("restrict", &[("feature", "photos"), ("limit", "3"), ("reason", "asked for it")]),
-            ("disable", &[]),
-            ("enable", &[]),
-        ] {
-            let answer = admin.post(&format!("{page}/{what}"), fields).await;
-            assert!(answer.status.as_u16() < 400, "{what}: {}", answer.text(".err"));
-        }
-        admin.post("/admin/tiers/basic", &[("name", "Basic 2"), ("strength", "20"), ("active", "on")]).await;
-        admin.post("/admin/keys", &[("name", "app"), ("scope", "check")]).await;
-        ann.post("/sign-out", &[]).await;
-        let lines = activity::list(&app.env, Which { from: Some(before), ..Which::default() }, 100).await.unwrap();
-        let nowhere: Vec<&str> = lines
+    async fn whoever_changes_something_is_told_with_what_and_from_where(app: TestApp) {
+        let app = app.with_prices().await;
+        let mut walk = Walk::new(&app, app.operator().with_header("user-agent", APP));
+        through_the_api(&mut walk).await;
+        let mut ann = app.browser().with_header("user-agent", FIREFOX);
+        let mut root = app.signed_in_admin("root@example.com").await.with_header("user-agent", FIREFOX);
+        a_member(&mut walk, &mut ann).await;
+        an_admin(&mut walk, &mut root).await;
+        let lines = activity::list(&app.env, Which { actor: Some("system"), ..Which::default() }, 500).await.unwrap();
+        let somewhere: Vec<&str> = lines
             .iter()
-            .filter(|line| line.created_at > before && (line.ip_address.is_none() || line.user_agent.as_deref() != Some(FIREFOX)))
+            .filter(|line| line.ip_address.is_some() || line.user_agent.is_some())
             .map(|line| line.action.as_str())
             .collect();
-        let told: Vec<&str> = lines.iter().filter(|line| line.created_at > before).map(|line| line.action.as_str()).collect();
-        assert!(told.contains(&"coupon_redeemed") && told.contains(&"credit_granted"), "{told:?}");
-        assert!(told.len() >= 8, "{told:?}");
-        // What follows by itself from what somebody did may be written by a worker.
-        let allowed = ["grant_started", "grant_paused", "grant_resumed"];
-        let nowhere: Vec<&str> = nowhere.into_iter().filter(|action| !allowed.contains(action)).collect();
-        assert_eq!(nowhere, [""; 0], "of {told:?}");
+        assert!(lines.len() > 5);
+        assert_eq!(somewhere, [""; 0], "what nobody did comes from nowhere");
     }
+
+    async fn what_an_admin_had_done_by_itself_tells_nothing_of_them_once_they_are_gone(app: TestApp) {
+        let mut root = app.signed_in_admin("root@example.com").await;
+        app.signed_in_admin("eve@example.com").await;
+        let ann = app.browser_of("ann@example.com").await;
+        let user = app.member("ann@example.com").await.id;
+        root = root.with_header("user-agent", "Root's own");
+        let grant = [("grant_tier", "selfhosted"), ("grant_days", "5"), ("grant_reason", "sorry")];
+        let given = root.post(&format!("/admin/users/{user}/grants"), &grant).await;
+        assert_eq!(given.status, 303, "{}", given.body);
+        let of = async |action| {
+            let which = Which { action: Some(action), user: Some(user), ..Which::default() };
+            activity::list(&app.env, which, 9).await.unwrap()
+        };
+        assert_eq!(of("grant_given").await[0].user_agent.as_deref(), Some("Root's own"));
+        assert_eq!(of("grant_started").await[0].actor, "system");
+        app.operator().delete("/api/v1/users/root@example.com?grace_days=0").await.ok();
+        app.runner.do_what_is_due().await.unwrap();
+        let lines = activity::list(&app.env, Which::default(), 500).await.unwrap();
+        let theirs: Vec<_> = lines.iter().filter(|line| line.user_agent.as_deref() == Some("Root's own")).collect();
+        assert_eq!(theirs, Vec::<&vouchsafe::services::activity::Activity>::new());
+        drop(ann);
+    }
+
+    async fn a_sign_in_that_fails_is_told_of_a_member_and_of_nobody_else(app: TestApp) {
+        app.browser_of("ann@example.com").await;
+        let failed = async || {
+            let which = Which { action: Some("login_failed"), ..Which::default() };
+            let lines = activity::list(&app.env, which, 9).await.unwrap();
+            lines.into_iter().map(|line| (line.actor, line.details, line.user_agent.unwrap_or_default())).collect::<Vec<_>>()
+        };
+        let wrong = |code: &str| if code.starts_with('1') { "222222" } else { "111111" };
+        for email in ["ann@example.com", "nobody@example.com"] {
+            app.env.clock.advance(TimeDelta::minutes(20));
+            let mut browser = app.browser().with_header("user-agent", "a thief's");
+            browser.post("/login", &[("email", email)]).await;
+            let code = app.code_for(email).await;
+            assert_eq!(browser.post("/verify", &[("code", wrong(&code))]).await.status, 422);
+        }
+        let ann = |because: &str, agent: &str| ("ann@example.com".to_owned(), json!({ "because": because }), agent.to_owned());
+        assert_eq!(failed().await, [ann("wrong_code", "a thief's")]);
+        app.operator().post("/api/v1/users/ann@example.com/disable", json!({})).await;
+        app.env.clock.advance(TimeDelta::minutes(20));
+        let mut browser = app.browser().with_header("user-agent", FIREFOX);
+        browser.post("/login", &[("email", "ann@example.com")]).await;
+        let code = app.code_for("ann@example.com").await;
+        assert_eq!(browser.post("/verify", &[("code", &code)]).await.status, 422);
+        browser.post("/verify", &[("code", &code)]).await;
+        assert_eq!(failed().await, [ann("disabled", FIREFOX), ann("wrong_code", "a thief's")], "once for each try");
+    }
+}
+
+/// Somebody who goes through the doors and looks at what is told of it.
+struct Walk<'a> {
+    app: &'a TestApp,
+    app_key: Client,
+    told: BTreeSet<String>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(app: &'a TestApp, app_key: Client) -> Self {
+        Self { app, app_key, told: BTreeSet::new() }
+    }
+
+    fn begin(&self) -> DateTime<Utc> {
+        self.app.env.clock.advance(TimeDelta::seconds(1));
+        self.app.env.clock.now()
+    }
+
+    /// Looks for a line of an action since then, by this one and with this agent.
+    async fn expect(&mut self, since: DateTime<Utc>, action: &str, actor: &str, agent: &str) {
+        if action.is_empty() {
+            return;
+        }
+        let which = Which { from: Some(since), action: Some(action), ..Which::default() };
+        let lines = activity::list(&self.app.env, which, 9).await.unwrap();
+        let by = lines.iter().map(|line| (&*line.actor, line.ip_address.as_deref(), line.user_agent.as_deref()));
+        let by: Vec<_> = by.collect();
+        assert!(by.contains(&(actor, Some("0.0.0.0"), Some(agent))), "{action}: {by:?}");
+        self.told.insert(action.to_owned());
+    }
+
+    /// An app asks; the line of what it changed has it and its address.
+    async fn asks(&mut self, method: Method, path: &str, body: Value, action: &str) -> Value {
+        let since = self.begin();
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let answer = self.app_key.send(method.clone(), path, body).await;
+        assert!(answer.status.is_success(), "{method} {path}: {} {}", answer.status, answer.body);
+        self.expect(since, action, "operator", APP).await;
+        serde_json::from_str(&answer.body).unwrap_or_default()
+    }
+
+    /// A form is sent.
+    async fn sends(&mut self, browser: &mut Browser, actor: &str, path: &str, fields: &[(&str, &str)], action: &str) {
+        let since = self.begin();
+        let answer = browser.post(path, fields).await;
+        assert!(answer.status.as_u16() < 400, "{path}: {} {}", answer.status, answer.text(".err"));
+        assert!(!answer.location().starts_with("/login"), "{path}: {}", answer.location());
+        self.expect(since, action, actor, FIREFOX).await;
+    }
+}
+
+fn id_of(answer: &Value) -> String {
+    answer["id"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+}
+
+/// What an app with all rights may change.
+async fn through_the_api(walk: &mut Walk<'_>) {
+    use Method as M;
+    let none = Value::Null;
+    let user = json!({ "external_id": "cid", "email": "cid@example.com" });
+    walk.asks(M::POST, "/api/v1/users", user, "user_created").await;
+    walk.asks(M::PATCH, "/api/v1/users/cid", json!({ "lang": "de" }), "user_changed").await;
+    let restriction = json!({ "limit": 3, "reason": "asked for it" });
+    walk.asks(M::PUT, "/api/v1/users/cid/restrictions/photos", restriction, "restriction_set").await;
+    walk.asks(M::DELETE, "/api/v1/users/cid/restrictions/photos", none.clone(), "restriction_removed").await;
+    walk.asks(M::POST, "/api/v1/users/cid/credits", json!({ "days": 5 }), "credit_granted").await;
+    walk.asks(M::DELETE, "/api/v1/users/cid/credits", none.clone(), "credit_revoked").await;
+    let grant = json!({ "tier": "premium", "days": 5, "reason": "sorry" });
+    let given = walk.asks(M::POST, "/api/v1/users/cid/grants", grant, "grant_given").await;
+    walk.asks(M::DELETE, &format!("/api/v1/grants/{}", id_of(&given)), none.clone(), "grant_revoked").await;
+    walk.asks(M::POST, "/api/v1/users/cid/disable", json!({}), "account_disabled").await;
+    walk.asks(M::POST, "/api/v1/users/cid/enable", json!({}), "account_enabled").await;
+    let coupon = json!({ "code": "GIFT", "type": "period", "tier": "premium", "duration_days": 3 });
+    walk.asks(M::POST, "/api/v1/coupons", coupon, "coupons_created").await;
+    walk.asks(M::PATCH, "/api/v1/coupons/GIFT", json!({ "description": "a gift" }), "coupon_changed").await;
+    walk.asks(M::POST, "/api/v1/coupons/GIFT/redeem", json!({ "user": "cid" }), "coupon_redeemed").await;
+    let partner = json!({ "name": "Wellpass", "contact": "Kim" });
+    let made = walk.asks(M::POST, "/api/v1/partners", partner, "partner_added").await;
+    let path = format!("/api/v1/partners/{}", id_of(&made));
+    walk.asks(M::PUT, &path, json!({ "name": "Wellpass", "contact": "Jo" }), "partner_changed").await;
+    walk.asks(M::POST, &format!("{path}/link"), json!({}), "partner_link_made").await;
+    walk.asks(M::DELETE, &format!("{path}/link"), none.clone(), "partner_link_ended").await;
+    let tier = json!({
+        "name": "Gold", "description_en": "All that shines", "price_monthly_cents": 1990,
+        "active": true, "paid": true, "sort_order": 9,
+    });
+    walk.asks(M::PUT, "/api/v1/tiers/gold", tier, "tier_changed").await;
+    let feature = json!({
+        "name_en": "Stars", "name_de": "Sterne", "category": "sky", "kind": "count", "reset_period": "daily",
+        "default_limit": 3, "active": true, "sort_order": 99,
+    });
+    walk.asks(M::PUT, "/api/v1/features/stars", feature, "feature_changed").await;
+    let prices = json!([{ "provider": "stripe", "price_id": "price_gold", "interval": "month" }]);
+    walk.asks(M::PUT, "/api/v1/tiers/gold/prices", prices, "prices_changed").await;
+    let change = json!({ "tier": "selfhosted", "feature": "photos", "limit": 7, "version": 1 });
+    let made = walk
+        .asks(M::POST, "/api/v1/matrix/commit", json!({ "changes": [change], "reason": "spring" }), "matrix_changed")
+        .await;
+    let undo = format!("/api/v1/matrix/undo/{}", made["activity"].as_str().unwrap_or_else(|| panic!("{made}")));
+    walk.asks(M::POST, &undo, json!({}), "matrix_changed").await;
+    walk.asks(M::PUT, "/api/v1/settings/reminder_days", json!({ "value": 2 }), "setting_changed").await;
+    let invited = json!({ "email": "dan@example.com" });
+    let made = walk.asks(M::POST, "/api/v1/invitations", invited, "invitation_sent").await;
+    let path = format!("/api/v1/invitations/{}", id_of(&made));
+    walk.app.env.clock.advance(TimeDelta::days(2));
+    walk.asks(M::POST, &format!("{path}/resend"), json!({}), "invitation_sent_again").await;
+    walk.asks(M::DELETE, &path, none.clone(), "invitation_revoked").await;
+    walk.asks(M::POST, "/api/v1/jobs/count_days/run", json!({}), "job_ordered").await;
+    let rule =
+        json!({ "name_en": "Saver", "trigger": "coupons_redeemed", "threshold": 9, "tier": "premium", "days": 3 });
+    let made = walk.asks(M::POST, "/api/v1/bonus-rules", rule, "bonus_rule_created").await;
+    let path = format!("/api/v1/bonus-rules/{}", id_of(&made));
+    walk.asks(M::PATCH, &path, json!({ "threshold": 8 }), "bonus_rule_changed").await;
+    walk.asks(M::POST, &format!("{path}/archive"), json!({}), "bonus_rule_archived").await;
+    let off = json!({ "kinds": [{ "kind": "coupon_used_up", "in_app": false, "digest": false, "webhook": false }] });
+    walk.asks(M::PUT, "/api/v1/notifications/settings", off, "notification_settings_changed").await;
+    let path = "/api/v1/users/cid/mail-preferences";
+    walk.asks(M::PUT, path, json!({ "bonus": false }), "mail_preference_changed").await;
+    let path = "/api/v1/mail-templates/access_granted/en";
+    let was = walk.asks(M::GET, path, none.clone(), "").await;
+    let wording = json!({ "subject": "A gift", "text": was["text"], "html": was["html"], "version": was["version"] });
+    walk.asks(M::PUT, path, wording, "mail_template_changed").await;
+    walk.asks(M::DELETE, path, none.clone(), "mail_template_reset").await;
+    let key = json!({ "name": "backend", "scopes": ["check"] });
+    let made = walk.asks(M::POST, "/api/v1/keys", key, "api_key_created").await;
+    let id = made["key"]["id"].as_str().or(made["id"].as_str()).unwrap_or_else(|| panic!("{made}")).to_owned();
+    walk.asks(M::DELETE, &format!("/api/v1/keys/{id}"), none.clone(), "api_key_revoked").await;
+    let until = walk.app.env.clock.now() + TimeDelta::days(1);
+    let bound = json!({ "name": "a page", "scopes": ["check"], "user": "cid", "expires_at": until });
+    walk.asks(M::POST, "/api/v1/keys", bound, "api_key_created").await;
+    let endpoint = json!({ "url": "https://hooks.example.com/in" });
+    let made = walk.asks(M::POST, "/api/v1/webhook-endpoints", endpoint, "webhook_created").await;
+    let path = format!("/api/v1/webhook-endpoints/{}", id_of(&made));
+    walk.asks(M::PATCH, &path, json!({ "description": "the app" }), "webhook_changed").await;
+    walk.asks(M::POST, &format!("{path}/rotate"), json!({}), "webhook_secret_rotated").await;
+    walk.asks(M::POST, &format!("{path}/test"), json!({}), "webhook_tested").await;
+    walk.asks(M::DELETE, &path, none.clone(), "webhook_deleted").await;
+    walk.app.mailbox().await;
+    let mails = walk.asks(M::GET, "/api/v1/mails?recipient=cid@example.com", none.clone(), "").await;
+    let mail = format!("/api/v1/mails/{}/resend", id_of(&mails["items"][0]));
+    walk.asks(M::POST, &mail, json!({}), "mail_resent").await;
+    walk.asks(M::GET, "/api/v1/users/cid/export", none.clone(), "data_exported").await;
+    walk.asks(M::DELETE, "/api/v1/users/cid?grace_days=3", none.clone(), "deletion_scheduled").await;
+    walk.asks(M::POST, "/api/v1/users/cid/keep", json!({}), "deletion_cancelled").await;
+    walk.asks(M::DELETE, "/api/v1/users/cid?grace_days=0", none, "account_deleted").await;
+
+    // An event that cannot be applied is tried again at somebody's word, and that is told with it.
+    walk.asks(Method::POST, "/api/v1/users", json!({ "external_id": "eve" }), "user_created").await;
+    let now = walk.app.env.clock.now();
+    let eve = vouchsafe::services::members::find(&walk.app.env, "eve").await.unwrap().unwrap();
+    let mut customer = StripeCustomer::new(eve.id, 1, now);
+    customer.price = "price_unknown".to_owned();
+    walk.app.stripe(&customer.subscription("created", "active", now)).await;
+    let events = walk.asks(Method::GET, "/api/v1/payments/events?state=failed", Value::Null, "").await;
+    let since = walk.begin();
+    let replay = format!("/api/v1/payments/events/{}/replay", id_of(&events["items"][0]));
+    walk.app_key.post(&replay, json!({})).await.is(409, "not_applied");
+    walk.expect(since, "payment_event_replayed", "operator", APP).await;
+}
+
+/// What a member may change.
+async fn a_member(walk: &mut Walk<'_>, ann: &mut Browser) {
+    let (app, email) = (walk.app, "ann@example.com");
+    app.operator().put("/api/v1/settings/invitations_by_members", json!({ "value": true })).await.ok();
+    let since = walk.begin();
+    app.sign_in(ann, email, "").await;
+    for action in ["user_created", "login"] {
+        walk.expect(since, action, email, FIREFOX).await;
+    }
+    walk.sends(ann, email, "/language", &[("lang", "de"), ("back", "/")], "user_changed").await;
+    walk.sends(ann, email, "/language", &[("lang", "en"), ("back", "/")], "user_changed").await;
+    let row = [("base", "0"), ("symbol", "VTI"), ("quantity", "2"), ("cost_basis", "200"), ("price", "250")];
+    walk.sends(ann, email, "/portfolio", &row, "portfolio_saved").await;
+    let row = [("base", "1"), ("symbol", "VTI"), ("quantity", "3"), ("cost_basis", "200"), ("price", "250")];
+    walk.sends(ann, email, "/portfolio", &row, "portfolio_saved").await;
+    walk.sends(ann, email, "/portfolio/restore", &[("version", "1"), ("base", "2")], "portfolio_restored").await;
+    walk.sends(ann, email, "/redeem", &[("code", "GIFT")], "coupon_redeemed").await;
+    walk.sends(ann, email, "/settings/mails", &[("referrals", "on")], "mail_preference_changed").await;
+    walk.sends(ann, email, "/settings/invitations", &[("email", "fay@example.com")], "invitation_sent").await;
+    let since = walk.begin();
+    assert_eq!(ann.get("/settings/export").await.status, 200);
+    walk.expect(since, "data_exported", email, FIREFOX).await;
+    walk.sends(ann, email, "/settings/delete", &[("sure", "on")], "deletion_scheduled").await;
+    walk.sends(ann, email, "/settings/keep", &[], "deletion_cancelled").await;
+    walk.sends(ann, email, "/sign-out", &[], "logout").await;
+    // Who was invited accepts by signing in: that is theirs, not the system's.
+    let since = walk.begin();
+    let mut fay = app.browser().with_header("user-agent", FIREFOX);
+    app.sign_in(&mut fay, "fay@example.com", "").await;
+    walk.expect(since, "invitation_accepted", "fay@example.com", FIREFOX).await;
+}
+
+/// What an admin may change in a browser.
+async fn an_admin(walk: &mut Walk<'_>, root: &mut Browser) {
+    let actor = "root@example.com";
+    // Some things are for those who have just signed in.
+    walk.app.env.clock.advance(TimeDelta::days(1));
+    walk.app.sign_in(root, actor, "").await;
+    let page = format!("/admin/users/{}", walk.app.member("ann@example.com").await.id);
+    for (what, fields, action) in [
+        ("tier", &[("tier", "basic")][..], "user_changed"),
+        (
+            "credit",
+            &[("days", "5"), ("note", "sorry"), ("key", "0192f0c1-2345-7abc-8def-0123456789ab")],
+            "credit_granted",
+        ),
+        ("grants", &[("grant_tier", "premium"), ("grant_days", "5"), ("grant_reason", "sorry")], "grant_given"),
+        ("restrict", &[("feature", "photos"), ("limit", "3"), ("reason", "asked for it")], "restriction_set"),
+        ("unrestrict", &[("feature", "photos")], "restriction_removed"),
+        ("disable", &[], "account_disabled"),
+        ("enable", &[], "account_enabled"),
+    ] {
+        walk.sends(root, actor, &format!("{page}/{what}"), fields, action).await;
+    }
+    let tier = [("name", "Basic 2"), ("strength", "20"), ("active", "on")];
+    walk.sends(root, actor, "/admin/tiers/basic", &tier, "tier_changed").await;
+    walk.sends(root, actor, "/admin/keys", &[("name", "app"), ("scope", "check")], "api_key_created").await;
+    walk.sends(root, actor, "/admin/settings", &[("reminder_days", "4")], "setting_changed").await;
+    walk.sends(root, actor, "/admin/jobs/count_days/run", &[], "job_ordered").await;
+    walk.sends(root, actor, "/admin/coupons/GIFT/archive", &[], "coupon_changed").await;
 }

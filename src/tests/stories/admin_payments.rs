@@ -85,7 +85,7 @@ async fn dead_letter(app: &TestApp, number: usize) -> PaymentEventId {
     customer.price = format!("price_{number}");
     app.stripe(&customer.subscription("created", "active", app.env.clock.now())).await;
     let id = payments::events(&app.env, Some(EventState::Failed), None, 1).await.unwrap()[0].id;
-    payments::try_again(&app.env, id, true).await.unwrap();
+    payments::try_again(&app.env, id, true, None).await.unwrap();
     id
 }
 

@@ -116,7 +116,7 @@ on_both! {
             name: None,
             quoted_on: app.env.clock.now().date_naive(),
         });
-        quotes::import(&app.env, &[row("VTI", "250.5"), row("AAPL", "1")]).await.unwrap();
+        quotes::import(&app.env, &[row("VTI", "250.5"), row("AAPL", "1")], "operator").await.unwrap();
         let body = json!({ "positions": [
             { "symbol": "VTI", "quantity": 2 }, { "symbol": "AAPL", "quantity": 1, "price": 499 },
             { "symbol": "NONE", "quantity": 1 }, { "symbol": "VTI", "quantity": 1, "extra": true },

@@ -67,7 +67,7 @@ async fn quote(app: &TestApp, symbol: &str, price: &str, currency: Option<&str>,
         name: text(name),
         quoted_on: app.env.clock.now().date_naive(),
     };
-    quotes::import(&app.env, &[QuoteRow::Quote(row)]).await.unwrap();
+    quotes::import(&app.env, &[QuoteRow::Quote(row)], "operator").await.unwrap();
 }
 
 on_both! {
@@ -113,11 +113,11 @@ on_both! {
             })
             .collect()
         };
-        quotes::import(&app.env, &closes(0..29)).await.unwrap();
+        quotes::import(&app.env, &closes(0..29), "operator").await.unwrap();
         let page = ann.get("/portfolio").await;
         assert!(page.body.contains("Too little history"), "29 days are not enough");
         assert_eq!(page.texts(".figures dd")[0], "1,100.00", "the newest close is the price");
-        quotes::import(&app.env, &closes(29..31)).await.unwrap();
+        quotes::import(&app.env, &closes(29..31), "operator").await.unwrap();
         let page = ann.get("/portfolio").await;
         assert_eq!(page.texts(".figures dd")[3..], ["154.1%", "9.1%"]);
         assert!(page.body.contains("Swings and falls over 31 trading days, 22 October 2026 to 21 November 2026"));
