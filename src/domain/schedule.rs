@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
 
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 
-/// How far a clock may have been ahead before its plans are waited for. Whatever is planned later
-/// than the next time and this was planned by a clock that was wrong.
+/// How far a clock may have been ahead before what it wrote is waited for. Whatever is planned later
+/// than the next time and this, or counted from later than now and this, was written by a clock that
+/// was wrong.
 pub const CLOCK_TOLERANCE: TimeDelta = TimeDelta::hours(2);
 
 /// The longest wait after a failure.

@@ -48,7 +48,7 @@ pub(super) async fn run(env: &Env) -> Result<Counts, StoreError> {
     let longest = Lifetime::of(Role::Member);
     let mut tx = env.db.begin().await?;
     let conn = &mut tx.conn();
-    let forgotten = rate_limits::purge(conn, now - KEEP_COUNTS).await?
+    let forgotten = rate_limits::purge(conn, now - KEEP_COUNTS, now).await?
         + login::purge(conn, now - KEEP_ATTEMPTS, now).await?
         + sessions::purge(conn, now - longest.absolute, now - longest.idle).await?
         + jobs::purge(conn, now - KEEP_MAILS).await?

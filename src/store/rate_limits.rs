@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::{
-    domain::login::Allowance,
+    domain::{login::Allowance, schedule::CLOCK_TOLERANCE},
     store::{
         Conn, Result,
         db::{build, execute, run},
@@ -20,15 +20,19 @@ pub enum Counted {
     RefusedUntil(DateTime<Utc>),
 }
 
-/// Counts one more against an allowance. However many ask at once, no more than it has pass.
+/// Counts one more against an allowance. However many ask at once, no more than it has pass. A window
+/// that begins later than now by more than clocks differ was begun by one that was wrong: it is over, or
+/// everybody would wait for as long as that clock was ahead.
 pub async fn count(conn: &mut Conn<'_>, allowance: Allowance, subject: &str, now: DateTime<Utc>) -> Result<Counted> {
     let window_began = now - allowance.window;
     let counted: Option<i64> = run!(conn, |c| sqlx::query_scalar(
         "INSERT INTO rate_limits (name, subject, count, started_at) VALUES ($1, $2, 1, $3)
         ON CONFLICT (name, subject) DO UPDATE SET
-            count = CASE WHEN rate_limits.started_at <= $4 THEN 1 ELSE rate_limits.count + 1 END,
-            started_at = CASE WHEN rate_limits.started_at <= $4 THEN $3 ELSE rate_limits.started_at END
-        WHERE rate_limits.started_at <= $4 OR rate_limits.count < $5
+            count = CASE WHEN rate_limits.started_at <= $4 OR rate_limits.started_at > $6 THEN 1
+                ELSE rate_limits.count + 1 END,
+            started_at = CASE WHEN rate_limits.started_at <= $4 OR rate_limits.started_at > $6 THEN $3
+                ELSE rate_limits.started_at END
+        WHERE rate_limits.started_at <= $4 OR rate_limits.started_at > $6 OR rate_limits.count < $5
         RETURNING count"
     )
     .bind(allowance.name)
@@ -36,6 +40,7 @@ pub async fn count(conn: &mut Conn<'_>, allowance: Allowance, subject: &str, now
     .bind(now)
     .bind(window_began)
     .bind(allowance.count)
+    .bind(now + CLOCK_TOLERANCE)
     .fetch_optional(c))?;
     if counted.is_some() {
         return Ok(Counted::Allowed);
@@ -63,15 +68,18 @@ pub async fn used(
         for (allowance, subject) in asked {
             query.push(" OR (name = ").push_bind(allowance.name);
             query.push(" AND subject = ").push_bind(subject.clone());
-            query.push(" AND started_at > ").push_bind(now - allowance.window).push(")");
+            query.push(" AND started_at > ").push_bind(now - allowance.window);
+            query.push(" AND started_at <= ").push_bind(now + CLOCK_TOLERANCE).push(")");
         }
         query.build_query_as().fetch_all(c).await
     })?)
 }
 
-/// Forgets windows that began before `started_before`. Returns how many.
-pub async fn purge(conn: &mut Conn<'_>, started_before: DateTime<Utc>) -> Result<u64> {
-    Ok(execute!(conn, |c| sqlx::query("DELETE FROM rate_limits WHERE started_at <= $1")
+/// Forgets windows that began before `started_before`, or by a clock that was ahead of `now`. Returns how
+/// many.
+pub async fn purge(conn: &mut Conn<'_>, started_before: DateTime<Utc>, now: DateTime<Utc>) -> Result<u64> {
+    Ok(execute!(conn, |c| sqlx::query("DELETE FROM rate_limits WHERE started_at <= $1 OR started_at > $2")
         .bind(started_before)
+        .bind(now + CLOCK_TOLERANCE)
         .execute(c))?)
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use vouchsafe::{
-    domain::login::Allowance,
+    domain::{login::Allowance, schedule::CLOCK_TOLERANCE},
     store::rate_limits::{self, Counted},
 };
 
@@ -62,6 +62,29 @@ on_both! {
         assert_eq!(rate_limits::used(&mut store.reader().await.conn(), &[], after(0)).await.unwrap(), []);
     }
 
+    async fn a_clock_that_was_ahead_and_is_put_right_keeps_nobody_waiting(store: Store) {
+        let ahead = 45 * 86_400;
+        for _ in 0..3 {
+            assert_eq!(store.ask(THREE_A_MINUTE, "ann", after(ahead)).await, Counted::Allowed);
+        }
+        assert_ne!(store.ask(THREE_A_MINUTE, "ann", after(ahead)).await, Counted::Allowed);
+        let asked = [(THREE_A_MINUTE, "ann".to_owned())];
+        let used = rate_limits::used(&mut store.reader().await.conn(), &asked, after(0)).await.unwrap();
+        assert_eq!(used, [], "that window is over");
+        // One that begins now, and counts as usual.
+        for _ in 0..3 {
+            assert_eq!(store.ask(THREE_A_MINUTE, "ann", after(0)).await, Counted::Allowed);
+        }
+        assert_eq!(store.ask(THREE_A_MINUTE, "ann", after(0)).await, Counted::RefusedUntil(after(60)));
+        // A node whose clock is a little behind shares the window.
+        let a_little = CLOCK_TOLERANCE.num_seconds();
+        assert_eq!(store.ask(THREE_A_MINUTE, "ann", after(-a_little)).await, Counted::RefusedUntil(after(60)));
+        assert_eq!(rate_limits::used(&mut store.reader().await.conn(), &asked, after(-a_little)).await.unwrap().len(), 1);
+        let mut tx = store.begin().await;
+        assert_eq!(rate_limits::purge(&mut tx.conn(), after(-99_999), after(-a_little)).await.unwrap(), 0);
+        assert_eq!(rate_limits::purge(&mut tx.conn(), after(-99_999), after(-a_little - 1)).await.unwrap(), 1);
+    }
+
     async fn names_and_subjects_are_counted_apart(store: Store) {
         let one_a_day = Allowance { name: "one", count: 1, window: TimeDelta::days(1) };
         for subject in ["ann", "Ann", "ann ", ""] {
@@ -98,8 +121,8 @@ on_both! {
         store.ask(THREE_A_MINUTE, "ann", beginning()).await;
         store.ask(THREE_A_MINUTE, "bob", after(1)).await;
         let mut tx = store.begin().await;
-        assert_eq!(rate_limits::purge(&mut tx.conn(), after(-1)).await.unwrap(), 0);
-        assert_eq!(rate_limits::purge(&mut tx.conn(), beginning()).await.unwrap(), 1);
+        assert_eq!(rate_limits::purge(&mut tx.conn(), after(-1), after(1)).await.unwrap(), 0);
+        assert_eq!(rate_limits::purge(&mut tx.conn(), beginning(), after(1)).await.unwrap(), 1);
         tx.commit().await.unwrap();
         assert_eq!(store.texts("SELECT subject FROM rate_limits").await, ["bob"]);
     }
