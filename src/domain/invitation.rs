@@ -9,6 +9,7 @@ use crate::domain::{
     email::EmailKey,
     ids::{InvitationId, TierId, UserId},
     lang::Lang,
+    schedule::CLOCK_TOLERANCE,
 };
 
 /// The most mails that one address gets about invitations within [`MAILS_COUNTED_FOR`]: nobody is
@@ -126,9 +127,11 @@ impl Invitation {
         }
     }
 
-    /// Returns when the next mail can be sent; nothing when it can be now.
+    /// Returns when the next mail can be sent; nothing when it can be now. What a clock wrote that was
+    /// ahead is not waited for.
     pub fn next_mail_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        Some(self.sent_at + RESEND_AFTER).filter(|next| *next > now)
+        let is_known = self.sent_at <= now + CLOCK_TOLERANCE;
+        Some(self.sent_at + RESEND_AFTER).filter(|next| is_known && *next > now)
     }
 }
 
@@ -172,6 +175,8 @@ mod tests {
         assert_eq!(accepted.state(at(20)), InvitationState::Accepted);
         assert_eq!(open.next_mail_at(at(0)), Some(at(600)));
         assert_eq!(open.next_mail_at(at(600)), None);
+        assert_eq!(open.next_mail_at(at(-7_200)), Some(at(600)));
+        assert_eq!(open.next_mail_at(at(-7_201)), None, "by a clock that was ahead");
         for state in InvitationState::ALL {
             assert_eq!(state.as_str().parse(), Ok(state));
         }

@@ -238,7 +238,11 @@ pub async fn create(State(site): State<Site>, admin: Admin, Form(form): Form<Inv
             }
             Err(error) => {
                 again.push(email.as_str().to_owned());
-                not_sent.push(format!("{email}: {}", problem(lang, &error, 0)));
+                let wait = match &error {
+                    InvitationError::TooSoon { until } => (*until - site.env.clock.now()).num_seconds().max(1),
+                    _ => 0,
+                };
+                not_sent.push(format!("{email}: {}", problem(lang, &error, wait)));
             }
         }
     }

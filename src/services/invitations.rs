@@ -21,6 +21,7 @@ use crate::{
         },
         lang::Lang,
         letter::Letter,
+        schedule::CLOCK_TOLERANCE,
         user::User,
     },
     platform::env::Env,
@@ -207,8 +208,12 @@ pub async fn invite(env: &Env, by: Inviter<'_>, new: &NewInvitation<'_>) -> Resu
     if !invitations::insert(conn, &invitation).await? {
         return Err(InvitationError::AlreadyOpen);
     }
-    if invitations::mails_to(conn, key, now - MAILS_COUNTED_FOR).await? > MOST_MAILS {
+    if invitations::mails_to(conn, key, last(MAILS_COUNTED_FOR, now)).await? > MOST_MAILS {
         return Err(InvitationError::TooManyMails);
+    }
+    // Taking one back and inviting anew is no way around the wait.
+    if let Some(sent_at) = invitations::last_mail_to(conn, key, invitation.id, last(RESEND_AFTER, now)).await? {
+        return Err(InvitationError::TooSoon { until: sent_at + RESEND_AFTER });
     }
     queue(env, conn, &invitation).await?;
     let gift = new.gift.as_ref().map(|gift| json!({ "tier": gift.tier, "days": gift.days }));
@@ -216,6 +221,12 @@ pub async fn invite(env: &Env, by: Inviter<'_>, new: &NewInvitation<'_>) -> Resu
     tx.commit().await?;
     env.wake_workers();
     Ok(invitation)
+}
+
+/// Returns the bounds of the time that lies behind, so far as clocks agree. What was written later was
+/// written by a clock that was wrong, and nobody is to wait until that time comes.
+fn last(time: TimeDelta, now: DateTime<Utc>) -> (DateTime<Utc>, DateTime<Utc>) {
+    (now - time, now + CLOCK_TOLERANCE)
 }
 
 /// Holds the member's row, so that two windows of one member share one allowance.
@@ -230,7 +241,7 @@ async fn check_allowance(
     }
     users::lock(conn, member.id).await?.ok_or(InvitationError::NotByMembers)?;
     let day = TimeDelta::days(1);
-    let made = invitations::made_by(conn, member.id, now - day).await?;
+    let made = invitations::made_by(conn, member.id, last(day, now)).await?;
     let most = usize::try_from(catalogue.settings.invitations_per_member).unwrap_or(0);
     if made.len() < most {
         return Ok(());
@@ -264,9 +275,8 @@ pub async fn resend(env: &Env, by: Inviter<'_>, id: InvitationId) -> Result<Invi
         // Somebody else was quicker.
         return Err(InvitationError::TooSoon { until: now + RESEND_AFTER });
     };
-    // An invitation that is older than the time for which mails count still counts its own.
-    let others = invitations::mails_to(conn, &sent.email_key, now - MAILS_COUNTED_FOR).await?;
-    if others.max(sent.sends) > MOST_MAILS {
+    // One that is older than the time for which mails count still counts all of its own.
+    if invitations::mails_to(conn, &sent.email_key, last(MAILS_COUNTED_FOR, now)).await? > MOST_MAILS {
         return Err(InvitationError::TooManyMails);
     }
     queue(env, conn, &sent).await?;

@@ -8,6 +8,7 @@ use crate::{
         email::EmailKey,
         ids::{InvitationId, TierId, UserId},
         invitation::{Gift, Invitation, InvitationState},
+        schedule::CLOCK_TOLERANCE,
     },
     store::{
         Conn, Result, StoreError,
@@ -136,23 +137,55 @@ pub async fn find_open(conn: &mut Conn<'_>, email: &EmailKey, now: DateTime<Utc>
     .transpose()
 }
 
-/// Returns how many mails an address got about invitations that were made after `since`.
-pub async fn mails_to(conn: &mut Conn<'_>, email: &EmailKey, since: DateTime<Utc>) -> Result<i64> {
+/// Returns how many mails an address got about invitations, of those whose last mail went out within
+/// `(after, until]`.
+pub async fn mails_to(
+    conn: &mut Conn<'_>,
+    email: &EmailKey,
+    (after, until): (DateTime<Utc>, DateTime<Utc>),
+) -> Result<i64> {
     Ok(run!(conn, |c| sqlx::query_scalar(
-        "SELECT CAST(COALESCE(SUM(sends), 0) AS BIGINT) FROM invitations WHERE email_key = $1 AND created_at > $2"
+        "SELECT CAST(COALESCE(SUM(sends), 0) AS BIGINT) FROM invitations
+        WHERE email_key = $1 AND sent_at > $2 AND sent_at <= $3"
     )
     .bind(email)
-    .bind(since)
+    .bind(after)
+    .bind(until)
     .fetch_one(c))?)
 }
 
-/// Returns when a member made their invitations after `since`, the earliest first.
-pub async fn made_by(conn: &mut Conn<'_>, inviter: UserId, since: DateTime<Utc>) -> Result<Vec<DateTime<Utc>>> {
+/// Returns when an address last got a mail within `(after, until]` about an invitation other than this.
+pub async fn last_mail_to(
+    conn: &mut Conn<'_>,
+    email: &EmailKey,
+    but: InvitationId,
+    (after, until): (DateTime<Utc>, DateTime<Utc>),
+) -> Result<Option<DateTime<Utc>>> {
     Ok(run!(conn, |c| sqlx::query_scalar(
-        "SELECT created_at FROM invitations WHERE inviter_user_id = $1 AND created_at > $2 ORDER BY created_at"
+        "SELECT sent_at FROM invitations
+        WHERE email_key = $1 AND id <> $2 AND sent_at > $3 AND sent_at <= $4
+        ORDER BY sent_at DESC LIMIT 1"
+    )
+    .bind(email)
+    .bind(but)
+    .bind(after)
+    .bind(until)
+    .fetch_optional(c))?)
+}
+
+/// Returns when a member made their invitations within `(after, until]`, the earliest first.
+pub async fn made_by(
+    conn: &mut Conn<'_>,
+    inviter: UserId,
+    (after, until): (DateTime<Utc>, DateTime<Utc>),
+) -> Result<Vec<DateTime<Utc>>> {
+    Ok(run!(conn, |c| sqlx::query_scalar(
+        "SELECT created_at FROM invitations
+        WHERE inviter_user_id = $1 AND created_at > $2 AND created_at <= $3 ORDER BY created_at"
     )
     .bind(inviter)
-    .bind(since)
+    .bind(after)
+    .bind(until)
     .fetch_all(c))?)
 }
 
@@ -212,8 +245,8 @@ pub async fn page(
     rows.into_iter().map(Invitation::try_from).collect()
 }
 
-/// Counts another mail of an open invitation, whose last one went out at or before `sent_before`, and
-/// lets it be good until `expires_at`. Of two at once one gets it.
+/// Counts another mail of an open invitation, whose last one went out at or before `sent_before`, or by a
+/// clock that was ahead, and lets it be good until `expires_at`. Of two at once one gets it.
 pub async fn resend(
     conn: &mut Conn<'_>,
     id: InvitationId,
@@ -223,8 +256,8 @@ pub async fn resend(
 ) -> Result<Option<Invitation>> {
     run!(conn, |c| sqlx::query_as::<_, InvitationRow>(concat!(
         "UPDATE invitations SET sends = sends + 1, sent_at = $4, expires_at = $3
-        WHERE id = $1 AND sent_at <= $2 AND accepted_at IS NULL AND revoked_at IS NULL AND lapsed_at IS NULL
-            AND expires_at > $4
+        WHERE id = $1 AND (sent_at <= $2 OR sent_at > $5) AND accepted_at IS NULL AND revoked_at IS NULL
+            AND lapsed_at IS NULL AND expires_at > $4
         RETURNING ",
         columns!()
     ))
@@ -232,6 +265,7 @@ pub async fn resend(
     .bind(sent_before)
     .bind(expires_at)
     .bind(now)
+    .bind(now + CLOCK_TOLERANCE)
     .fetch_optional(c))?
     .map(Invitation::try_from)
     .transpose()

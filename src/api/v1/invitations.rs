@@ -126,7 +126,7 @@ impl InvitationResponse {
         (status = 404, description = "tier_unknown", body = ProblemShape, content_type = "application/problem+json"),
         (status = 409, description = "invitation_open: the address has one already; email_is_member", body = ProblemShape, content_type = "application/problem+json"),
         (status = 422, description = "invalid_body, invalid_email, invalid_days, invalid_gift or invalid_text", body = ProblemShape, content_type = "application/problem+json"),
-        (status = 429, description = "too_many_mails: the address has had three in 30 days", body = ProblemShape, content_type = "application/problem+json"),
+        (status = 429, description = "too_many_mails: the address has had three in 30 days; too_soon: the last one has just gone out", body = ProblemShape, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn create(
@@ -139,8 +139,10 @@ pub(super) async fn create(
     let gift = invitations::gift(request.tier.as_deref(), request.days).map_err(failed)?;
     let note = request.note.as_deref().unwrap_or_default();
     let new = NewInvitation { email: &email, gift, note, lang: request.lang.unwrap_or_default() };
-    let made = invitations::invite(&site.env, Inviter::Office(&caller.actor()), &new).await.map_err(failed)?;
-    let mut response = json(&InvitationResponse::of(made, None, site.env.clock.now()));
+    let now = site.env.clock.now();
+    let made = invitations::invite(&site.env, Inviter::Office(&caller.actor()), &new).await;
+    let made = made.map_err(|error| not_sent(error, now))?;
+    let mut response = json(&InvitationResponse::of(made, None, now));
     *response.status_mut() = StatusCode::CREATED;
     Ok(response)
 }
@@ -193,11 +195,7 @@ pub(super) async fn resend(
     let id = id.parse().map_err(|_| unknown())?;
     let now = site.env.clock.now();
     let sent = invitations::resend(&site.env, Inviter::Office(&caller.actor()), id).await;
-    let sent = sent.map_err(|error| match error {
-        InvitationError::TooSoon { until } => Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_soon", sentence(&error))
-            .retry_after((until - now).num_seconds()),
-        other => failed(other),
-    })?;
+    let sent = sent.map_err(|error| not_sent(error, now))?;
     Ok(Answer(InvitationResponse::of(sent, None, now)))
 }
 
@@ -226,6 +224,15 @@ pub(super) async fn revoke(
 
 fn unknown() -> Problem {
     Problem::not_found("invitation_unknown", "There is no such invitation. GET /api/v1/invitations lists them.")
+}
+
+/// Says of a mail that comes too soon when it does not.
+fn not_sent(error: InvitationError, now: DateTime<Utc>) -> Problem {
+    match error {
+        InvitationError::TooSoon { until } => Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_soon", sentence(&error))
+            .retry_after((until - now).num_seconds()),
+        other => failed(other),
+    }
 }
 
 fn failed(error: InvitationError) -> Problem {

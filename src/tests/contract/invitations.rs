@@ -73,10 +73,18 @@ on_both! {
         assert_eq!(invitations::lapse(conn, &key, after(99)).await.unwrap(), 0);
         assert_eq!(invitations::lapse(conn, &key, after(100)).await.unwrap(), 1);
         assert!(invitations::insert(conn, &second).await.unwrap());
-        assert_eq!(invitations::find_open(conn, &key, after(100)).await.unwrap(), Some(second));
-        assert_eq!(invitations::mails_to(conn, &key, after(-1)).await.unwrap(), 2);
-        assert_eq!(invitations::mails_to(conn, &key, after(0)).await.unwrap(), 1);
-        assert_eq!(invitations::mails_to(conn, email("nobody@example.com").key(), after(-1)).await.unwrap(), 0);
+        assert_eq!(invitations::find_open(conn, &key, after(100)).await.unwrap(), Some(second.clone()));
+        for (from, until, mails, last) in [(-1, 50, 2, Some(0)), (0, 50, 1, None), (-1, 49, 1, Some(0)), (50, 99, 0, None)] {
+            let within = (after(from), after(until));
+            assert_eq!(invitations::mails_to(conn, &key, within).await.unwrap(), mails, "{from} {until}");
+            let other = invitations::last_mail_to(conn, &key, second.id, within).await.unwrap();
+            assert_eq!(other, last.map(after), "{from} {until}");
+        }
+        let newest = invitations::last_mail_to(conn, &key, store.id(), (after(-1), after(99))).await.unwrap();
+        assert_eq!(newest, Some(after(50)));
+        let nobody = email("nobody@example.com").key().clone();
+        assert_eq!(invitations::mails_to(conn, &nobody, (after(-1), after(99))).await.unwrap(), 0);
+        assert_eq!(invitations::last_mail_to(conn, &nobody, first.id, (after(-1), after(99))).await.unwrap(), None);
     }
 
     async fn of_many_invitations_of_one_address_at_once_one_is_made(store: Store) {
@@ -139,6 +147,10 @@ on_both! {
         let last = 20 * ROUNDS;
         assert_eq!((found.sends, found.sent_at, found.expires_at), (ROUNDS + 1, after(last), after(last + 100)));
         assert_eq!(invitations::resend(conn, id, after(900), after(999), after(last + 100)).await.unwrap(), None, "expired");
+        // One whose mail was sent by a clock that was ahead does not wait for that time to come.
+        let (long_before, hour) = (after(last - 3 * 3_600), chrono::TimeDelta::hours(1));
+        assert!(invitations::resend(conn, id, long_before - hour, after(last + 100), long_before).await.unwrap().is_some());
+        assert_eq!(invitations::resend(conn, id, long_before - hour, after(last + 100), long_before).await.unwrap(), None);
         invitations::revoke(conn, id, after(last)).await.unwrap();
         assert_eq!(invitations::resend(conn, id, after(900), after(999), after(last)).await.unwrap(), None);
     }
@@ -167,7 +179,8 @@ on_both! {
         }
         let rest = invitations::page(conn, None, Some(accepted.id), 1, now).await.unwrap();
         assert_eq!(rest.iter().map(|one| one.id).collect::<Vec<_>>(), [open.id]);
-        assert_eq!(invitations::made_by(conn, ann, after(-60)).await.unwrap(), [after(0), after(1)]);
+        assert_eq!(invitations::made_by(conn, ann, (after(-60), after(1))).await.unwrap(), [after(0), after(1)]);
+        assert_eq!(invitations::made_by(conn, ann, (after(-60), after(0))).await.unwrap(), [after(0)]);
         let theirs = invitations::open_of(conn, ann, now, 10).await.unwrap();
         assert_eq!(theirs.iter().map(|one| one.id).collect::<Vec<_>>(), [open.id]);
         assert_eq!(invitations::open_of(conn, ann, after(39), 1).await.unwrap().len(), 1);

@@ -256,6 +256,64 @@ on_both! {
         operator.post("/api/v1/invitations", body).await.ok();
     }
 
+    async fn taking_back_and_inviting_anew_is_no_way_around_the_limits(app: TestApp) {
+        let operator = app.operator();
+        let body = json!({ "email": "bob@example.com" });
+        let invite = || async { operator.post("/api/v1/invitations", body.clone()).await };
+        let path = |made: &Value| format!("/api/v1/invitations/{}", made["id"].as_str().unwrap());
+        let first = path(&invite().await.ok());
+        operator.delete(&first).await.ok();
+        app.env.clock.advance(TimeDelta::minutes(1));
+        let soon = invite().await;
+        soon.is(429, "too_soon");
+        assert_eq!(soon.header("retry-after"), "540");
+        let mut ann = app.signed_in("ann@example.com").await;
+        let refused = ann.post("/settings/invitations", &[("email", "bob@example.com")]).await;
+        assert!(refused.status == 429 && refused.text("#email-error").contains("in 9 min."), "{}", refused.body);
+        let mut admin = app.signed_in_admin("root@example.com").await;
+        // A day later: the second, which is sent again until it is three weeks old.
+        let second = path(&invite().await.ok());
+        let refused = admin.post("/admin/invitations", &[("emails", "bob@example.com")]).await;
+        assert!(refused.text(".alert").contains("open invitation"), "{}", refused.body);
+        operator.delete(&second).await.ok();
+        let refused = admin.post("/admin/invitations", &[("emails", "bob@example.com")]).await;
+        assert!(refused.text(".alert").contains("in 10 min."), "{}", refused.body);
+        assert_eq!(app.mailbox().await.iter().filter(|mail| mail.to == "bob@example.com").count(), 0, "both were taken back");
+
+        let body = json!({ "email": "cem@example.com" });
+        let path = path(&operator.post("/api/v1/invitations", body.clone()).await.ok());
+        for _ in 0..2 {
+            app.env.clock.advance(TimeDelta::days(13));
+            operator.post(&format!("{path}/resend"), json!({})).await.ok();
+            app.mailbox().await;
+        }
+        // The invitation is older than thirty days, its mails are not.
+        app.env.clock.advance(TimeDelta::days(6));
+        operator.delete(&path).await.ok();
+        operator.post("/api/v1/invitations", body.clone()).await.is(429, "too_many_mails");
+        app.env.clock.advance(TimeDelta::days(25));
+        operator.post("/api/v1/invitations", body).await.ok();
+    }
+
+    async fn a_clock_that_was_ahead_keeps_nobody_from_inviting_once_it_is_right(app: TestApp) {
+        set(&app, "invitations_per_member", "3").await;
+        app.env.clock.advance(TimeDelta::days(45));
+        let mut ann = app.signed_in("ann@example.com").await;
+        for number in 0..3 {
+            let sent = ann.post("/settings/invitations", &[("email", &format!("bob{number}@example.com"))]).await;
+            assert_eq!(sent.status, 303, "{}", sent.body);
+        }
+        app.env.clock.advance(-TimeDelta::days(45));
+        // A mailbox shows first what was sent last.
+        app.execute("DELETE FROM mails").await;
+        let mut ann = app.signed_in("ann@example.com").await;
+        let sent = ann.post("/settings/invitations", &[("email", "cem@example.com")]).await;
+        assert_eq!(sent.status, 303, "{}", sent.body);
+        let made = listed(&app).await.into_iter().find(|row| row["email"] == "bob0@example.com").unwrap();
+        let path = format!("/api/v1/invitations/{}", made["id"].as_str().unwrap());
+        app.operator().post(&format!("{path}/resend"), json!({})).await.ok();
+    }
+
     async fn an_invitation_that_is_accepted_twice_at_once_gives_once(app: TestApp) {
         let node = app.another_node();
         for round in 0..5 {
