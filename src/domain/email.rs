@@ -22,6 +22,11 @@ pub struct EmailAddress {
 pub struct EmailKey(String);
 
 impl EmailKey {
+    /// Returns the key of who has no address: it is unique by the external id, and no address looks like it.
+    pub fn without_address(external_id: &str) -> Self {
+        Self(format!("external:{external_id}"))
+    }
+
     /// Returns the key as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -102,6 +107,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn who_has_no_address_has_a_key_that_no_address_has() {
+        assert_eq!(EmailKey::without_address("17").as_str(), "external:17");
+        // Whatever the external id looks like: a colon ends no local part.
+        let lookalike = EmailKey::without_address("ann@example.com");
+        assert_eq!(EmailAddress::parse(lookalike.as_str()), Err(EmailError::BadCharacter));
+    }
 
     #[test]
     fn spellings_of_one_address_share_a_key() {

@@ -84,6 +84,15 @@ pub struct User {
 }
 
 impl User {
+    /// Returns the key by which they are known again, even after they left: of their address, else of their
+    /// external id.
+    pub fn known_by(&self) -> Option<EmailKey> {
+        match &self.email {
+            Some(email) => EmailAddress::parse(email).ok().map(|email| email.key().clone()),
+            None => self.external_id.as_deref().map(EmailKey::without_address),
+        }
+    }
+
     /// Returns what people and logs call them: the address, else the external id, else the id.
     pub fn label(&self) -> String {
         self.email.clone().or_else(|| self.external_id.clone()).unwrap_or_else(|| self.id.to_string())

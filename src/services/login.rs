@@ -314,7 +314,8 @@ async fn referrer(
     }
 }
 
-/// Begins the trial of a member whose address has been proved for the first time, and greets them.
+/// Begins the trial of a member whose address has been proved for the first time, and greets them. Who has
+/// signed in before proves another address: they had their trial and their welcome with the first.
 async fn welcome(
     env: &Env,
     conn: &mut Conn<'_>,
@@ -323,9 +324,13 @@ async fn welcome(
     email: &EmailKey,
     aftermath: &mut Aftermath,
 ) -> Result<(), StoreError> {
+    let (sign_ins, _) = users::login_stats(conn, user.id).await?;
+    if sign_ins > 0 {
+        return Ok(());
+    }
     let ends_at = match user.trial_ends_at {
         Some(ends_at) => Some(ends_at).filter(|ends_at| *ends_at > aftermath.now),
-        None => trials::begin(env, conn, settings, user.id, Some(email), aftermath.now).await?,
+        None => trials::begin(env, conn, settings, user.id, email, aftermath.now).await?,
     };
     let catalogue = catalogue::latest(env, conn).await?;
     let trial = ends_at.and_then(|ends_at| Some((catalogue.tier(&settings.trial_tier)?.name.clone(), ends_at)));

@@ -235,19 +235,8 @@ pub async fn put(env: &Env, details: &MemberDetails, actor: &str) -> Result<(Use
     let now = env.clock.now();
     let mut tx = env.db.begin().await?;
     let conn = &mut tx.conn();
-    let mut found = None;
-    if let Some(external_id) = &details.external_id {
-        found = users::find_by_external_id(conn, external_id).await?;
-    }
-    if let (None, Some(email)) = (&found, &details.email) {
-        found = users::find_by_email(conn, email.key()).await?;
-        // Whose id it was stays theirs; who means to change it names the member by id.
-        if details.external_id.is_some() && found.as_ref().is_some_and(|user| user.external_id.is_some()) {
-            return Err(PutError::Taken);
-        }
-    }
-    if let Some(user) = found {
-        let user = change_details(env, conn, user.id, details, actor, now).await?;
+    if let Some(known) = meant(conn, details).await? {
+        let user = change_details(env, conn, known, details, actor, now).await?;
         tx.commit().await?;
         env.access_changed(user.id);
         env.wake_workers();
@@ -271,18 +260,25 @@ pub async fn put(env: &Env, details: &MemberDetails, actor: &str) -> Result<(Use
         referred_by: None,
     };
     if !users::insert(conn, &new, now).await? {
-        return Err(PutError::Taken);
+        // Somebody was quicker, and whoever says the same as they did means the same member.
+        let known = meant(conn, details).await?.ok_or(PutError::Taken)?;
+        let user = change_details(env, conn, known, details, actor, now).await?;
+        tx.commit().await?;
+        env.access_changed(user.id);
+        env.wake_workers();
+        return Ok((user, false));
     }
     if settings.closes_after_trial() && details.tier.is_none() {
         users::close_after_trial(conn, new.id, now).await?;
     }
-    let email = details.email.as_ref().map(EmailAddress::key);
+    let has_address = details.email.is_some();
     let is_vouched_for = details.email_verified.unwrap_or(details.external_id.is_some());
-    if email.is_some() && is_vouched_for {
+    if has_address && is_vouched_for {
         users::verify_email(conn, new.id, now).await?;
     }
-    if email.is_none() || is_vouched_for || !settings.require_email_verification {
-        trials::begin(env, conn, &settings, new.id, email, now).await?;
+    if !has_address || is_vouched_for || !settings.require_email_verification {
+        let known_by = users::find(conn, new.id).await?.and_then(|user| user.known_by());
+        trials::begin(env, conn, &settings, new.id, &known_by.ok_or(PutError::Nameless)?, now).await?;
     }
     let user = users::find(conn, new.id).await?.ok_or(StoreError::Missing("users"))?;
     log(env, conn, user.id, actor, "user_created", json!({ "email": user.email, "external_id": user.external_id }))
@@ -292,6 +288,22 @@ pub async fn put(env: &Env, details: &MemberDetails, actor: &str) -> Result<(Use
     env.access_changed(user.id);
     env.wake_workers();
     Ok((user, true))
+}
+
+/// Returns whom details mean: by external id, else by address.
+async fn meant(conn: &mut Conn<'_>, details: &MemberDetails) -> Result<Option<UserId>, PutError> {
+    if let Some(external_id) = &details.external_id
+        && let Some(user) = users::find_by_external_id(conn, external_id).await?
+    {
+        return Ok(Some(user.id));
+    }
+    let Some(email) = &details.email else { return Ok(None) };
+    let found = users::find_by_email(conn, email.key()).await?;
+    // Whose id it was stays theirs; who means to change it names the member by id.
+    if details.external_id.is_some() && found.as_ref().is_some_and(|user| user.external_id.is_some()) {
+        return Err(PutError::Taken);
+    }
+    Ok(found.map(|user| user.id))
 }
 
 /// Changes a member and returns them as they are now.
@@ -334,20 +346,27 @@ async fn change_details(
     if let Some(lang) = details.lang.filter(|lang| *lang != before.lang) {
         users::set_lang(conn, id, lang, now).await?;
     }
-    if let Some(tier) = details.tier.as_ref().filter(|tier| **tier != before.tier) {
+    // A tier that counts for nothing is another than the same one that counts.
+    if let Some(tier) = details.tier.as_ref().filter(|tier| **tier != before.tier || before.closes_after_trial) {
         check_tier(conn, tier).await?;
         users::set_tier(conn, id, tier, now).await?;
-        events::publish_one(env, conn, id, Event::AccessChanged, now).await?;
     }
-    if details.email_verified == Some(true)
+    // What was not said of an address that they have already leaves it as it is.
+    let is_vouched_for = details.email_verified.unwrap_or(new_email.is_some() && details.external_id.is_some());
+    if is_vouched_for
         && let Some(email) = details.email.as_ref().map(EmailAddress::key)
         && users::verify_email(conn, id, now).await?
+        && before.email_verified_at.is_none()
         && before.trial_ends_at.is_none()
     {
         let settings = settings::read(conn).await?;
-        trials::begin(env, conn, &settings, id, Some(email), now).await?;
+        trials::begin(env, conn, &settings, id, email, now).await?;
     }
     let after = users::find(conn, id).await?.ok_or(StoreError::Missing("users"))?;
+    let access = |user: &User| (user.tier.clone(), user.closes_after_trial, user.trial_ends_at);
+    if access(&after) != access(&before) {
+        events::publish_one(env, conn, id, Event::AccessChanged, now).await?;
+    }
     if after != before {
         let shown = |user: &User| {
             json!({

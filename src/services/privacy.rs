@@ -284,9 +284,9 @@ async fn anonymise(
 ) -> Result<(), StoreError> {
     let now = aftermath.now;
     let email = user.email.as_deref().and_then(|email| EmailAddress::parse(email).ok());
-    if let Some(email) = &email {
-        // Coming back under the same address brings neither a coupon nor a trial again.
-        let hash = env.keys.address_hash(email.key());
+    if let Some(key) = user.known_by() {
+        // Coming back under the same address, or external id, brings neither a coupon nor a trial again.
+        let hash = env.keys.address_hash(&key);
         privacy::mark_redemptions(conn, user.id, &hash, now).await?;
         if user.trial_ends_at.is_some() {
             address_marks::mark(conn, address_marks::TRIAL, &hash, None, now).await?;

@@ -18,7 +18,6 @@ use crate::{
     domain::{
         catalogue::Catalogue,
         coupon::{Closed, Coupon, CouponCode, Guesser, Redemption, Refusal},
-        email::EmailAddress,
         event::Event,
         grant::{Grant, ListedGrant},
         ids::{CouponId, PartnerId, UserId},
@@ -207,10 +206,7 @@ impl Table {
         let people = users::lock_all(conn, &ids).await?;
         // After everybody is locked: that may have waited.
         let now = env.clock.now();
-        let hash = |user: &User| {
-            let address = EmailAddress::parse(user.email.as_deref()?).ok()?;
-            Some((user.id, env.keys.address_hash(address.key())))
-        };
+        let hash = |user: &User| Some((user.id, env.keys.address_hash(&user.known_by()?)));
         let hashes: HashMap<_, _> = people.iter().filter_map(hash).collect();
         let mut codes: Vec<CouponCode> = redemptions.iter().filter_map(|one| one.code.clone()).collect();
         codes.sort();

@@ -27,21 +27,20 @@ pub(super) async fn own_tier(conn: &mut Conn<'_>, settings: &AppSettings) -> Res
 }
 
 /// Begins the trial of a member who is new here, or whose address has just been proved. Returns when it
-/// ends; nothing if there are no trials, or the address or the member has had one.
+/// ends; nothing if there are no trials, or the member has had one, or the address, or the external id of
+/// who has none.
 pub(super) async fn begin(
     env: &Env,
     conn: &mut Conn<'_>,
     settings: &AppSettings,
     user: UserId,
-    email: Option<&EmailKey>,
+    key: &EmailKey,
     now: DateTime<Utc>,
 ) -> Result<Option<DateTime<Utc>>, StoreError> {
     if settings.trial_duration_days == 0 {
         return Ok(None);
     }
-    if let Some(email) = email
-        && !address_marks::mark(conn, address_marks::TRIAL, &env.keys.address_hash(email), None, now).await?
-    {
+    if !address_marks::mark(conn, address_marks::TRIAL, &env.keys.address_hash(key), None, now).await? {
         return Ok(None);
     }
     let ends_at = now + TimeDelta::days(settings.trial_duration_days);

@@ -90,10 +90,9 @@ pub struct NewUser<'a> {
 /// Adds a member unless the address or the external id is one's already. Of two at once one gets
 /// `true`.
 pub async fn insert(conn: &mut Conn<'_>, user: &NewUser<'_>, now: DateTime<Utc>) -> Result<bool> {
-    let key = user.email.map_or_else(
-        || key_without_address(user.external_id.unwrap_or_default()),
-        |email| email.key().as_str().to_owned(),
-    );
+    let key = user
+        .email
+        .map_or_else(|| EmailKey::without_address(user.external_id.unwrap_or_default()), |email| email.key().clone());
     let inserted = execute!(conn, |c| sqlx::query(
         "INSERT INTO users (
             id, email, email_key, external_id, role, lang, tier_id, trial_ends_at, referred_by_user_id,
@@ -331,18 +330,22 @@ pub async fn list(conn: &mut Conn<'_>, after: Option<UserId>, count: i64) -> Res
 /// Returns a page of members whose address or external id holds a text, in the order of their
 /// ids, from after `after`.
 pub async fn search(conn: &mut Conn<'_>, text: &str, after: Option<UserId>, count: i64) -> Result<Vec<User>> {
-    let escaped = text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-    let pattern = format!("%{escaped}%");
+    // What people type holds no pattern.
+    let plain = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     run!(conn, |c| sqlx::query_as::<_, UserRow>(concat!(
         "SELECT ",
         columns!(),
         " FROM users
-        WHERE id > $1 AND deleted_at IS NULL AND (email_key LIKE $2 ESCAPE '\\' OR LOWER(external_id) LIKE $2 ESCAPE '\\')
+        WHERE id > $1 AND deleted_at IS NULL AND (
+            email_key LIKE $2 ESCAPE '\\' OR LOWER(external_id) LIKE $2 ESCAPE '\\' OR external_id LIKE $4 ESCAPE '\\'
+        )
         ORDER BY id LIMIT $3"
     ))
     .bind(after.unwrap_or_else(|| Uuid::nil().into()))
-    .bind(pattern)
+    .bind(format!("%{}%", plain.to_lowercase()))
     .bind(count)
+    // SQLite knows the small letters of ASCII only.
+    .bind(format!("%{plain}%"))
     .fetch_all(c))?
     .into_iter()
     .map(User::try_from)
@@ -453,8 +456,8 @@ pub async fn begin_trial(conn: &mut Conn<'_>, id: UserId, ends_at: DateTime<Utc>
     Ok(updated == 1)
 }
 
-/// Gives a member another address, or another external id, unless it is somebody else's. Returns
-/// whether it is theirs now.
+/// Gives a member another address, which nobody has proved yet, or another external id, unless it is
+/// somebody else's. Returns whether it is theirs now.
 pub async fn set_names(
     conn: &mut Conn<'_>,
     id: UserId,
@@ -463,7 +466,7 @@ pub async fn set_names(
     now: DateTime<Utc>,
 ) -> Result<bool> {
     // Whoever has no address is unique by the external id, in the key of addresses too.
-    let key = external_id.map(key_without_address);
+    let key = external_id.map(EmailKey::without_address);
     // The unique constraints are met as an error; a savepoint keeps it from ending the
     // transaction on Postgres.
     execute!(conn, |c| sqlx::query("SAVEPOINT names").execute(c))?;
@@ -471,6 +474,7 @@ pub async fn set_names(
         "UPDATE users SET
             email = COALESCE($2, email),
             email_key = COALESCE($3, CASE WHEN email = '' THEN $4 END, email_key),
+            email_verified_at = CASE WHEN $3 <> email_key THEN NULL ELSE email_verified_at END,
             external_id = COALESCE($5, external_id), updated_at = $6
         WHERE id = $1"
     )
@@ -493,11 +497,6 @@ pub async fn set_names(
         }
         Err(error) => Err(error.into()),
     }
-}
-
-/// Without an address the key still has to be unique, and no address looks like this.
-fn key_without_address(external_id: &str) -> String {
-    format!("external:{external_id}")
 }
 
 /// Returns how many members there are.

@@ -41,6 +41,28 @@ on_both! {
         assert_eq!(activity_about(&app, "4711").await, ["user_changed", "user_changed", "user_created"]);
     }
 
+    async fn of_many_who_say_the_same_of_a_new_user_at_once_one_makes_them(app: TestApp) {
+        let manager = app.app_with("manage").await;
+        for body in [
+            json!({ "email": "ann@example.com" }),
+            json!({ "external_id": "bob" }),
+            json!({ "email": "cem@example.com", "external_id": "cem", "lang": "de" }),
+        ] {
+            let mut racing = tokio::task::JoinSet::new();
+            for _ in 0..20 {
+                let (manager, body) = (manager.clone(), body.clone());
+                racing.spawn(async move { manager.post("/api/v1/users", body).await.status.as_u16() });
+            }
+            let mut answers = racing.join_all().await;
+            answers.sort();
+            assert_eq!(answers, [[200; 19].as_slice(), &[201]].concat(), "{body}");
+        }
+        assert_eq!(members::count(&app.env).await.unwrap(), 3);
+        // What is somebody else's still is.
+        let taken = json!({ "email": "cem@example.com", "external_id": "dora" });
+        manager.post("/api/v1/users", taken).await.is(409, "user_taken");
+    }
+
     async fn what_is_no_user_is_told_by_code_and_nothing_is_written(app: TestApp) {
         let manager = app.app_with("manage").await;
         manager.post("/api/v1/users", json!({ "email": "ann@example.com", "external_id": "1" })).await.ok();

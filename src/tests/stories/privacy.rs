@@ -587,6 +587,21 @@ on_both! {
         operator.post("/api/v1/coupons/SPRING/redeem", json!({ "user": "ann@example.com" })).await.is(409, "coupon_already_yours");
     }
 
+    async fn nor_by_coming_back_under_the_same_external_id(app: TestApp) {
+        let operator = app.operator();
+        let coupon = json!({ "code": "SUMMER", "type": "period", "tier": "premium", "duration_days": 30 });
+        operator.post("/api/v1/coupons", coupon).await.ok();
+        let come = || async { operator.post("/api/v1/users", json!({ "external_id": "crm-17" })).await };
+        assert!(come().await.ok()["trial_ends_at"].is_string());
+        let redeem = || async { operator.post("/api/v1/coupons/summer/redeem", json!({ "user": "crm-17" })).await };
+        redeem().await.ok();
+        operator.delete("/api/v1/users/crm-17?grace_days=0").await.ok();
+        app.env.clock.advance(TimeDelta::days(1));
+        let back = come().await;
+        assert_eq!((back.status.as_u16(), &back.ok()["trial_ends_at"]), (201, &Value::Null));
+        redeem().await.is(409, "coupon_already_yours");
+    }
+
     async fn the_api_says_what_it_does_and_refuses_nonsense(app: TestApp) {
         app.signed_in("ann@example.com").await;
         let user = app.member("ann@example.com").await.id;

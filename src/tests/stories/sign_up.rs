@@ -94,6 +94,57 @@ on_both! {
         assert_eq!(operator.post("/api/v1/consume", body).await.status, 200, "an own tier that is set counts");
     }
 
+    async fn a_closed_member_whose_stored_tier_is_free_can_be_set_to_free(app: TestApp) {
+        set(&app, "post_trial_tier", "disabled").await;
+        set(&app, "trial_duration_days", "0").await;
+        let operator = app.operator();
+        app.signed_in("ann@example.com").await;
+        let body = json!({ "user": "ann@example.com", "feature": "photos" });
+        operator.post("/api/v1/consume", body.clone()).await.is(402, "user_disabled");
+        let before = operator.get("/api/v1/users/ann@example.com").await.ok();
+        assert_eq!(before["tier"], "free");
+        operator.patch("/api/v1/users/ann@example.com", json!({ "tier": "free" })).await.ok();
+        assert_eq!(operator.post("/api/v1/consume", body).await.status, 200, "it counts now");
+    }
+
+    async fn an_address_that_is_changed_has_to_be_proved_but_brings_no_second_trial(app: TestApp) {
+        let operator = app.operator();
+        app.signed_in("ann@example.com").await;
+        let trial_ends_at = app.member("ann@example.com").await.trial_ends_at;
+        assert!(trial_ends_at.is_some());
+        // Another spelling is no other address.
+        let same = operator.patch("/api/v1/users/ann@example.com", json!({ "email": "Ann@Example.com" })).await.ok();
+        assert!(same["email_verified_at"].is_string(), "{same}");
+        let changed = operator.patch("/api/v1/users/ann@example.com", json!({ "email": "ann@example.org" })).await.ok();
+        assert_eq!((&changed["email"], &changed["email_verified_at"]), (&json!("ann@example.org"), &Value::Null));
+        app.env.clock.advance(TimeDelta::days(20));
+        app.signed_in("ann@example.org").await;
+        let ann = app.member("ann@example.org").await;
+        assert_eq!((ann.email_verified_at, ann.trial_ends_at), (Some(app.env.clock.now()), trial_ends_at));
+        assert!(!subjects(&app, "ann@example.org").await.iter().any(|subject| subject.starts_with("Welcome")));
+
+        // By the word of whoever changes it, nothing is left to prove.
+        let vouched = json!({ "email": "ann@example.net", "email_verified": true });
+        let vouched = operator.patch("/api/v1/users/ann@example.org", vouched).await.ok();
+        assert!(vouched["email_verified_at"].is_string(), "{vouched}");
+        operator.post("/api/v1/users", json!({ "external_id": "bob", "email": "bob@example.com" })).await.ok();
+        let said = operator.post("/api/v1/users", json!({ "external_id": "bob", "email": "bob@example.org" })).await.ok();
+        assert!(said["email_verified_at"].is_string(), "{said}");
+        // Who had no trial before has none by another address.
+        set(&app, "trial_duration_days", "0").await;
+        app.signed_in("cem@example.com").await;
+        set(&app, "trial_duration_days", "14").await;
+        for (email, vouched) in [("cem@example.org", false), ("cem@example.net", true)] {
+            let body = json!({ "email": email, "email_verified": vouched });
+            let id = app.member(if vouched { "cem@example.org" } else { "cem@example.com" }).await.id;
+            let changed = operator.patch(&format!("/api/v1/users/{id}"), body).await.ok();
+            assert_eq!(changed["trial_ends_at"], Value::Null);
+            app.env.clock.advance(TimeDelta::days(1));
+            app.signed_in(email).await;
+            assert_eq!(app.member(email).await.trial_ends_at, None, "{email}");
+        }
+    }
+
     async fn an_address_that_nobody_proved_has_its_trial_once_it_is_proved(app: TestApp) {
         let operator = app.operator();
         let made = operator.post("/api/v1/users", json!({ "email": "ann@example.com" })).await.ok();
