@@ -105,35 +105,37 @@ pub async fn insert<D: Serialize + Sync>(
     Ok(())
 }
 
+/// How many lines go into one statement: both databases bound the number of values.
+const LINES_TOGETHER: usize = 1_000;
+
 /// Writes lines, in the transaction of what they tell.
 pub async fn insert_all<D: Serialize + Sync>(
     conn: &mut Conn<'_>,
     lines: &[NewActivity<'_, D>],
     now: DateTime<Utc>,
 ) -> Result<()> {
-    if lines.is_empty() {
-        return Ok(());
-    }
     let here = here();
-    build!(conn, |query, c| {
-        query.push(
-            "INSERT INTO user_activity_log (
-                id, user_id, actor, action, details, ip_address, user_agent, created_at
-            ) ",
-        );
-        query.push_values(lines, |mut row, line| {
-            let here = here_for(line.actor, here.as_ref());
-            row.push_bind(line.id)
-                .push_bind(line.user)
-                .push_bind(line.actor)
-                .push_bind(line.action)
-                .push_bind(Json(&line.details))
-                .push_bind(line.ip_address.or(here.map(|place| place.address.as_str())))
-                .push_bind(line.user_agent.or(here.map(|place| place.user_agent.as_str())))
-                .push_bind(now);
-        });
-        query.build().execute(c).await.map(|_| ())
-    })?;
+    for together in lines.chunks(LINES_TOGETHER) {
+        build!(conn, |query, c| {
+            query.push(
+                "INSERT INTO user_activity_log (
+                    id, user_id, actor, action, details, ip_address, user_agent, created_at
+                ) ",
+            );
+            query.push_values(together, |mut row, line| {
+                let here = here_for(line.actor, here.as_ref());
+                row.push_bind(line.id)
+                    .push_bind(line.user)
+                    .push_bind(line.actor)
+                    .push_bind(line.action)
+                    .push_bind(Json(&line.details))
+                    .push_bind(line.ip_address.or(here.map(|place| place.address.as_str())))
+                    .push_bind(line.user_agent.or(here.map(|place| place.user_agent.as_str())))
+                    .push_bind(now);
+            });
+            query.build().execute(c).await.map(|_| ())
+        })?;
+    }
     Ok(())
 }
 

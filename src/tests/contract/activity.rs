@@ -82,6 +82,11 @@ on_both! {
         assert_eq!((found.user_id, found.details, found.created_at), (Some(ann), json!({ "of": ann }), after(1)));
         assert_eq!(activity::list_by_user(conn, ann, 9).await.unwrap().len(), 2);
         assert_eq!(activity::list_by_action(conn, "invoice_paid", 9).await.unwrap().len(), 3);
+        // More than a statement may have values, on either database.
+        let many: Vec<ActivityId> = (0..9_000).map(|_| store.id()).collect();
+        let lines: Vec<_> = many.iter().map(|id| line(*id, None)).collect();
+        activity::insert_all(conn, &lines, after(2)).await.unwrap();
+        assert_eq!(activity::list_by_action(conn, "invoice_paid", 10_000).await.unwrap().len(), 9_003);
     }
 
     async fn what_concerns_nobody_has_neither_member_nor_address(store: Store) {
