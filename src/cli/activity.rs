@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::{
-    cli::{CliError, member, say, say_json},
+    cli::{CliError, day, member, say, say_json},
     domain::stats::bounds,
     platform::env::Env,
     services::{
@@ -40,10 +40,10 @@ struct Which {
     #[arg(long, value_name = "ADDRESS")]
     ip: Option<String>,
     /// From this day on, as 2026-11-01
-    #[arg(long, value_name = "DAY")]
+    #[arg(long, value_name = "DAY", value_parser = day)]
     from: Option<NaiveDate>,
     /// Until the end of this day
-    #[arg(long, value_name = "DAY")]
+    #[arg(long, value_name = "DAY", value_parser = day)]
     to: Option<NaiveDate>,
 }
 

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{CliError, OPERATOR, say, say_json},
+    cli::{CliError, OPERATOR, instant, say, say_json},
     domain::{
         bonus::{MOST_THRESHOLD, Reward, Terms, Trigger, badge_letter},
         grant::MOST_DAYS,
@@ -81,10 +81,10 @@ pub(super) struct Add {
     #[arg(long, conflicts_with = "from")]
     also_before: bool,
     /// From when on it counts, as 2027-01-01T00:00:00Z; without, from now
-    #[arg(long)]
+    #[arg(long, value_parser = instant)]
     from: Option<DateTime<Utc>>,
     /// Until when it is given
-    #[arg(long)]
+    #[arg(long, value_parser = instant)]
     until: Option<DateTime<Utc>>,
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
-    cli::{CliError, OPERATOR, grant::told, member, say, say_json},
+    cli::{CliError, OPERATOR, grant::told, instant, member, say, say_json},
     domain::{
         coupon::{Coupon, CouponCode, CouponKind, CouponState, MOST_AT_ONCE, Terms},
         grant::MOST_DAYS,
@@ -66,10 +66,10 @@ pub(super) struct Create {
     #[arg(long)]
     max: Option<i64>,
     /// From when it can be redeemed, as 2027-01-01T00:00:00Z
-    #[arg(long)]
+    #[arg(long, value_parser = instant)]
     from: Option<DateTime<Utc>>,
     /// Until when
-    #[arg(long)]
+    #[arg(long, value_parser = instant)]
     until: Option<DateTime<Utc>>,
     /// For whom it is made: the id or the name of a partner, or any other name for a partner's pass
     #[arg(long)]

@@ -29,12 +29,14 @@ mod webhook;
 
 use std::{path::PathBuf, process::ExitCode};
 
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use clap::{Parser, Subcommand};
 
 use crate::{
     config::{self, Config, ConfigError},
     domain::{
         email::{EmailAddress, EmailError},
+        period::can_be_kept,
         user::User,
     },
     jobs,
@@ -377,6 +379,19 @@ async fn member(env: &Env, email: &str) -> Result<User, CliError> {
     Ok(members::with_email(env, address.key()).await?)
 }
 
+/// Reads an instant that can be kept.
+fn instant(text: &str) -> Result<DateTime<Utc>, String> {
+    let instant: DateTime<Utc> = text.parse().map_err(|_| "this is no time, as 2027-01-01T00:00:00Z".to_owned())?;
+    if can_be_kept(instant) { Ok(instant) } else { Err("the year has four digits".to_owned()) }
+}
+
+/// Reads a day whose end can be kept.
+fn day(text: &str) -> Result<NaiveDate, String> {
+    let day: NaiveDate = text.parse().map_err(|_| "this is no day, as 2026-11-01".to_owned())?;
+    let ends_before_10000 = day.succ_opt().is_some_and(|next| (1..=9_999).contains(&next.year()));
+    if ends_before_10000 { Ok(day) } else { Err("the year has four digits, at the end of the day, too".to_owned()) }
+}
+
 /// Prints a line of the answer. A reader that has gone away is not worth a panic.
 fn say(line: &str) -> Result<(), CliError> {
     use std::io::Write;
@@ -397,6 +412,19 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+
+    #[test]
+    fn times_have_a_year_of_four_digits() {
+        assert_eq!(instant("2027-01-01T00:00:00+01:00"), Ok("2026-12-31T23:00:00Z".parse().expect("a time")));
+        assert!(instant("9999-12-31T23:59:59Z").is_ok());
+        for bad in ["9999-12-31T23:59:59-01:00", "+10000-01-01T00:00:00Z", "-0001-01-01T00:00:00Z", "tomorrow", ""] {
+            assert!(instant(bad).is_err(), "{bad}");
+        }
+        assert!(day("2026-11-01").is_ok() && day("9999-12-30").is_ok());
+        for bad in ["9999-12-31", "+10000-01-01", "-0001-01-01", "tomorrow", ""] {
+            assert!(day(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn the_arguments_are_consistent() {

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{CliError, OPERATOR, say, say_json},
+    cli::{CliError, OPERATOR, instant, say, say_json},
     domain::partner::{Figures, Month, Partner, PartnerDetails, StatementLine},
     platform::env::Env,
     services::partners::{self, PartnerError},
@@ -43,10 +43,10 @@ pub(super) struct Add {
     #[arg(long)]
     email: Option<String>,
     /// From when their coupons can be redeemed, as 2027-01-01T00:00:00Z
-    #[arg(long)]
+    #[arg(long, value_parser = instant)]
     from: Option<DateTime<Utc>>,
     /// Until when
-    #[arg(long)]
+    #[arg(long, value_parser = instant)]
     until: Option<DateTime<Utc>>,
     /// What is to be remembered about them
     #[arg(long, default_value = "")]

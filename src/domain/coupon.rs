@@ -9,6 +9,7 @@ use crate::domain::{
     activity::Place,
     grant::{GrantKind, MOST_DAYS},
     ids::{BatchId, CouponId, PartnerId, TierId, UserId},
+    period::can_be_kept,
     referral::ALPHABET,
 };
 
@@ -149,7 +150,7 @@ pub enum BadTerms {
     #[error("the maximum is above zero; a single_use coupon is redeemed once")]
     Most,
     /// The window.
-    #[error("a coupon ends after it begins")]
+    #[error("a coupon ends after it begins, and before the year 10000")]
     Window,
     /// The partner.
     #[error("a partner is named for a partner's pass only, in at most {LONGEST_TEXT} characters")]
@@ -168,7 +169,8 @@ impl Terms {
         if self.max_redemptions.is_some_and(|most| most < 1) {
             return Err(BadTerms::Most);
         }
-        if self.valid_from.zip(self.valid_until).is_some_and(|(from, until)| from >= until) {
+        let is_turned = self.valid_from.zip(self.valid_until).is_some_and(|(from, until)| from >= until);
+        if is_turned || [self.valid_from, self.valid_until].into_iter().flatten().any(|at| !can_be_kept(at)) {
             return Err(BadTerms::Window);
         }
         let is_name = |name: &str| {
@@ -394,6 +396,7 @@ mod tests {
             (Terms { max_redemptions: Some(0), ..period() }, BadTerms::Most),
             (Terms { max_redemptions: Some(2), ..terms(CouponKind::SingleUse) }, BadTerms::Most),
             (Terms { valid_from: Some(at(1)), valid_until: Some(at(1)), ..period() }, BadTerms::Window),
+            (Terms { valid_until: Some(at(253_402_300_800)), ..period() }, BadTerms::Window),
             (Terms { partner: Some("Wellpass".to_owned()), ..period() }, BadTerms::Partner),
             (Terms { partner: Some(" ".to_owned()), ..terms(CouponKind::Partner) }, BadTerms::Partner),
             (Terms { partner: Some("x".repeat(201)), ..terms(CouponKind::Partner) }, BadTerms::Partner),

@@ -10,6 +10,7 @@ use crate::domain::{
     email::EmailAddress,
     grant::GrantState,
     ids::{PartnerId, RedemptionId, TierId},
+    period::can_be_kept,
 };
 
 /// The longest name and contact, in characters.
@@ -47,7 +48,7 @@ pub enum BadDetails {
     #[error("the e-mail address cannot be one")]
     Email,
     /// The contract.
-    #[error("a contract ends after it begins")]
+    #[error("a contract ends after it begins, and before the year 10000")]
     Contract,
     /// The note.
     #[error("a note is one line of at most {LONGEST_NOTE} characters")]
@@ -74,7 +75,8 @@ impl PartnerDetails {
         if self.email.as_deref().is_some_and(|email| EmailAddress::parse(email).is_err()) {
             return Err(BadDetails::Email);
         }
-        if self.contract_from.zip(self.contract_until).is_some_and(|(from, until)| from >= until) {
+        let is_turned = self.contract_from.zip(self.contract_until).is_some_and(|(from, until)| from >= until);
+        if is_turned || [self.contract_from, self.contract_until].into_iter().flatten().any(|at| !can_be_kept(at)) {
             return Err(BadDetails::Contract);
         }
         Ok(self)
@@ -242,6 +244,7 @@ mod tests {
             (PartnerDetails { email: Some("ann@".to_owned()), ..gym() }, BadDetails::Email),
             (PartnerDetails { contract_from: late, contract_until: early, ..gym() }, BadDetails::Contract),
             (PartnerDetails { contract_from: late, contract_until: late, ..gym() }, BadDetails::Contract),
+            (PartnerDetails { contract_until: Some(at("+10000-01-01T00:00:00Z")), ..gym() }, BadDetails::Contract),
         ] {
             assert_eq!(bad.clone().checked(), Err(why), "{bad:?}");
         }

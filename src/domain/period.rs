@@ -15,6 +15,15 @@ use serde::{Deserialize, Serialize};
 const CALENDAR_ORIGIN: NaiveDateTime =
     NaiveDate::from_ymd_opt(2024, 1, 1).expect("a day of the calendar").and_time(NaiveTime::MIN);
 
+/// The last year that is written with four digits, as all instants are in the database: what comes later
+/// would sort before.
+const LAST_YEAR: i32 = 9_999;
+
+/// Returns whether an instant can be kept: its year has four digits.
+pub fn can_be_kept(instant: DateTime<Utc>) -> bool {
+    (0..=LAST_YEAR).contains(&instant.year())
+}
+
 /// Seconds in an hour.
 const HOUR: i64 = 3_600;
 

@@ -3,17 +3,17 @@
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
 
-use crate::domain::period::{Anchor, Period, ResetPeriod};
+use crate::domain::period::{Anchor, Period, ResetPeriod, can_be_kept};
 
 /// A text that is no day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoDay;
 
 /// Reads the last day of something, as `<input type="date">` sends it, and returns the end of that
-/// day in the product's zone; nothing for an empty field.
+/// day in the product's zone; nothing for an empty field. A day that ends in the year 10000 is none.
 pub fn end_of_day(typed: &str, zone: Tz) -> Result<Option<DateTime<Utc>>, NoDay> {
     let Some(day) = day(typed, zone)? else { return Ok(None) };
-    day.end.map(Some).ok_or(NoDay)
+    day.end.filter(|end| can_be_kept(*end)).map(Some).ok_or(NoDay)
 }
 
 /// Reads the first day of something and returns the beginning of that day in the product's zone;
@@ -48,6 +48,11 @@ mod tests {
         assert_eq!(end_of_day("2026-10-25", Tz::Europe__Berlin), at("2026-10-25T23:00:00Z"), "a day of 25 hours");
         assert_eq!(start_of_day("2026-12-31", Tz::Europe__Berlin), at("2026-12-30T23:00:00Z"));
         assert_eq!(start_of_day("", Tz::UTC), Ok(None));
+        assert_eq!(end_of_day("9999-12-30", Tz::UTC), at("9999-12-31T00:00:00Z"));
+        assert_eq!(start_of_day("9999-12-31", Tz::UTC), at("9999-12-31T00:00:00Z"));
+        assert_eq!(end_of_day("9999-12-31", Tz::UTC), Err(NoDay), "it ends in the year 10000");
+        assert_eq!(end_of_day("9999-12-31", Tz::America__New_York), Err(NoDay));
+        assert_eq!(end_of_day("9999-12-31", Tz::Asia__Tokyo), at("9999-12-31T15:00:00Z"));
         for bad in ["31.12.2026", "2026-02-30", "2026-13-01", "tomorrow", "+262142-12-31", "0000-00-00", "2026-1-001"] {
             assert_eq!(end_of_day(bad, Tz::UTC), Err(NoDay), "{bad}");
             assert_eq!(start_of_day(bad, Tz::UTC), Err(NoDay), "{bad}");
