@@ -11,7 +11,7 @@ use crate::{
         access::{Access, Accesses, Source},
         catalogue::Catalogue,
         entitlement::is_over,
-        grant::Timeline,
+        grant::{Grant, Timeline, unbroken},
         ids::{GrantId, UserId},
         lang::Lang,
         letter::Notice,
@@ -35,9 +35,11 @@ const PARTNERS: i64 = 1_000;
 /// Tells all who are to be told something now. Returns how many members that were.
 pub async fn send_due(env: &Env) -> Result<usize, StoreError> {
     remind_of_partners(env).await?;
-    // Whose turn it is by now decides what ends.
-    grants::settle_due(env).await?;
-    Ok(remind_of_trials(env).await? + remind_of_grants(env).await? + end_trials(env).await?)
+    // Whose turn it is by now decides what ends. Whoever's cannot be written down keeps nobody else from
+    // being told.
+    let settled = grants::settle_due(env).await;
+    let told = remind_of_trials(env).await? + remind_of_grants(env).await? + end_trials(env).await?;
+    settled.map(|_| told)
 }
 
 /// Tells admins of contracts that end soon.
@@ -107,11 +109,10 @@ async fn remind_of_grants(env: &Env) -> Result<usize, StoreError> {
     loop {
         let now = env.clock.now();
         let mut reader = env.db.reader().await?;
-        // Who was given less than the time ahead was told the end with the gift.
-        let due = reminders::grants(&mut reader.conn(), now, now + ahead, ahead, TOGETHER).await?;
+        let due = reminders::grants(&mut reader.conn(), now, now + ahead, TOGETHER).await?;
         drop(reader);
         for (grant, user) in &due {
-            remind_of_grant(env, *grant, *user).await?;
+            remind_of_grant(env, *grant, *user, ahead).await?;
         }
         told += due.len();
         if due.len() < usize::try_from(TOGETHER).unwrap_or(0) {
@@ -120,7 +121,7 @@ async fn remind_of_grants(env: &Env) -> Result<usize, StoreError> {
     }
 }
 
-async fn remind_of_grant(env: &Env, grant: GrantId, user: UserId) -> Result<(), StoreError> {
+async fn remind_of_grant(env: &Env, grant: GrantId, user: UserId, ahead: TimeDelta) -> Result<(), StoreError> {
     let mut tx = env.db.begin().await?;
     let conn = &mut tx.conn();
     let mut aftermath = Aftermath::new(env.clock.now());
@@ -130,13 +131,17 @@ async fn remind_of_grant(env: &Env, grant: GrantId, user: UserId) -> Result<(), 
     let Some(user) = users::find(conn, user).await? else { return Ok(()) };
     let catalogue = catalogue::latest(env, conn).await?;
     let accesses = accesses(conn, &catalogue, &user, aftermath.now).await?;
-    let open = stored::open(conn, &[user.id]).await?;
+    let all = stored::list_by_user(conn, user.id).await?;
+    // Who was given no more than the time ahead was told the end with the gift. What came before without a
+    // break counts as one with it: that is what they have had.
+    let is_short = unbroken(&all, grant) <= ahead.num_seconds();
+    let open: Vec<Grant> = all.into_iter().filter(Grant::is_open).collect();
     let timeline = Timeline::new(open, |tier| catalogue.strength(tier), aftermath.now);
     // It may have been taken back or paused since.
     if let Some(stretch) = timeline.plan.first().filter(|stretch| stretch.grant == grant) {
         let strength = catalogue.strength(&stretch.tier);
         let goes_on = timeline.plan.get(1).is_some_and(|next| catalogue.strength(&next.tier) >= strength);
-        if !goes_on && !outlasts(&accesses, strength, stretch.until, Source::Grant) {
+        if !is_short && !goes_on && !outlasts(&accesses, strength, stretch.until, Source::Grant) {
             let tier = catalogue.tier_name(&stretch.tier);
             aftermath.write_to(&user, Notice::GrantEnding { tier, until: stretch.until });
         }

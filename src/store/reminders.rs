@@ -1,6 +1,6 @@
 //! What somebody is told once: `reminders`, and whose turn it is to be told.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::{
@@ -79,24 +79,22 @@ pub async fn trials(
 }
 
 /// Returns grants that run out after `from` and no later than `until`, of whose end nobody was told, and
-/// whose they are. Those of no more than `longer_than` in all are left out.
+/// whose they are.
 pub async fn grants(
     conn: &mut Conn<'_>,
     from: DateTime<Utc>,
     until: DateTime<Utc>,
-    longer_than: TimeDelta,
     count: i64,
 ) -> Result<Vec<(GrantId, UserId)>> {
     Ok(run!(conn, |c| sqlx::query_as(
         "SELECT id, user_id FROM access_grants
-        WHERE runs_until > $2 AND runs_until <= $3 AND total_seconds > $4 AND user_id IS NOT NULL
+        WHERE runs_until > $2 AND runs_until <= $3 AND user_id IS NOT NULL
             AND NOT EXISTS (SELECT 1 FROM reminders WHERE kind = $1 AND subject_id = access_grants.id)
-        ORDER BY runs_until, id LIMIT $5"
+        ORDER BY runs_until, id LIMIT $4"
     )
     .bind(GRANT_ENDING)
     .bind(from)
     .bind(until)
-    .bind(longer_than.num_seconds())
     .bind(count)
     .fetch_all(c))?)
 }

@@ -124,6 +124,31 @@ on_both! {
         assert_eq!(told(&app, "bob@example.com", subject).await, 1, "of the last of his");
     }
 
+    async fn a_short_time_after_a_long_one_of_the_same_tier_is_reminded_of_once(app: TestApp) {
+        set(&app, "trial_duration_days", "0").await;
+        let operator = app.operator();
+        for (email, grants) in [
+            ("ann@example.com", &[("premium", 30), ("premium", 3)][..]),
+            ("bob@example.com", &[("premium", 2)]),
+            // Another tier begins something new, of whose end its beginning tells.
+            ("cem@example.com", &[("premium", 30), ("basic", 3)]),
+        ] {
+            app.signed_in(email).await;
+            for (tier, days) in grants {
+                let path = format!("/api/v1/users/{email}/grants");
+                operator.post(&path, json!({ "tier": tier, "days": days })).await.ok();
+            }
+        }
+        for _ in 0..36 {
+            look(&app).await;
+            app.env.clock.advance(TimeDelta::days(1));
+        }
+        let reminded = async |email| (told(&app, email, "Your Premium at").await, told(&app, email, "Your Basic at").await);
+        assert_eq!(reminded("ann@example.com").await, (1, 0));
+        assert_eq!(reminded("bob@example.com").await, (0, 0));
+        assert_eq!(reminded("cem@example.com").await, (1, 0));
+    }
+
     async fn two_workers_at_once_tell_once(app: TestApp) {
         for number in 0..6 {
             app.signed_in(&format!("ann{number}@example.com")).await;
