@@ -238,6 +238,22 @@ pub fn seconds_of(days: i64) -> i64 {
     days * SECONDS_A_DAY
 }
 
+/// Returns the seconds that were given with a grant and with those of the same tier that ran before it, one
+/// after the other without a break.
+pub fn unbroken(grants: &[Grant], last: GrantId) -> i64 {
+    let mut seconds = 0;
+    let mut next = grants.iter().find(|grant| grant.id == last);
+    // Each began after the one before it, so this ends.
+    while let Some(grant) = next {
+        seconds += grant.total;
+        let came_before = |other: &&Grant| {
+            other.tier == grant.tier && other.ended_at == grant.began_at && other.began_at < grant.began_at
+        };
+        next = grants.iter().filter(|other| other.ended_at.is_some()).find(came_before);
+    }
+    seconds
+}
+
 impl Timeline {
     /// Returns how a member's grants stand at `now`, from how they were stored. `strength` is the
     /// tier's: a change of that order counts from when something next happens to the grants.
@@ -247,9 +263,15 @@ impl Timeline {
         timeline
     }
 
-    /// Adds one that is given at `now`. It runs at once if it comes before the one that runs.
-    pub fn give(&mut self, grant: Grant, strength: impl Fn(&TierId) -> i64, now: DateTime<Utc>) {
+    /// Adds one that is given at `now`. It runs at once if it comes before the one that runs. It comes after
+    /// what was given before, even if the clock was put back meanwhile.
+    pub fn give(&mut self, mut grant: Grant, strength: impl Fn(&TierId) -> i64, now: DateTime<Utc>) {
         self.advance(&strength, now);
+        let newest = self.grants.iter().filter(|given| given.is_open()).map(|given| given.granted_at).max();
+        if let Some(newest) = newest.filter(|newest| *newest > grant.granted_at) {
+            // Ids are of their time, too, so the same instant would not do.
+            grant.granted_at = newest + TimeDelta::microseconds(1);
+        }
         self.grants.push(grant);
         self.choose(&strength, whole_second(now));
         self.advance(&strength, now);
@@ -442,6 +464,24 @@ mod tests {
     }
 
     #[test]
+    fn what_ran_before_of_the_same_tier_counts_as_one() {
+        let mut line = Timeline::default();
+        for (number, tier, seconds) in [(0, 2, 10), (1, 2, 20), (2, 1, 40), (3, 1, 5)] {
+            line.give(grant(number, tier, GrantKind::Coupon, seconds, 0), strength, at(0));
+        }
+        let late = Timeline::new(line.grants, strength, at(72));
+        let lengths: Vec<_> = (0..4).map(|number| unbroken(&late.grants, id(number))).collect();
+        assert_eq!(lengths, [10, 30, 40, 45]);
+        assert_eq!(unbroken(&late.grants, id(7)), 0, "there is none");
+        // What was taken back did not run to its end.
+        let mut line = Timeline::default();
+        line.give(grant(0, 1, GrantKind::Admin, 100, 0), strength, at(0));
+        line.give(grant(1, 1, GrantKind::Admin, 5, 0), strength, at(0));
+        line.revoke(id(0), strength, at(40));
+        assert_eq!(unbroken(&line.grants, id(1)), 5);
+    }
+
+    #[test]
     fn what_is_taken_back_makes_room_and_is_gone() {
         let mut line = Timeline::default();
         line.give(grant(0, 2, GrantKind::Admin, 100, 0), strength, at(0));
@@ -597,17 +637,22 @@ mod tests {
         }
 
         #[test]
-        fn equals_run_in_the_order_in_which_they_came(seconds in proptest::collection::vec(1i64..50, 1..10), gap in 0i64..20) {
-            let mut line = Timeline::default();
-            for (number, (seconds, now)) in seconds.iter().zip((0i64..).map(|step| step * gap)).enumerate() {
+        fn equals_run_in_the_order_in_which_they_came(
+            seconds in proptest::collection::vec((1i64..50, -40i64..40), 1..10),
+        ) {
+            let (mut line, mut now) = (Timeline::default(), 0);
+            for (number, (seconds, gap)) in seconds.iter().enumerate() {
+                // The clock may be put back.
+                now += gap;
                 line.give(grant(number, 2, GrantKind::Coupon, *seconds, now), strength, at(now));
             }
-            let line = Timeline { transitions: line.transitions.clone(), ..Timeline::new(line.grants, strength, at(10_000)) };
-            let mut ended: Vec<_> = line.grants.iter().map(|grant| (grant.ended_at, grant.id)).collect();
-            let given = ended.clone();
-            ended.sort();
-            prop_assert_eq!(ended, given);
-            prop_assert!(line.transitions.iter().all(|what| what.kind != TransitionKind::Paused));
+            let end = Timeline::new(line.grants, strength, at(10_000));
+            let happened: Vec<_> = line.transitions.iter().chain(&end.transitions).collect();
+            let of = |kind| happened.iter().filter(|what| what.kind == kind).map(|what| what.grant).collect::<Vec<_>>();
+            let given: Vec<_> = end.grants.iter().map(|grant| grant.id).collect();
+            prop_assert_eq!(of(TransitionKind::Started), given.clone());
+            prop_assert_eq!(of(TransitionKind::Ended), given);
+            prop_assert_eq!(of(TransitionKind::Paused), []);
         }
     }
 }

@@ -60,6 +60,7 @@ struct Complaints {
     note: String,
     note_error: Option<String>,
     grant_tier: String,
+    grant_tier_error: Option<String>,
     grant_days: String,
     grant_days_error: Option<String>,
     grant_reason: String,
@@ -76,6 +77,7 @@ impl Complaints {
             &self.until_error,
             &self.days_error,
             &self.note_error,
+            &self.grant_tier_error,
             &self.grant_days_error,
             &self.grant_reason_error,
         ]
@@ -95,7 +97,7 @@ struct MemberView {
     is_self: bool,
     /// The session of the admin.
     this_session: SessionId,
-    /// What makes the form of credit the same form.
+    /// What makes a form that gives the same form.
     form_key: CreditEntryId,
     complaints: Complaints,
 }
@@ -352,14 +354,17 @@ fn grants(lang: Lang, view: &MemberView) -> impl IntoView + use<> {
     };
     let tiers = view.catalogue().tiers().iter().map(|tier| (tier.id.to_string(), tier.name.clone())).collect();
     let (complaints, action) = (view.complaints.clone(), view.action("grants"));
+    let key = view.form_key.to_string();
     view! {
         <Sheet title=text::grants(lang) id="grants">
             <p class="soft">{text::grants_intro(lang)}</p>
             {list}
             <form class="stack tight" method="post" action=action>
+                <input type="hidden" name="key" value=key />
                 <div class="fields">
                     <SelectField
                         name="grant_tier" label=text::grant_tier(lang) options=tiers chosen=complaints.grant_tier
+                        error=complaints.grant_tier_error
                     />
                     <TextField
                         name="grant_days" label=text::grant_days(lang) value=complaints.grant_days

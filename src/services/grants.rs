@@ -5,6 +5,7 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use crate::{
     domain::{
@@ -118,6 +119,16 @@ pub async fn give_once(
     tx.commit().await?;
     aftermath.announce(env);
     Ok(listed)
+}
+
+/// Returns the key of a gift by which the same form gives once, however often it is sent.
+pub fn key_of_form(form: &str, user: UserId, gift: &Gift<'_>) -> IdempotencyKey {
+    let hash = |what: &str| Sha256::digest([user.as_bytes(), what.as_bytes()].concat()).into();
+    let reason = gift.reason.unwrap_or_default();
+    IdempotencyKey {
+        id: hash(&format!("form of a grant {form}")),
+        fingerprint: hash(&format!("{} {} {reason}", gift.tier, gift.days)),
+    }
 }
 
 /// Makes a grant that has not run yet.
@@ -240,20 +251,28 @@ pub async fn revoke(env: &Env, id: GrantId, actor: &str) -> Result<Grant, GrantE
 }
 
 /// Writes down what has happened since it was last done, for everybody whose grant has run out.
-/// Returns for how many.
+/// Returns for how many. One whose time cannot be written down keeps nobody else from theirs: of the
+/// failures the last is returned in the end.
 pub async fn settle_due(env: &Env) -> Result<usize, StoreError> {
     let mut settled = 0;
     loop {
         let mut reader = env.db.reader().await?;
         let due = grants::due(&mut reader.conn(), env.clock.now(), MOST_DUE).await?;
         drop(reader);
-        let count = due.len();
-        for user in due {
-            settle(env, user).await?;
+        let (mut done, mut failure) = (0, None);
+        for user in &due {
+            match settle(env, *user).await {
+                Ok(()) => done += 1,
+                Err(error) => {
+                    tracing::error!(%error, user.id = %user, "a member's grants cannot be written down");
+                    failure = Some(error);
+                }
+            }
         }
-        settled += count;
-        if i64::try_from(count).unwrap_or(0) < MOST_DUE {
-            return Ok(settled);
+        settled += done;
+        // Who failed is due again: as long as others come through, there may be more behind them.
+        if i64::try_from(due.len()).unwrap_or(0) < MOST_DUE || done == 0 {
+            return failure.map_or(Ok(settled), Err);
         }
     }
 }
@@ -288,6 +307,8 @@ async fn write(
     let mut changed: Vec<&Grant> = timeline.grants.iter().filter(|grant| !stored.contains(grant)).collect();
     // The database holds at most one that runs: who stops comes before who starts.
     changed.sort_by_key(|grant| grant.running_since.is_some());
+    // What waits is part of the access, too: until when it lasts.
+    let has_changed = !changed.is_empty();
     for grant in changed {
         grants::put(conn, grant, aftermath.now).await?;
     }
@@ -299,7 +320,7 @@ async fn write(
     if let Some(notice) = turned(catalogue, timeline, new, aftermath.now) {
         aftermath.write_to(user, notice);
     }
-    if !timeline.transitions.is_empty() || timeline.grants.len() != stored.len() {
+    if has_changed {
         aftermath.access_changed(user.id);
     }
     Ok(())

@@ -440,6 +440,9 @@ pub struct GrantForm {
     grant_days: String,
     #[serde(default)]
     grant_reason: String,
+    /// Drawn with the form, so that the same form sent twice gives once.
+    #[serde(default)]
+    key: String,
 }
 
 /// `POST /admin/users/{id}/grants`
@@ -453,6 +456,10 @@ pub async fn give_grant(
         Ok(user) => user,
         Err(response) => return response,
     };
+    // Without it the form is none of ours.
+    let Ok(key) = form.key.parse::<CreditEntryId>() else {
+        return StatusCode::UNPROCESSABLE_ENTITY.into_response();
+    };
     let lang = admin.visit.origin.lang;
     let mut complaints = Complaints {
         grant_tier: typed(&form.grant_tier),
@@ -465,19 +472,28 @@ pub async fn give_grant(
         complaints.grant_reason_error = Some(words::error_note(lang).to_owned());
         return complain(&site, &admin, &user, complaints).await;
     }
-    // A tier that is not in the list of choices is none that a person chose.
-    let Ok(tier) = form.grant_tier.parse::<TierId>() else { return StatusCode::UNPROCESSABLE_ENTITY.into_response() };
+    let no_tier = Some(words::error_choose_tier(lang).to_owned());
+    let Ok(tier) = form.grant_tier.parse::<TierId>() else {
+        complaints.grant_tier_error = no_tier;
+        return complain(&site, &admin, &user, complaints).await;
+    };
     let days = form.grant_days.trim().parse().unwrap_or(0);
     let reason = Some(reason).filter(|reason| !reason.is_empty());
     let gift = Gift { tier, days, reason, actor: &admin.identity.user.label() };
-    match grants::give(&site.env, user.id, &gift).await {
+    let key = grants::key_of_form(&key.to_string(), user.id, &gift);
+    match grants::give_once(&site.env, user.id, &gift, Some(key)).await {
         Ok(_) => done(&user, "grant"),
+        // The same form with something else in it: it has given already.
+        Err(GrantError::KeyReused) => done(&user, "credit-twice"),
         Err(GrantError::Store(error)) => failed(&error),
         Err(GrantError::BadDays) => {
             complaints.grant_days_error = Some(words::error_days(lang).to_owned());
             complain(&site, &admin, &user, complaints).await
         }
-        Err(GrantError::TierUnknown) => StatusCode::UNPROCESSABLE_ENTITY.into_response(),
+        Err(GrantError::TierUnknown) => {
+            complaints.grant_tier_error = no_tier;
+            complain(&site, &admin, &user, complaints).await
+        }
         Err(_) => StatusCode::NOT_FOUND.into_response(),
     }
 }

@@ -190,7 +190,8 @@ on_both! {
         let ann = app.browser_of("ann@example.com").await;
         let user = app.member("ann@example.com").await.id;
         root = root.with_header("user-agent", "Root's own");
-        let grant = [("grant_tier", "selfhosted"), ("grant_days", "5"), ("grant_reason", "sorry")];
+        let key = "0192f0c1-2345-7abc-8def-0123456789ac";
+        let grant = [("grant_tier", "selfhosted"), ("grant_days", "5"), ("grant_reason", "sorry"), ("key", key)];
         let given = root.post(&format!("/admin/users/{user}/grants"), &grant).await;
         assert_eq!(given.status, 303, "{}", given.body);
         let of = async |action| {
@@ -366,7 +367,16 @@ async fn an_admin(walk: &mut Walk<'_>, root: &mut Browser) {
             &[("days", "5"), ("note", "sorry"), ("key", "0192f0c1-2345-7abc-8def-0123456789ab")],
             "credit_granted",
         ),
-        ("grants", &[("grant_tier", "premium"), ("grant_days", "5"), ("grant_reason", "sorry")], "grant_given"),
+        (
+            "grants",
+            &[
+                ("grant_tier", "premium"),
+                ("grant_days", "5"),
+                ("grant_reason", "sorry"),
+                ("key", "0192f0c1-2345-7abc-8def-0123456789ab"),
+            ],
+            "grant_given",
+        ),
         ("restrict", &[("feature", "photos"), ("limit", "3"), ("reason", "asked for it")], "restriction_set"),
         ("disable", &[], "account_disabled"),
         ("enable", &[], "account_enabled"),

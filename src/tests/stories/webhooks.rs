@@ -157,6 +157,36 @@ on_both! {
         assert_eq!(endpoint.hears_kinds(&app).await, [""; 0]);
     }
 
+    async fn days_that_wait_and_trials_by_the_apps_word_are_changes_of_access(app: TestApp) {
+        let app = app.reaching_inside();
+        let endpoint = Endpoint::new(&app, &["access.changed"]).await;
+        let operator = app.operator();
+        user(&app, "ann").await;
+        endpoint.hears(&app).await;
+        let give = json!({ "tier": "basic", "days": 3 });
+        operator.post("/api/v1/users/ann/grants", give.clone()).await.ok();
+        let second = operator.post("/api/v1/users/ann/grants", give).await.ok();
+        assert_eq!(second["state"], "waiting");
+        operator.delete(&format!("/api/v1/grants/{}", second["id"].as_str().unwrap())).await.ok();
+        assert_eq!(endpoint.hears_kinds(&app).await, ["access.changed"; 3]);
+
+        let made = operator.post("/api/v1/users", json!({ "email": "bob@example.com" })).await.ok();
+        assert_eq!(made["trial_ends_at"], Value::Null);
+        endpoint.hears(&app).await;
+        let vouched = json!({ "email": "bob@example.com", "email_verified": true });
+        for told in [vec!["access.changed"], vec![]] {
+            let changed = operator.patch("/api/v1/users/bob@example.com", vouched.clone()).await.ok();
+            assert!(changed["trial_ends_at"].is_string(), "{changed}");
+            assert_eq!(endpoint.hears_kinds(&app).await, told);
+        }
+        // A tier and a trial at once are one change.
+        operator.post("/api/v1/users", json!({ "email": "cem@example.com" })).await.ok();
+        endpoint.hears(&app).await;
+        let both = json!({ "email": "cem@example.com", "email_verified": true, "tier": "basic" });
+        operator.patch("/api/v1/users/cem@example.com", both).await.ok();
+        assert_eq!(endpoint.hears_kinds(&app).await, ["access.changed"]);
+    }
+
     async fn who_signs_in_for_the_first_time_is_told_of(app: TestApp) {
         let app = app.reaching_inside();
         let endpoint = Endpoint::new(&app, &["user.created"]).await;
