@@ -123,6 +123,7 @@ impl CouponForm {
 /// What is wrong with the form.
 #[derive(Debug, Clone, Default)]
 struct Complaints {
+    kind: Option<String>,
     tier: Option<String>,
     days: Option<String>,
     code: Option<String>,
@@ -178,7 +179,7 @@ async fn page(
     let (catalogue, found, partners) = match (
         catalogue::current(&site.env).await,
         coupons::list(&site.env, &filter, link.before.parse::<CouponId>().ok(), PAGE + 1).await,
-        partners::list(&site.env, false, None, MOST_PARTNERS).await,
+        partners::names(&site.env, MOST_PARTNERS).await,
     ) {
         (Ok(catalogue), Ok(found), Ok(partners)) => (catalogue, found, partners),
         (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => return failed(&error),
@@ -204,7 +205,6 @@ async fn page(
         filter.kind.map(|kind| kind.as_str().to_owned()).unwrap_or_default(),
         filter.text.unwrap_or_default(),
     );
-    let partners = partners.into_iter().map(|(partner, _)| (partner.id, partner.details.name)).collect();
     let view = CouponsView { said, archived, asked, partners, coupons, older, catalogue, typed, complaints, now };
     let view = Arc::new(view);
     let lang = admin.visit.origin.lang;
@@ -259,7 +259,7 @@ fn read(
     complaints: &mut Complaints,
 ) -> Option<(Terms, Option<CouponCode>, i64)> {
     let some = |error: &'static str| Some(error.to_owned());
-    let kind: CouponKind = form.kind.parse().unwrap_or(CouponKind::SingleUse);
+    let kind = form.kind.parse().map_err(|_| complaints.kind = some(text::error_kind(lang))).ok();
     let tier = form.tier.parse().map_err(|_| complaints.tier = some(text::error_tier(lang))).ok();
     let days = form.days.parse().map_err(|_| complaints.days = some(text::error_days(lang))).ok();
     let count = form.count.parse().map_err(|_| complaints.count = some(text::error_count(lang))).ok();
@@ -284,7 +284,7 @@ fn read(
         typed => typed.parse().map(Some).map_err(|_| complaints.partner = some(text::error_partner(lang))).ok(),
     };
     let terms = Terms {
-        kind,
+        kind: kind?,
         tier: tier?,
         days: days?,
         valid_from: from?,
@@ -505,7 +505,9 @@ fn form(lang: Lang, view: &CouponsView) -> impl IntoView + use<> {
         <Sheet title=text::new(lang) id="new">
             <form class="stack tight" method="post" action="/admin/coupons">
                 <div class="fields">
-                    <SelectField name="kind" label=text::kind(lang) options=kinds chosen=typed.kind />
+                    <SelectField
+                        name="kind" label=text::kind(lang) options=kinds chosen=typed.kind error=complaints.kind
+                    />
                     <SelectField
                         name="tier" label=text::tier(lang) options=tiers chosen=typed.tier error=complaints.tier
                     />

@@ -165,6 +165,13 @@ pub async fn list(
     Ok(found.into_iter().map(|partner| (partner.clone(), of(partner.id))).collect())
 }
 
+/// Returns the names of partners who are not archived, in their order: for a choice, which needs nothing
+/// else.
+pub async fn names(env: &Env, count: i64) -> Result<Vec<(PartnerId, String)>, StoreError> {
+    let mut reader = env.db.reader().await?;
+    partners::names(&mut reader.conn(), count).await
+}
+
 /// What came of a partner's coupons, with the months for which there is a statement.
 #[derive(Debug, Clone)]
 pub struct Account {

@@ -195,9 +195,13 @@ pub async fn page(conn: &mut Conn<'_>, filter: &Filter, before: Option<CouponId>
             // What people type holds no pattern.
             let plain = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
             let code: String = text.chars().filter(char::is_ascii_alphanumeric).collect();
-            let holds = format!("%{}%", plain.to_lowercase());
-            query.push(" AND (LOWER(description) LIKE ").push_bind(holds.clone()).push(" ESCAPE '\\'");
-            query.push(" OR LOWER(COALESCE(partner, '')) LIKE ").push_bind(holds).push(" ESCAPE '\\'");
+            let (lower, typed) = (format!("%{}%", plain.to_lowercase()), format!("%{plain}%"));
+            query.push(" AND (FALSE");
+            for field in ["description", "COALESCE(partner, '')"] {
+                query.push(format!(" OR LOWER({field}) LIKE ")).push_bind(lower.clone()).push(" ESCAPE '\\'");
+                // SQLite knows the small letters of ASCII only.
+                query.push(format!(" OR {field} LIKE ")).push_bind(typed.clone()).push(" ESCAPE '\\'");
+            }
             if !code.is_empty() {
                 query.push(" OR code LIKE ").push_bind(format!("{}%", code.to_ascii_uppercase()));
             }

@@ -155,6 +155,15 @@ pub async fn list(conn: &mut Conn<'_>, archived: bool, before: Option<PartnerId>
     Ok(rows.into_iter().map(Partner::from).collect())
 }
 
+/// Returns the names of partners who are not archived, in their order.
+pub async fn names(conn: &mut Conn<'_>, count: i64) -> Result<Vec<(PartnerId, String)>> {
+    Ok(run!(conn, |c| sqlx::query_as(
+        "SELECT id, name FROM partners WHERE archived_at IS NULL ORDER BY LOWER(name), id LIMIT $1"
+    )
+    .bind(count)
+    .fetch_all(c))?)
+}
+
 /// Changes what is known of a partner, and puts them out of the way or back. Returns whether there
 /// is one; `None` if another has that name.
 pub async fn update(
@@ -164,16 +173,8 @@ pub async fn update(
     archived: bool,
     now: DateTime<Utc>,
 ) -> Result<Option<bool>> {
-    // The last word has the unique name: of two who take it at once the second fails and is told so
-    // when they try again.
-    let is_taken =
-        run!(conn, |c| sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM partners WHERE name = $1 AND id <> $2")
-            .bind(&details.name)
-            .bind(id)
-            .fetch_one(c))?;
-    if is_taken > 0 {
-        return Ok(None);
-    }
+    // The unique name is met as an error; a savepoint keeps it from ending the transaction on Postgres.
+    execute!(conn, |c| sqlx::query("SAVEPOINT partner").execute(c))?;
     let updated = execute!(conn, |c| {
         sqlx::query(
         "UPDATE partners SET name = $2, contact = $3, email = $4, contract_from = $5, contract_until = $6, note = $7,
@@ -190,8 +191,19 @@ pub async fn update(
     .bind(archived)
     .bind(now)
     .execute(c)
-    })?;
-    Ok(Some(updated == 1))
+    });
+    match updated {
+        Ok(rows) => {
+            execute!(conn, |c| sqlx::query("RELEASE SAVEPOINT partner").execute(c))?;
+            Ok(Some(rows == 1))
+        }
+        Err(error) if error.as_database_error().is_some_and(|error| error.is_unique_violation()) => {
+            execute!(conn, |c| sqlx::query("ROLLBACK TO SAVEPOINT partner").execute(c))?;
+            execute!(conn, |c| sqlx::query("RELEASE SAVEPOINT partner").execute(c))?;
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Gives a partner another link, by the hash of its token, or none. The one before is worth nothing

@@ -108,6 +108,7 @@ phrases! {
     error_partner: "There is no such partner." | "Diesen Partner gibt es nicht.";
     error_window: "The last day comes after the first." | "Der letzte Tag kommt nach dem ersten.";
     error_description: "One line of at most 200 characters." | "Eine Zeile mit höchstens 200 Zeichen.";
+    error_kind: "There is no such kind of coupon." | "Diese Art von Gutschein gibt es nicht.";
     error_tier: "There is no such tier." | "Diese Stufe gibt es nicht.";
 }
 

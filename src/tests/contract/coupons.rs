@@ -215,7 +215,7 @@ on_both! {
         let pass = Coupon {
             terms: Terms { kind: CouponKind::Partner, partner: Some("Gym 100%".to_owned()), partner_id: Some(gym.id), ..open.terms.clone() },
             batch: Some(batch.id),
-            description: "for the Spring_fair".to_owned(),
+            description: "for the Spring_fair in Österreich".to_owned(),
             ..store.coupon("PASS1", None)
         };
         let off = Coupon { active: false, ..store.coupon("OFF11", None) };
@@ -239,6 +239,8 @@ on_both! {
             (text("pas-s"), vec![&pass]),
             (text("SPRING_"), vec![&pass]),
             (text("_pring"), vec![]),
+            (text("Österreich"), vec![&pass]),
+            (text("in Ö"), vec![&pass]),
             (text("100%"), vec![&pass]),
             (text("%"), vec![&pass]),
             (text("nothing"), vec![]),

@@ -9,7 +9,7 @@ use vouchsafe::{
     store::{Conn, coupons, grants, partners},
 };
 
-use super::{Store, after, coupons::redemption, on_both};
+use super::{ROUNDS, Store, after, coupons::redemption, on_both, won};
 use crate::harness::beginning;
 
 on_both! {
@@ -39,19 +39,47 @@ on_both! {
         assert_eq!(all.len(), 2);
         assert_eq!(partners::list(conn, false, Some(all[0].id), 10).await.unwrap(), all[1..]);
         assert_eq!(partners::list(conn, true, None, 10).await.unwrap(), []);
+        let names = [(firm.id, "Firm".to_owned()), (gym.id, "Wellpass".to_owned())];
+        assert_eq!(partners::names(conn, 10).await.unwrap(), names);
+        assert_eq!(partners::names(conn, 1).await.unwrap(), names[..1]);
 
         let renamed = PartnerDetails { name: "Firm".to_owned(), ..gym.details.clone() };
         assert_eq!(partners::update(conn, gym.id, &renamed, false, after(1)).await.unwrap(), None);
-        assert_eq!(partners::update(conn, store.id(), &gym.details, false, after(1)).await.unwrap(), None);
+        assert_eq!(partners::update(conn, store.id(), &gym.details, false, after(1)).await.unwrap(), Some(false));
         let other = PartnerDetails { name: "Gym".to_owned(), ..PartnerDetails::default() };
         assert_eq!(partners::update(conn, store.id(), &other, false, after(1)).await.unwrap(), Some(false));
         for second in [2, 3] {
             assert_eq!(partners::update(conn, gym.id, &other, true, after(second)).await.unwrap(), Some(true));
             let away = Partner { details: other.clone(), archived_at: Some(after(2)), ..gym.clone() };
             assert_eq!(partners::list(conn, true, None, 10).await.unwrap(), [away]);
+            assert_eq!(partners::names(conn, 10).await.unwrap(), names[..1], "who is archived is offered nowhere");
         }
         assert_eq!(partners::update(conn, gym.id, &gym.details, false, after(4)).await.unwrap(), Some(true));
         assert_eq!(partners::find_all(conn, &[gym.id]).await.unwrap(), [gym]);
+    }
+
+    async fn of_many_who_take_one_name_at_once_one_gets_it_and_the_others_are_told(store: Store) {
+        for round in 0..ROUNDS {
+            let mut all = Vec::new();
+            let mut tx = store.begin().await;
+            for number in 0..6 {
+                let partner = store.partner(&format!("Firm {round} {number}"));
+                assert!(partners::insert(&mut tx.conn(), &partner, beginning()).await.unwrap());
+                all.push(partner);
+            }
+            tx.commit().await.unwrap();
+            let taken = store.race(6, move |number, mut tx| {
+                let partner = all[number].clone();
+                async move {
+                    let details = PartnerDetails { name: format!("Gym {round}"), ..partner.details };
+                    let updated = partners::update(&mut tx.conn(), partner.id, &details, false, after(1)).await.unwrap();
+                    // The transaction goes on either way.
+                    let found = partners::find_by_name(&mut tx.conn(), &details.name).await.unwrap();
+                    (tx, updated == Some(true) && found.is_some_and(|found| found.id == partner.id))
+                }
+            }).await;
+            assert_eq!(won(&taken), 1);
+        }
     }
 
     async fn a_link_is_good_until_there_is_another(store: Store) {
