@@ -33,6 +33,22 @@ test("a link to a coupon survives the sign-in, and the settings say what it gave
   await expect(ann.page.locator(".err")).toBeVisible();
 });
 
+test("a code is redeemed in the settings, beside what the member has", async ({ visitor: ann, program, address, faults }) => {
+  await program.run("coupon", "create", "--tier", "selfhosted", "--days", "30", "--code", "HERE-AND-NOW");
+  await ann.signIn(address("ann"));
+  await ann.page.goto("/settings");
+  const access = ann.page.locator("section:has(#access)");
+  faults.expect(422, "/redeem");
+  await access.locator("#code").fill("nothing like it");
+  await access.getByRole("button", { name: "Redeem" }).click();
+  await expect(ann.page.locator("#code-error")).toBeVisible();
+  await ann.page.goto("/settings");
+  await access.locator("#code").fill("here and now");
+  await access.getByRole("button", { name: "Redeem" }).click();
+  await expect(ann.page).toHaveURL("/settings?said=redeemed");
+  await expect(access).toContainText("free · grant · 30 day(s) remaining");
+});
+
 test.describe("where sign-up is closed", () => {
   test.use({ settings: {} });
 

@@ -82,6 +82,19 @@ async fn page(site: &Site, member: &Member, status: StatusCode, code: String, pr
     frame::render(site, &member.visit, status, frame, move || redeem_page(lang, code.clone(), problem.clone())).await
 }
 
+/// The field for a code where a member sees what they have. What is wrong with a code is said at /redeem.
+pub(super) fn redeem_form(lang: Lang) -> impl IntoView {
+    view! {
+        <form class="stack tight" method="post" action="/redeem">
+            <TextField
+                name="code" label=text::coupon_code(lang) hint=text::coupon_hint(lang) value=String::new() most="100"
+                required=true
+            />
+            <div><button class="btn">{text::redeem(lang)}</button></div>
+        </form>
+    }
+}
+
 fn redeem_page(lang: Lang, code: String, problem: Option<String>) -> impl IntoView {
     view! {
         <form class="sheet stack" method="post" action="/redeem">

@@ -26,6 +26,7 @@ use crate::{
         invite::{self, InviteBlock},
         next::safe_path,
         outlook::{self, Outlook},
+        redeem,
         trial::{self, TrialView},
     },
     platform::caller::{Member, Site, Visit, failed},
@@ -401,7 +402,7 @@ fn settings_page(lang: Lang, shown: Shown) -> impl IntoView {
             {has_lines.then(|| view! { <ul class="lines">{lines}</ul> })}
             {(shown.credit_days > 0).then(|| view! { <p class="soft">{words::days_on_account(lang, shown.credit_days)}</p> })}
             {(!shown.is_paid).then(|| view! { <p class="soft">{words::no_access_hint(lang, shown.referral_days)}</p> })}
-            <p><a href="/redeem">{words::grants::have_a_coupon(lang)}</a></p>
+            {redeem::redeem_form(lang)}
         </Sheet>
         {shown.purchase.map(|purchase| purchase_sheet(lang, purchase))}
         {usage_sheet(lang, shown.usage)}

@@ -32,7 +32,6 @@ phrases! {
     counts_now: "counts now" | "zählt jetzt";
     runs_beside: "runs beside it" | "läuft daneben";
     waits_its_turn: "waits for its turn, and loses nothing" | "wartet, bis es an der Reihe ist, und verliert nichts";
-    have_a_coupon: "I have a coupon" | "Ich habe einen Gutschein";
     coupon_code: "Coupon code" | "Gutscheincode";
     coupon_hint: "Capitals, spaces and dashes do not matter." | "Großschreibung, Leerzeichen und Striche sind egal.";
     is_redeemed: "The coupon is redeemed." | "Der Gutschein ist eingelöst.";

@@ -4,6 +4,7 @@ use axum::http::Method;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
+use vouchsafe::services::grants;
 
 use crate::harness::{Answer, Backend, Client, TestApp, on_both};
 
@@ -489,7 +490,10 @@ on_both! {
             ("code", "ä", "Enter 4 to 40 letters and digits."),
             ("most", "2", "Enter a whole number above 0"),
             ("until", "soon", "Enter a day"),
+            ("until", "9999-12-31", "Enter a day"),
             ("from", "2027-02-30", "Enter a day"),
+            ("kind", "gold", "There is no such kind of coupon."),
+            ("kind", "", "There is no such kind of coupon."),
             ("partner", "Wellpass", "There is no such partner."),
             ("partner", "0192f0c1-2345-7abc-8def-0123456789ab", "There is no such partner."),
             ("tier", "gold", "There is no such tier."),
@@ -500,6 +504,13 @@ on_both! {
             assert_eq!(page.status, 422, "{field}");
             assert!(page.body.contains(problem), "{field}: {}", page.body);
         }
+        // A day that ends in the year 10000 would sort before all others; nor does an app get past that.
+        let late = json!({ "type": "period", "tier": "premium", "duration_days": 1, "valid_until": "+10000-01-01T00:00:00Z" });
+        assert_eq!(app.operator().post("/api/v1/coupons", late).await.problem().0, 422);
+        let mut last: Vec<(&str, &str)> = many.into_iter().filter(|(name, _)| *name != "count").collect();
+        last.extend([("until", "9999-12-30"), ("count", "1"), ("code", "FOREVER")]);
+        assert_eq!(root.post("/admin/coupons", &last).await.location(), "/admin/coupons/FOREVER?said=made");
+        assert!(root.get("/admin/coupons?state=open").await.body.contains("FOREVER"));
         let qr = root.get("/admin/coupons/SUMMER2027/qr.svg").await;
         assert_eq!((qr.status.as_u16(), qr.headers["content-type"].to_str().unwrap()), (200, "image/svg+xml"));
         assert!(qr.body.starts_with("<svg"));
@@ -523,20 +534,81 @@ on_both! {
         assert_eq!(root.get("/admin/coupons/nothing").await.status, 404);
     }
 
+    async fn a_member_redeems_where_they_see_what_they_have(app: TestApp) {
+        let operator = without_trial(&app).await;
+        let code = coupon(&operator, json!({ "duration_days": 30 })).await;
+        let mut ann = app.signed_in("ann@example.com").await;
+        let settings = ann.get("/settings").await;
+        let form = "section:has(#access) form[action='/redeem']";
+        let refused = ann.submit(&settings, form, &[("code", "NOSUCHCODE")]).await;
+        assert_eq!((refused.status.as_u16(), refused.text("h1").as_str()), (422, "Redeem a coupon"));
+        assert!(refused.text("#code-error").contains("no such coupon"), "{}", refused.body);
+        let redeemed = ann.submit(&settings, form, &[("code", &code.to_lowercase())]).await;
+        assert_eq!(redeemed.location(), "/settings?said=redeemed");
+        assert_eq!(access(&app, "ann").await, from("premium", "grant", Some(720)));
+    }
+
+    async fn one_whose_days_cannot_be_written_down_keeps_nobody_else_from_theirs(app: TestApp) {
+        let operator = without_trial(&app).await;
+        operator.post("/api/v1/users", json!({ "external_id": "bob", "email": "bob@example.com" })).await.ok();
+        give(&operator, "ann", "basic", 1).await;
+        app.env.clock.advance(TimeDelta::seconds(1));
+        give(&operator, "bob", "basic", 1).await;
+        app.env.clock.advance(TimeDelta::days(2));
+        app.execute("UPDATE users SET lang = 'xx' WHERE external_id = 'ann'").await;
+        assert!(grants::settle_due(&app.env).await.is_err(), "it is told");
+        assert_eq!(actions(&operator, "grant_ended").await.len(), 1, "bob's");
+        app.execute("UPDATE users SET lang = 'en' WHERE external_id = 'ann'").await;
+        assert_eq!(grants::settle_due(&app.env).await.unwrap(), 1);
+        assert_eq!(actions(&operator, "grant_ended").await.len(), 2);
+    }
+
+    async fn a_clock_that_is_put_back_changes_no_order(app: TestApp) {
+        let operator = without_trial(&app).await;
+        give(&operator, "ann", "basic", 3).await;
+        for _ in 0..2 {
+            app.env.clock.advance(-TimeDelta::hours(1));
+            let given = give(&operator, "ann", "basic", 2).await;
+            assert_eq!(given["state"], "waiting");
+        }
+        assert_eq!(states(&operator, "ann").await, [state("running", 3), state("waiting", 2), state("waiting", 2)]);
+    }
+
     async fn an_admin_gives_and_takes_back(app: TestApp) {
         let mut root = app.signed_in_admin("root@example.com").await;
         let operator = without_trial(&app).await;
         let ann = app.member("ann@example.com").await.id;
         let path = format!("/admin/users/{ann}");
         assert!(root.get(&path).await.body.contains("Nothing runs or waits."));
-        let given = root.post(&format!("{path}/grants"), &[("grant_tier", "premium"), ("grant_days", "3"), ("grant_reason", "thanks")]).await;
-        assert_eq!(given.location(), format!("{path}?said=grant"));
+        let form = root.get(&path).await;
+        let filled = [("grant_tier", "premium"), ("grant_days", "3"), ("grant_reason", "thanks")];
+        // The same form twice, as a double click sends it.
+        for _ in 0..2 {
+            let given = root.submit(&form, "form[action$='/grants']", &filled).await;
+            assert_eq!(given.location(), format!("{path}?said=grant"));
+        }
+        assert_eq!(states(&operator, "ann").await, [state("running", 3)]);
+        let other = [("grant_tier", "premium"), ("grant_days", "4"), ("grant_reason", "thanks")];
+        let given = root.submit(&form, "form[action$='/grants']", &other).await;
+        assert_eq!(given.location(), format!("{path}?said=credit-twice"));
+        assert!(root.get(given.location()).await.text(".note").contains("nothing was added twice"));
         let page = root.get(&path).await;
         assert!(page.body.contains("Premium runs until") && page.body.contains("thanks"), "{}", page.body);
-        for (tier, days) in [("premium", "0"), ("premium", "many"), ("gold", "3")] {
-            let refused = root.post(&format!("{path}/grants"), &[("grant_tier", tier), ("grant_days", days)]).await;
+        for (tier, days, field) in [
+            ("premium", "0", "grant_days"),
+            ("premium", "many", "grant_days"),
+            ("gold", "3", "grant_tier"),
+            ("GOLD!", "3", "grant_tier"),
+        ] {
+            let typed = [("grant_tier", tier), ("grant_days", days), ("grant_reason", "thanks again")];
+            let refused = root.submit(&page, "form[action$='/grants']", &typed).await;
             assert_eq!(refused.status, 422, "{tier} {days}");
+            assert!(!refused.text(&format!("#{field}-error")).is_empty(), "{tier} {days}: {}", refused.body);
+            assert_eq!(refused.attribute("#grant_days", "value").as_deref(), Some(days));
+            assert_eq!(refused.attribute("#grant_reason", "value").as_deref(), Some("thanks again"));
         }
+        assert_eq!(states(&operator, "ann").await, [state("running", 3)], "nothing was added");
+        assert_eq!(root.post(&format!("{path}/grants"), &filled).await.status, 422, "it is none of our forms");
         let id = operator.get("/api/v1/users/ann/grants").await.ok()["items"][0]["id"].as_str().unwrap().to_owned();
         let taken = root.post(&format!("{path}/grants/revoke"), &[("grant", &id)]).await;
         assert_eq!(taken.location(), format!("{path}?said=grant-revoked"));
