@@ -214,16 +214,14 @@ on_both! {
 
     async fn a_clock_that_was_45_days_ahead_keeps_nobody_out_once_it_is_right(app: TestApp) {
         app.env.clock.advance(TimeDelta::days(45));
-        for email in ["ann@example.com", "ann@example.com", "bob@example.com"] {
-            app.signed_in(email).await;
+        // As many as an address gets in a quarter of an hour.
+        for _ in 0..3 {
+            app.signed_in("ann@example.com").await;
         }
         app.env.clock.advance(-TimeDelta::days(45));
         // A mailbox shows first what was sent last.
         app.execute("DELETE FROM mails").await;
-        for _ in 0..3 {
-            // Somebody new, too: it is the network that would have to wait.
-            app.signed_in("cem@example.com").await;
-        }
+        app.signed_in("cem@example.com").await;
         let mut ann = app.signed_in("ann@example.com").await;
         assert_eq!(ann.get("/settings").await.status, 200);
     }

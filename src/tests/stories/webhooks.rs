@@ -167,7 +167,8 @@ on_both! {
         operator.post("/api/v1/users/ann/grants", give.clone()).await.ok();
         let second = operator.post("/api/v1/users/ann/grants", give).await.ok();
         assert_eq!(second["state"], "waiting");
-        operator.delete(&format!("/api/v1/grants/{}", second["id"].as_str().unwrap())).await.ok();
+        let revoked = operator.delete(&format!("/api/v1/grants/{}", second["id"].as_str().unwrap())).await;
+        assert!(revoked.status.is_success(), "{}", revoked.body);
         assert_eq!(endpoint.hears_kinds(&app).await, ["access.changed"; 3]);
 
         let made = operator.post("/api/v1/users", json!({ "email": "bob@example.com" })).await.ok();
