@@ -18,7 +18,10 @@ use crate::{
         ids::{BonusRuleId, TierId, UserId},
     },
     platform::caller::Site,
-    services::bonus::{self, BonusError, ListedAward, ListedRule},
+    services::{
+        bonus::{self, BonusError, ListedAward, ListedRule},
+        catalogue,
+    },
 };
 
 /// A rule to be made.
@@ -360,6 +363,10 @@ pub(super) async fn preview(
 ) -> Result<Answer<BonusPreview>, Problem> {
     let (terms, _) = request.terms(site.env.clock.now())?;
     let terms = terms.checked().map_err(|error| not_made(error.into()))?;
+    let catalogue = catalogue::current(&site.env).await?;
+    if matches!(&terms.reward, Reward::Days { tier, .. } if catalogue.tier(tier).is_none()) {
+        return Err(Problem::tier_unknown());
+    }
     let everything = Terms { counts_from: None, ..terms };
     let preview = bonus::preview(&site.env, None, &everything).await?;
     Ok(Answer(BonusPreview { count: preview.count, first: preview.first }))
