@@ -124,11 +124,7 @@ impl Store {
     /// Returns the first column of all rows, as text.
     pub async fn texts(&self, sql: &str) -> Vec<String> {
         let mut reader = self.reader().await;
-        let sql = AssertSqlSafe(sql.to_owned());
-        match reader.conn() {
-            Conn::Sqlite(c) => sqlx::query_scalar(sql).fetch_all(c).await.unwrap(),
-            Conn::Postgres(c) => sqlx::query_scalar(sql).fetch_all(c).await.unwrap(),
-        }
+        texts(&mut reader.conn(), sql).await
     }
 
     /// Returns the number of rows of a table.
@@ -174,6 +170,15 @@ pub async fn execute(conn: &mut Conn<'_>, sql: &str) -> Result<u64, sqlx::Error>
     match conn {
         Conn::Sqlite(c) => sqlx::query(sql).execute(&mut **c).await.map(|done| done.rows_affected()),
         Conn::Postgres(c) => sqlx::query(sql).execute(&mut **c).await.map(|done| done.rows_affected()),
+    }
+}
+
+/// Returns the first column of all rows that a statement finds, as text.
+pub async fn texts(conn: &mut Conn<'_>, sql: &str) -> Vec<String> {
+    let sql = AssertSqlSafe(sql.to_owned());
+    match conn {
+        Conn::Sqlite(c) => sqlx::query_scalar(sql).fetch_all(&mut **c).await.unwrap(),
+        Conn::Postgres(c) => sqlx::query_scalar(sql).fetch_all(&mut **c).await.unwrap(),
     }
 }
 

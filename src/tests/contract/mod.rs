@@ -46,8 +46,8 @@ mod webhooks;
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-pub(crate) use fixture::execute;
 use fixture::{ROUNDS, Store, after, email, name, new_user, on_both, won};
+pub(crate) use fixture::{execute, texts};
 
 /// Lists the asynchronous functions that a file offers.
 fn offered(code: &str) -> Vec<&str> {

@@ -3,4 +3,6 @@
 mod api;
 mod authorisation;
 mod bad_input;
+mod bad_input_api;
 mod headers;
+mod objects;

@@ -12,7 +12,7 @@ use crate::harness::{TestApp, on_both};
 
 impl TestApp {
     /// Queues a mail that nobody wrote and gives it up.
-    async fn dead_job(&self) -> String {
+    pub async fn dead_job(&self) -> String {
         let now = self.env.clock.now();
         let id = self.env.random.id(now);
         let mut tx = self.env.db.begin().await.unwrap();
