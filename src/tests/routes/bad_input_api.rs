@@ -176,6 +176,9 @@ fn calls() -> Vec<Call> {
         |route, good, takes| call(Method::PUT, route, json!({ "value": good }), vec![("value", needed(takes))]);
     let no_words =
         || [json!("x"), json!([5]), json!([null]), json!(["nonsense"]), json!({}), json!(7), json!(["\0"])].to_vec();
+    // A subject becomes one line by itself.
+    let no_subject = Line(500).bad().into_iter().filter(|bad| bad != "a\nb").collect::<Vec<_>>();
+    let no_subject = [no_subject, ["", "{{ nobody }}", "{% if %}"].map(Value::from).to_vec()].concat();
     let endpoint =
         json!({ "url": "https://example.com/hooks", "description": "Ours", "events": ["usage.limit_reached"] });
     let (made_partner, partner_fields) = partner();
