@@ -63,8 +63,8 @@ partners=$(make partners '{"name": "Studio"}' | id)
 make coupons '{"type": "partner", "tier": "premium", "duration_days": 30, "partner_id": "'"$partners"'"}' >/dev/null
 rules=$(make bonus-rules '{"name_en": "Saver", "trigger": "coupons_redeemed", "threshold": 1, "badge": "S"}' | id)
 invitations=$(make invitations '{"email": "guest@example.com"}' | id)
-# It is disabled by and by: nobody listens there, and no event gets so far.
-endpoints=$(make webhook-endpoints '{"url": "https://192.0.2.1/hooks", "events": ["usage.limit_reached"]}' | id)
+# A name that never leads anywhere.
+endpoints=$(make webhook-endpoints '{"url": "https://apps.invalid/hooks", "events": ["usage.limit_reached"]}' | id)
 deliveries=$(make "webhook-endpoints/$endpoints/test" '{}' | id)
 reservations=$(make reservations '{"user": "customer-4711", "feature": "ai_calls"}' | id)
 mails=$(listed mails)

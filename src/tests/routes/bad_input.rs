@@ -405,14 +405,14 @@ on_both! {
                 let mut blanks = maker.blanks(route).await;
                 let mut before = written(&app).await;
                 for value in nonsense() {
-                    let told = format!("{route} {field}={value:.40?}");
+                    let told = format!("{route} {field}={:?}", value.chars().take(40).collect::<String>());
                     let page = Sent { form, replaced: Some((field, &value)) }.by(&admin, &maker, &blanks).await;
                     is_calm(&page, &told);
                     let after = written(&app).await;
                     let status = page.status.as_u16();
                     if status >= 400 {
                         if before != after {
-                            findings.push(format!("{told}: {status}, and yet something is written\n{before}\n{after}"));
+                            findings.push(format!("{told}: {status}, and yet something is written"));
                         }
                         let path = fill(route, &blanks);
                         let is_plain = PLAINLY.iter().any(|(form, name)| form == route && (name == field || name.is_empty()));
