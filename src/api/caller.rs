@@ -13,7 +13,8 @@ use axum::{
 use crate::{
     api::Problem,
     domain::{
-        api_key::{ApiKey, Scope},
+        activity::OPERATOR,
+        api_key::{ApiKey, Scope, label},
         ids::UserId,
     },
     platform::{
@@ -36,8 +37,8 @@ impl Caller {
     /// Returns what the ledger and the log call this one.
     pub fn actor(&self) -> String {
         match self {
-            Self::Key(key) => format!("key {} ({})", key.name, key.hint),
-            Self::Operator => "operator".to_owned(),
+            Self::Key(key) => label(&key.name, &key.hint),
+            Self::Operator => OPERATOR.to_owned(),
         }
     }
 

@@ -294,7 +294,7 @@ async fn decide(
     let amount = question.amount;
     let call = UsageCall {
         act: Act::Consume { user, feature: feature.id.clone(), amount, on_exceed: OnExceed::Reject },
-        actor: "gate".to_owned(),
+        actor: crate::domain::activity::GATE.to_owned(),
         api_key: key,
         idempotency: question.request.as_deref().map(|request| idempotency(user, feature, amount, request)),
     };

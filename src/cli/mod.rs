@@ -371,7 +371,7 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
 }
 
 /// Who acts, in the audit log, when an operator does.
-const OPERATOR: &str = "operator";
+const OPERATOR: &str = crate::domain::activity::OPERATOR;
 
 /// Returns the member with an address.
 async fn member(env: &Env, email: &str) -> Result<User, CliError> {

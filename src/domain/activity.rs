@@ -2,8 +2,24 @@
 
 use std::net::IpAddr;
 
+use crate::domain::privacy::NOBODY;
+
 /// Who the log says did it, where nobody did: what follows by itself, and what a worker or a clock does.
 pub const SYSTEM: &str = "system";
+/// Who did it who holds the operator's token, or the machine.
+pub const OPERATOR: &str = "operator";
+/// The rules that reward.
+pub const BONUS: &str = "bonus";
+/// The gate for proxies, which counts.
+pub const GATE: &str = "gate";
+/// The analysis of a portfolio, which counts.
+pub const ANALYSIS: &str = "analysis";
+/// The link at the end of a letter, by which its reader does without more of the kind.
+pub const UNSUBSCRIBE_LINK: &str = "unsubscribe link";
+
+/// What the log calls those who are nobody in particular. Whoever an app calls so does not take the name along
+/// when they leave.
+pub const RESERVED_ACTORS: [&str; 7] = [SYSTEM, OPERATOR, BONUS, GATE, ANALYSIS, UNSUBSCRIBE_LINK, NOBODY];
 
 /// Where something came from that changes something: the address, and what the browser calls itself.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -131,6 +131,11 @@ pub struct ApiKey {
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
+/// Returns what the ledger and the log call a key.
+pub fn label(name: &str, hint: &str) -> String {
+    format!("key {name} ({hint})")
+}
+
 impl ApiKey {
     /// Returns whether it opens anything at `now`.
     pub fn is_good(&self, now: DateTime<Utc>) -> bool {

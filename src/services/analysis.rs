@@ -32,7 +32,7 @@ use crate::{
 /// The most characters of words that are kept.
 const LONGEST_COMMENTARY: usize = 6_000;
 /// Who counts, in the ledger.
-const ACTOR: &str = "analysis";
+const ACTOR: &str = crate::domain::activity::ANALYSIS;
 
 /// Why there are no words.
 #[derive(Debug, thiserror::Error)]

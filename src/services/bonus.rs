@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// Who the log says gave it.
-const ACTOR: &str = "bonus";
+const ACTOR: &str = crate::domain::activity::BONUS;
 /// Members who are looked at in one run of the job.
 const AT_ONCE: i64 = 100;
 /// Members who are named in a preview.

@@ -289,7 +289,7 @@ fn entry(
         until_before: user.credit_until,
         until_after: until,
         note: None,
-        actor: "system".to_owned(),
+        actor: crate::domain::activity::SYSTEM.to_owned(),
         created_at: now,
     }
 }

@@ -257,7 +257,7 @@ async fn return_overlap(
         until_before: user.credit_until,
         until_after: Some(user.credit_until.map_or(now, |until| until.max(now)) + overlap),
         note: None,
-        actor: "system".to_owned(),
+        actor: crate::domain::activity::SYSTEM.to_owned(),
         created_at: now,
     };
     if !credits::write(conn, &entry).await? {

@@ -476,7 +476,7 @@ async fn settle(
             && webhooks::disable(conn, endpoint.id, because, now).await?
         {
             let details = json!({ "endpoint": endpoint.id, "host": host(&endpoint.url), "because": because });
-            note(env, conn, "system", "webhook_disabled", details, now).await?;
+            note(env, conn, crate::domain::activity::SYSTEM, "webhook_disabled", details, now).await?;
             let host = host(&endpoint.url).unwrap_or_default();
             let occurrence = Occurrence::WebhookDisabled { endpoint: endpoint.id.to_string(), host };
             notifications::raise(env, conn, occurrence).await?;
