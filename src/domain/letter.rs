@@ -168,11 +168,13 @@ pub enum Notice {
         /// For how many days.
         days: i64,
     },
-    /// The reader's account will be deleted, as they asked.
+    /// The reader's account will be deleted.
     DeletionScheduled {
         /// When.
         on: DateTime<Utc>,
     },
+    /// The reader's account is not deleted yet, because a subscription goes on.
+    DeletionPostponed,
     /// The reader's account is deleted.
     AccountDeleted,
     /// To admins: what happened since the last such letter.
@@ -311,6 +313,7 @@ letter_names! {
     BadgeAwarded "badge_awarded" Some(MailCategory::Bonus);
     BonusAwarded "bonus_awarded" Some(MailCategory::Bonus);
     DeletionScheduled "deletion_scheduled" None;
+    DeletionPostponed "deletion_postponed" None;
     AccountDeleted "account_deleted" None;
     AdminDigest "admin_digest" Some(MailCategory::Digest);
     PaymentEventFailed "payment_event_failed" None;
@@ -370,6 +373,7 @@ impl Notice {
             Self::BadgeAwarded { .. } => LetterName::BadgeAwarded,
             Self::BonusAwarded { .. } => LetterName::BonusAwarded,
             Self::DeletionScheduled { .. } => LetterName::DeletionScheduled,
+            Self::DeletionPostponed => LetterName::DeletionPostponed,
             Self::AccountDeleted => LetterName::AccountDeleted,
             Self::AdminDigest { .. } => LetterName::AdminDigest,
             Self::PaymentEventFailed { .. } => LetterName::PaymentEventFailed,
@@ -441,6 +445,7 @@ mod tests {
                 Notice::DeletionScheduled { on: until }.into(),
                 r#"{"letter":"deletion_scheduled","on":"1970-01-01T00:00:00Z"}"#.to_owned(),
             ),
+            (Notice::DeletionPostponed.into(), r#"{"letter":"deletion_postponed"}"#.to_owned()),
             (Notice::AccountDeleted.into(), r#"{"letter":"account_deleted"}"#.to_owned()),
             (
                 Notice::AdminDigest {

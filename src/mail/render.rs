@@ -62,7 +62,7 @@ macro_rules! templates {
 
 const TEMPLATES: &[(&str, &str)] = templates! {
     "access_granted" "account_deleted" "admin_digest" "badge_awarded" "bonus_awarded" "coupon_redeemed"
-    "deletion_scheduled" "grant_ended" "grant_ending" "grant_paused" "grant_resumed" "grant_started" "invitation"
+    "deletion_postponed" "deletion_scheduled" "grant_ended" "grant_ending" "grant_paused" "grant_resumed" "grant_started" "invitation"
     "login_code" "no_account" "payment_event_failed" "payment_failed" "referral_converted" "referral_joined"
     "referral_taken_back" "subscription_ended" "subscription_started" "trial_ended" "trial_ending" "welcome"
 };
@@ -442,6 +442,7 @@ fn notice_values(notice: &Notice, lang: Lang) -> (&'static str, Value) {
             ("bonus_awarded", context! { rule => one_line(rule), tier => one_line(tier), days })
         }
         Notice::DeletionScheduled { on } => ("deletion_scheduled", context! { on => day(on) }),
+        Notice::DeletionPostponed => ("deletion_postponed", context! {}),
         Notice::AccountDeleted => ("account_deleted", context! {}),
         Notice::AdminDigest { since, lines, more } => {
             let line = |(text, count): &(String, i64)| context! { text => one_line(text), count };
@@ -559,6 +560,7 @@ pub fn samples(letter: LetterName) -> Vec<Contents> {
             [1, 30].map(|days| Notice::BonusAwarded { rule: "Five friends".to_owned(), tier: tier(), days }).to_vec()
         }
         LetterName::DeletionScheduled => vec![Notice::DeletionScheduled { on: until }],
+        LetterName::DeletionPostponed => vec![Notice::DeletionPostponed],
         LetterName::AccountDeleted => vec![Notice::AccountDeleted],
         LetterName::AdminDigest => vec![Notice::AdminDigest {
             since: until,

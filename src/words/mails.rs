@@ -231,6 +231,7 @@ pub fn letter_name(lang: Lang, letter: LetterName) -> &'static str {
         LetterName::BadgeAwarded => ("Badge", "Auszeichnung"),
         LetterName::BonusAwarded => ("Bonus", "Bonus"),
         LetterName::DeletionScheduled => ("Account will be deleted", "Konto wird gelöscht"),
+        LetterName::DeletionPostponed => ("Account not deleted yet", "Konto noch nicht gelöscht"),
         LetterName::AccountDeleted => ("Account deleted", "Konto gelöscht"),
         LetterName::AdminDigest => ("Summary for admins", "Zusammenfassung für Admins"),
         LetterName::PaymentEventFailed => ("Payment event failed (admins)", "Zahlungsereignis fehlgeschlagen (Admins)"),

@@ -29,7 +29,7 @@ on_both! {
         app.signed_in("ann@example.com").await;
         let mut root = app.signed_in_admin("root@example.com").await;
         let list = root.get("/admin/mails/templates").await;
-        assert_eq!(list.texts("tbody tr").len(), 25);
+        assert_eq!(list.texts("tbody tr").len(), 26);
         assert!(!list.body.contains(">edited<"));
         let page = root.get(GIFT).await;
         assert_eq!(page.attribute("#subject", "value").unwrap(), "{{ days }} day{{ \"\" if days == 1 else \"s\" }} of {{ tier }} at {{ product }}");
@@ -127,7 +127,7 @@ on_both! {
         let mut root = app.signed_in_admin("root@example.com").await;
         let all = app.operator().get("/api/v1/mail-templates").await.ok();
         let all = all["items"].as_array().unwrap();
-        assert_eq!(all.len(), 50);
+        assert_eq!(all.len(), 52);
         for template in all {
             let path = format!("/admin/mails/templates/{}/{}", template["letter"].as_str().unwrap(), template["lang"].as_str().unwrap());
             let page = root.get(&path).await;
