@@ -1,7 +1,7 @@
 //! Leaving and taking along: a member's export, and the deletion of an account.
 //!
 //! Who asks to leave has some days to think. Then one transaction takes everything out of the database
-//! by which the person could be known: the list is [`PLACES`](crate::store::privacy::PLACES). Sums stay,
+//! by which the person could be known: the list is [`PLACES`](crate::store::places::PLACES). Sums stay,
 //! and so does what others got through them. Their row stays too, as nobody's: it keeps providers and
 //! apps, who still name its id, from being taken at their word.
 
@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
+        activity::SYSTEM,
         email::EmailAddress,
         event::Event,
         ids::{MailId, UserId},
@@ -33,15 +34,13 @@ use crate::{
     store::{
         Conn, StoreError, address_marks,
         mails::QueuedMail,
-        privacy::{self, Export, PLACES, Person},
+        privacy::{self, Export, Lines, PLACES, Person},
         subscriptions, users,
     },
 };
 
 /// Accounts that are deleted in one run.
 const MOST_DUE: i64 = 200;
-/// How long after a deletion it is looked after: longer than any transaction that had begun before.
-const LOOKED_AFTER: TimeDelta = TimeDelta::hours(1);
 /// Rows of an export that are read at once.
 const ROWS_AT_ONCE: i64 = 500;
 
@@ -133,9 +132,11 @@ async fn delete(env: &Env, user: UserId, grace: TimeDelta, actor: &str) -> Resul
 }
 
 async fn delete_once(env: &Env, id: UserId, grace: TimeDelta, actor: &str) -> Result<Outcome, DeletionError> {
+    let is_now = grace <= TimeDelta::zero();
+    let lines = if is_now { lines_naming(env, id).await? } else { None };
     let mut tx = env.db.begin().await?;
     let conn = &mut tx.conn();
-    if grace <= TimeDelta::zero() {
+    if is_now {
         privacy::end_attempts(conn, id).await?;
     }
     let (user, hindrance) = lock(conn, id).await?.ok_or(DeletionError::NoSuchMember)?;
@@ -144,9 +145,12 @@ async fn delete_once(env: &Env, id: UserId, grace: TimeDelta, actor: &str) -> Re
     }
     let now = env.clock.now();
     let mut aftermath = Aftermath::new(now);
-    let outcome = if grace <= TimeDelta::zero() {
-        anonymise(env, conn, &user, actor, &mut aftermath).await?;
+    let outcome = if let Some(lines) = &lines {
+        anonymise(env, conn, &user, lines, actor, &mut aftermath).await?;
         Outcome::Deleted
+    } else if is_now {
+        // Nobody was that a moment ago.
+        return Err(DeletionError::NoSuchMember);
     } else {
         if let Some(leaving) = privacy::leaving(conn, id).await? {
             return Ok(Outcome::Due(leaving.due_at));
@@ -173,12 +177,27 @@ fn announce(env: &Env, user: UserId, outcome: Outcome, aftermath: Aftermath) {
     aftermath.announce(env);
 }
 
+/// Looks up which lines of the log name a member, before others have to wait; nothing if nobody is that.
+async fn lines_naming(env: &Env, id: UserId) -> Result<Option<Lines>, StoreError> {
+    let now = env.clock.now();
+    let mut reader = env.db.reader().await?;
+    let conn = &mut reader.conn();
+    let Some(user) = users::find(conn, id).await? else { return Ok(None) };
+    let person = privacy::person(conn, &user).await?;
+    privacy::lines_naming(conn, person, now).await.map(Some)
+}
+
 /// Locks a member whom somebody wants to delete, and returns what stands in the way.
 async fn lock(conn: &mut Conn<'_>, id: UserId) -> Result<Option<(User, Option<Hindrance>)>, StoreError> {
-    // Admins first, in one order: of two who leave at once the second sees the first.
-    let other_admins = privacy::lock_other_admins(conn, id).await?;
+    // Admins first, in one order: of two who leave at once the second sees the first. Who is none holds no admin up.
+    let was_admin = users::find(conn, id).await?.is_some_and(|user| user.role == Role::Admin);
+    let mut other_admins = if was_admin { Some(privacy::lock_other_admins(conn, id).await?) } else { None };
     let Some(user) = users::lock(conn, id).await? else { return Ok(None) };
-    let hindrance = if user.role == Role::Admin && other_admins == 0 {
+    if user.role == Role::Admin && other_admins.is_none() {
+        // They became one in between. Two who wait in a circle for it are told so by the database, and begin again.
+        other_admins = Some(privacy::lock_other_admins(conn, id).await?);
+    }
+    let hindrance = if user.role == Role::Admin && other_admins == Some(0) {
         Some(Hindrance::LastAdmin)
     } else {
         subscription_runs(conn, id).await?.then_some(Hindrance::Subscription)
@@ -215,55 +234,82 @@ pub struct Run {
     pub forgotten: u64,
 }
 
-/// Deletes the accounts whose time has come, and forgets what is left of those that went before.
+/// Deletes the accounts whose time has come, and forgets what is left of those that went before. One that fails
+/// holds up no other: what it failed with is returned at the end.
 pub async fn run_due(env: &Env) -> Result<Run, StoreError> {
     let now = env.clock.now();
     let mut run = Run::default();
+    let mut failed = None;
     let mut reader = env.db.reader().await?;
     let due = privacy::due(&mut reader.conn(), now, MOST_DUE).await?;
     drop(reader);
     for user in due {
-        match until_through(|| run_one(env, user)).await? {
-            Some(Outcome::Deleted) => run.deleted += 1,
-            Some(Outcome::Due(_)) => run.postponed += 1,
-            None => {}
+        match until_through(|| run_one(env, user)).await {
+            Ok(Some(Outcome::Deleted)) => run.deleted += 1,
+            Ok(Some(Outcome::Due(_))) => run.postponed += 1,
+            Ok(None) => {}
+            Err(error) => note_failure(&mut failed, user, error),
+        }
+    }
+    let mut reader = env.db.reader().await?;
+    let watched = privacy::watched(&mut reader.conn()).await?;
+    drop(reader);
+    for user in watched {
+        match until_through(|| sweep(env, user)).await {
+            Ok(forgotten) => run.forgotten += forgotten,
+            Err(error) => note_failure(&mut failed, user, error),
         }
     }
     let mut tx = env.db.begin().await?;
     let conn = &mut tx.conn();
-    for user in privacy::deleted_since(conn, now - LOOKED_AFTER).await? {
-        run.forgotten += privacy::sweep(conn, user).await?;
-    }
     run.forgotten += privacy::forget_farewells(conn, now - FAREWELL_KEPT_FOR).await?
         + privacy::forget_redemption_marks(conn, now).await?;
     tx.commit().await?;
-    Ok(run)
+    failed.map_or(Ok(run), Err)
+}
+
+/// Notes that an account could not be deleted or looked after. The first reason is told to whoever asks.
+fn note_failure(first: &mut Option<StoreError>, user: UserId, error: StoreError) {
+    tracing::error!(%error, user.id = %user, "an account could not be deleted");
+    first.get_or_insert(error);
+}
+
+async fn sweep(env: &Env, user: UserId) -> Result<u64, StoreError> {
+    let mut tx = env.db.begin().await?;
+    let forgotten = privacy::sweep(&mut tx.conn(), user, env.clock.now()).await?;
+    tx.commit().await?;
+    Ok(forgotten)
 }
 
 /// Deletes an account whose time has come, unless something stands in the way by now, or they stay.
 async fn run_one(env: &Env, id: UserId) -> Result<Option<Outcome>, StoreError> {
+    let Some(lines) = lines_naming(env, id).await? else { return Ok(None) };
     let mut tx = env.db.begin().await?;
     let conn = &mut tx.conn();
     privacy::end_attempts(conn, id).await?;
     let Some((user, hindrance)) = lock(conn, id).await? else { return Ok(None) };
     let now = env.clock.now();
-    let Some(leaving) = privacy::leaving(conn, id).await?.filter(|leaving| leaving.due_at <= now) else {
+    if privacy::leaving(conn, id).await?.is_none_or(|leaving| leaving.due_at > now) {
         return Ok(None);
-    };
+    }
     let mut aftermath = Aftermath::new(now);
     let outcome = match hindrance {
         None => {
-            anonymise(env, conn, &user, "system", &mut aftermath).await?;
+            anonymise(env, conn, &user, &lines, SYSTEM, &mut aftermath).await?;
             Outcome::Deleted
         }
         Some(hindrance) => {
             let due_at = now + TRY_AGAIN_AFTER;
-            privacy::set_leaving(conn, id, Some(Leaving { due_at, ..leaving }), now).await?;
+            let is_first = privacy::postpone(conn, id, due_at, now).await?;
             let because = match hindrance {
                 Hindrance::Subscription => "subscription",
                 Hindrance::LastAdmin => "last_admin",
             };
             aftermath.log(Some(id), "deletion_postponed", json!({ "because": because, "due_at": due_at }));
+            if is_first && hindrance == Hindrance::Subscription {
+                // It goes on taking their money, and they may think that they are gone.
+                aftermath.write_to(&user, Notice::DeletionPostponed);
+            }
             Outcome::Due(due_at)
         }
     };
@@ -279,6 +325,7 @@ async fn anonymise(
     env: &Env,
     conn: &mut Conn<'_>,
     user: &User,
+    lines: &Lines,
     actor: &str,
     aftermath: &mut Aftermath,
 ) -> Result<(), StoreError> {
@@ -293,12 +340,8 @@ async fn anonymise(
         }
     }
     privacy::end_grants(conn, user.id, now).await?;
-    let person = Person {
-        id: user.id,
-        email: email.as_ref().map(|email| (email.as_str().to_owned(), email.key().clone())),
-        external_id: user.external_id.clone(),
-    };
-    privacy::erase(conn, &person).await?;
+    let person = privacy::person(conn, user).await?;
+    privacy::erase(conn, &person, lines).await?;
     // Queued after their letters are gone, and forgotten itself once it is sent.
     let farewell = match &email {
         Some(email) if user.disabled_at.is_none() => {
@@ -327,7 +370,9 @@ async fn anonymise(
 #[derive(Debug)]
 pub struct ExportReader {
     env: Env,
-    person: Person,
+    user: User,
+    /// What they are and were called, once that is read.
+    person: Option<Person>,
     step: Step,
     /// What is read already.
     ready: VecDeque<String>,
@@ -348,13 +393,7 @@ enum Step {
 
 /// Begins to read a member's export.
 pub fn export(env: &Env, user: &User) -> ExportReader {
-    let email = user.email.as_deref().and_then(|email| EmailAddress::parse(email).ok());
-    let person = Person {
-        id: user.id,
-        email: email.map(|email| (email.as_str().to_owned(), email.key().clone())),
-        external_id: user.external_id.clone(),
-    };
-    ExportReader { env: env.clone(), person, step: Step::Head, ready: VecDeque::new() }
+    ExportReader { env: env.clone(), user: user.clone(), person: None, step: Step::Head, ready: VecDeque::new() }
 }
 
 /// Returns the name of the file that an export is saved as.
@@ -399,8 +438,14 @@ impl ExportReader {
             return Ok(());
         };
         let mut reader = self.env.db.reader().await?;
-        let page = privacy::rows(&mut reader.conn(), place, &self.person, after, ROWS_AT_ONCE).await?;
+        let conn = &mut reader.conn();
+        let person = match self.person.take() {
+            Some(person) => person,
+            None => privacy::person(conn, &self.user).await?,
+        };
+        let page = privacy::rows(conn, place, &person, after, ROWS_AT_ONCE).await?;
         drop(reader);
+        self.person = Some(person);
         let mut piece = String::new();
         if !is_open {
             piece.push_str(&format!(",\n\"{section}\":["));

@@ -26,6 +26,7 @@ pub mod migrations;
 pub mod notifications;
 pub mod partners;
 pub mod payments;
+pub mod places;
 pub mod portfolios;
 pub mod prices;
 pub mod privacy;

@@ -1,18 +1,22 @@
-//! What is kept of a member, by table: one list from which the export is read and by which an account
-//! is anonymised, and the statements that do it. `src/tests/contract/privacy.rs` compares the
-//! list with the schema, so that no table is forgotten.
+//! Leaving and taking along: the statements that read an export and anonymise an account, by the list in
+//! [`places`](crate::store::places).
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde_json::{Map, Value};
 use sqlx::{Row, types::Json};
 use uuid::Uuid;
 
+pub use crate::store::places::{Erase, Export, Kind, MENTIONS, Mention, NOBODYS, Naming, PLACES, Place, Rows, Whose};
+
 use crate::{
     domain::{
-        email::EmailKey,
-        ids::{MailId, PaymentEventId, UserId},
+        activity::RESERVED_ACTORS,
+        api_key::label,
+        email::{EmailAddress, EmailKey},
+        ids::{ActivityId, MailId, PaymentEventId, UserId},
         payment::Provider,
-        privacy::{Leaving, NOBODY},
+        privacy::{Leaving, NOBODY, holds_any, is_same_text, leave_out, stranger, without, without_in},
+        user::User,
     },
     store::{
         Conn, Result, StoreError,
@@ -20,886 +24,112 @@ use crate::{
     },
 };
 
-/// By what a row is known to be somebody's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Whose {
-    /// A column with the id of the member.
-    User(&'static str),
-    /// A column with their address, in either form.
-    Address(&'static str),
-}
+/// How long a transaction may last that writes a line of the log: a line that says it is older is there.
+const LONGEST_TRANSACTION: TimeDelta = TimeDelta::hours(1);
 
-impl Whose {
-    /// Returns the column.
-    pub fn column(self) -> &'static str {
-        match self {
-            Self::User(column) | Self::Address(column) => column,
-        }
-    }
-}
-
-/// How a column is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// One of our ids.
-    Id,
-    /// An instant.
-    Time,
-    /// A day.
-    Day,
-    /// Text.
-    Text,
-    /// A whole number.
-    Number,
-    /// Yes or no.
-    Flag,
-    /// JSON.
-    Json,
-}
-
-/// What of a table is in the export.
-#[derive(Debug, Clone, Copy)]
-pub enum Export {
-    /// A list of its own.
-    As {
-        /// Its name.
-        section: &'static str,
-        /// The id by which it is read in pages; without one it is read at once.
-        page_by: Option<&'static str>,
-        /// The columns that are in it.
-        columns: &'static [(&'static str, Kind)],
-        /// Those that are not, and why.
-        hidden: &'static [(&'static str, &'static str)],
-    },
-    /// Nothing, and why.
-    No(&'static str),
-}
-
-/// What becomes of the rows of somebody who leaves.
-#[derive(Debug, Clone, Copy)]
-pub enum Erase {
-    /// They are gone.
-    Rows,
-    /// They stay without the person: these columns are set.
-    Set(&'static str),
-    /// They stay, and why they may.
-    Stay(&'static str),
-}
-
-/// A table with something of a member.
-#[derive(Debug, Clone, Copy)]
-pub struct Place {
-    /// Which.
-    pub table: &'static str,
-    /// By what the rows are theirs.
-    pub whose: Whose,
-    /// What of it they get.
-    pub export: Export,
-    /// What becomes of it.
-    pub erase: Erase,
-}
-
-/// How a text names somebody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Naming {
-    /// It is their address or their external id, and nothing else.
-    Whole,
-    /// Their address may stand in it.
-    Within,
-    /// The same in a column of JSON.
-    WithinJson,
-    /// What a provider sent: it says more of whoever it names than their address, and all of it goes.
-    Payload,
-}
-
-/// A column in which somebody may be named in rows that are not theirs.
-#[derive(Debug, Clone, Copy)]
-pub struct Mention {
-    /// The table.
-    pub table: &'static str,
-    /// The column.
-    pub column: &'static str,
-    /// How.
-    pub naming: Naming,
-    /// What else is set where they are named.
-    pub also: &'static str,
-    /// The column with the member's id, where they are named in rows of their own only: such tables are long.
-    pub own: Option<&'static str>,
-}
-
-use Kind::{Flag, Id, Number, Text, Time};
-
-const SECRET: &str = "a secret, or what it was made from";
-const SAME: &str = "the same in another form";
-const INNER: &str = "how the program keeps order, and nothing about anybody";
-const OTHER: &str = "about somebody else";
-
-/// Everything that is kept of a member, in the order in which it is exported and erased.
-pub const PLACES: &[Place] = &[
-    Place {
-        table: "users",
-        whose: Whose::User("id"),
-        export: Export::As {
-            section: "profile",
-            page_by: None,
-            columns: &[
-                ("id", Id),
-                ("email", Text),
-                ("external_id", Text),
-                ("role", Text),
-                ("lang", Text),
-                ("tier_id", Text),
-                ("trial_ends_at", Time),
-                ("credit_until", Time),
-                ("referral_code", Text),
-                ("disabled_at", Time),
-                ("email_verified_at", Time),
-                ("closes_after_trial", Flag),
-                ("deletion_asked_at", Time),
-                ("deletion_due_at", Time),
-                ("created_at", Time),
-                ("updated_at", Time),
-            ],
-            hidden: &[
-                ("email_key", SAME),
-                ("referred_by_user_id", OTHER),
-                ("deleted_at", "who is deleted gets no export"),
-                ("farewell_mail_id", INNER),
-            ],
-        },
-        // `anonymise_user` does it, last.
-        erase: Erase::Stay("as nobody's: everything is taken out of it"),
-    },
-    Place {
-        table: "user_stats",
-        whose: Whose::User("user_id"),
-        export: Export::As {
-            section: "sign_ins",
-            page_by: None,
-            columns: &[("login_count", Number), ("last_login_at", Time)],
-            hidden: &[("user_id", SAME)],
-        },
-        erase: Erase::Rows,
-    },
-    Place {
-        table: "sessions",
-        whose: Whose::User("user_id"),
-        export: Export::As {
-            section: "sessions",
-            page_by: None,
-            columns: &[
-                ("id", Id),
-                ("user_agent", Text),
-                ("ip_address", Text),
-                ("created_at", Time),
-                ("last_seen_at", Time),
-            ],
-            hidden: &[("user_id", SAME), ("token_hash", SECRET)],
-        },
-        erase: Erase::Rows,
-    },
-    Place {
-        table: "login_attempts",
-        whose: Whose::Address("email_key"),
-        export: Export::As {
-            section: "sign_in_attempts",
-            page_by: None,
-            columns: &[
-                ("email", Text),
-                ("lang", Text),
-                ("sends", Number),
-                ("tries", Number),
-                ("sent_at", Time),
-                ("expires_at", Time),
-                ("used_at", Time),
-                ("created_at", Time),
-            ],
-            hidden: &[("id", SECRET), ("email_key", SAME), ("long_code", INNER)],
-        },
-        erase: Erase::Rows,
-    },
-    Place {
-        table: "login_failures",
-        whose: Whose::Address("email_key"),
-        export: Export::As {
-            section: "wrong_codes",
-            page_by: None,
-            columns: &[("consecutive", Number), ("updated_at", Time)],
-            hidden: &[("email_key", SAME)],
-        },
-        erase: Erase::Rows,
-    },
-    Place {
-        table: "rate_limits",
-        whose: Whose::Address("subject"),
-        export: Export::No("numbers that are forgotten after two days"),
-        erase: Erase::Rows,
-    },
-    Place {
-        table: "user_activity_log",
-        whose: Whose::User("user_id"),
-        export: Export::As {
-            section: "activity",
-            page_by: Some("id"),
-            columns: &[
-                ("id", Id),
-                ("actor", Text),
-                ("action", Text),
-                ("details", Kind::Json),
-                ("ip_address", Text),
-                ("user_agent", Text),
-                ("created_at", Time),
-            ],
-            hidden: &[("user_id", SAME), ("address_cut", INNER)],
-        },
-        erase: Erase::Set("user_id = NULL, details = '{}', ip_address = NULL, user_agent = NULL"),
-    },
-    Place {
-        table: "credit_entries",
-        whose: Whose::User("user_id"),
-        export: Export::As {
-            section: "credit",
-            page_by: Some("id"),
-            columns: &[
-                ("id", Id),
-                ("source", Text),
-                ("source_key", Text),
-                ("days", Number),
-                ("until_before", Time),
-                ("until_after", Time),
-                ("note", Text),
-                ("actor", Text),
-                ("created_at", Time),
-            ],
-            hidden: &[("user_id", SAME)],
-        },
-        erase: Erase::Set(
-            "user_id = NULL, note = NULL, source_key = CASE WHEN source = 'admin' THEN 'deleted' ELSE source_key END",
-        ),
-    },
-    Place {
-        table: "access_grants",
-        whose: Whose::User("user_id"),
-        export: Export::As {
-            section: "grants",
-            page_by: Some("id"),
-            columns: &[
-                ("id", Id),
-                ("tier_id", Text),
-                ("kind", Text),
-                ("coupon_id", Id),
-                ("total_seconds", Number),
-                ("remaining_seconds", Number),
-                ("began_at", Time),
-                ("running_since", Time),
-                ("runs_until", Time),
-                ("granted_at", Time),
-                ("granted_by", Text),
-                ("reason", Text),
-                ("ended_at", Time),
-                ("revoked_at", Time),
-                ("updated_at", Time),
-            ],
-            hidden: &[("user_id", SAME)],
-        },
-        // What runs would run for nobody: it ends, with what is left, before this.
-        erase: Erase::Set("user_id = NULL, reason = NULL"),
-    },
-    Place {
-        table: "coupon_redemptions",
-        whose: Whose::User("user_id"),
-        export: Export::As {
-            section: "coupons_redeemed",
-            page_by: Some("id"),
-            columns: &[("id", Id), ("coupon_id", Id), ("grant_id", Id), ("redeemed_at", Time)],
-            hidden: &[("user_id", SAME), ("address_hash", SECRET)],
-        },
-        erase: Erase::Set("user_id = NULL"),
-    },
-    Place {
-        table: "referrals",
-        whose: Whose::User("referrer_user_id"),
-        export: Export::As {
-            section: "friends_invited",
-            page_by: Some("id"),
-            columns: &[
-                ("id", Id),
-                ("created_at", Time),
-                ("converted_at", Time),
-                ("credited_at", Time),
-                ("reward_days", Number),
-                ("held_until", Time),
-                ("rejected_at", Time),
-                ("taken_back_at", Time),
-            ],
-            hidden: &[
-                ("referrer_user_id", SAME),
-                ("referred_user_id", OTHER),
-                ("provider", OTHER),
-                ("invoice_id", OTHER),
-                ("flags", "how fraud is noticed"),
-                ("times_taken_back", INNER),
-            ],
-        },
-        erase: Erase::Set("referrer_user_id = NULL"),
-    },
-    Place {
-        table: "referrals",
-        whose: Whose::User("referred_user_id"),
-        export: Export::As {
-            section: "invited_by_a_friend",
-            page_by: Some("id"),
-            columns: &[
-                ("id", Id),
-                ("created_at", Time),
-                ("converted_at", Time),
-                ("credited_at", Time),
-                ("provider", Text),
-                ("invoice_id", Text),
-                ("reward_days", Number),
-                ("held_until", Time),
-                ("rejected_at", Time),
-                ("taken_back_at", Time),
-            ],
-            hidden: &[
-                ("referred_user_id", SAME),
-                ("referrer_user_id", OTHER),
-                ("flags", "how fraud is noticed"),
-                ("times_taken_back", INNER),
-            ],
-        },
-        erase: Erase::Set("referred_user_id = NULL"),
-    },
-    Place {
-        table: "user_feature_restrictions",
-        whose: Whose::User("user_id"),
-        export: Export::As {
-            section: "restrictions",
-            page_by: None,
-            columns: &[
-                ("feature_id", Text),
-                ("limit_value", Number),
-                ("reason", Text),
-                ("expires_at", Time),
-                ("created_by", Text),
-                ("updated_at", Time),
-            ],
-            hidden: &[("user_id", SAME)],
-        },
-        erase: Erase::Rows,
-    },
-    Place {
-        table: "user_feature_usage",
-        whose: Whose::User("user_id"),
-        export: Export::As {
-            section: "usage",
-            page_by: None,
-            columns: &[
-                ("feature_id", Text),
-                ("period_start", Time),
-                ("period_end", Time),
-                ("used", Number),
-                ("updated_at", Time),
-            ],
-            hidden: &[("user_id", SAME)],
-        },
-        erase: Erase::Stay("numbers under an id that is nobody's; the ledger proves them"),
-    },
-    Place {
-        table: "usage_events",
-        whose: Whose::User("user_id"),
-        export: Export::As {
-            section: "usage_events",
-            page_by: Some("id"),
-            columns: &[
-                ("id", Id),
-                ("feature_id", Text),
-                ("period_start", Time),
-                ("kind", Text),
-                ("amount", Number),
-                ("used_after", Number),
-                ("limit_value", Number),
-                ("reservation_id", Id),
-                ("actor", Text),
-                ("created_at", Time),
-            ],
-            hidden: &[("user_id", SAME)],
-        },
-        erase: Erase::Stay("numbers under an id that is nobody's; the ledger proves them"),
-    },
-    Place {
-        table: "reservations",
-        whose: Whose::User("user_id"),
-        export: Export::As {
-            section: "reservations",
-            page_by: Some("id"),
-            columns: &[
-                ("id", Id),
-                ("feature_id", Text),
-                ("period_start", Time),
-                ("period_end", Time),
-                ("amount", Number),
-                ("state", Text),
-                ("confirmed_amount", Number),
-                ("actor", Text),
-                ("expires_at", Time),
-                ("created_at", Time),
-                ("settled_at", Time),
-            ],
-            hidden: &[("user_id", SAME)],
-        },
-        erase: Erase::Stay("numbers under an id that is nobody's; forgotten after 30 days"),
-    },
-    Place {
-        table: "api_keys",
-        whose: Whose::User("user_id"),
-        export: Export::As {
-            section: "api_keys",
-            page_by: Some("id"),
-            columns: &[
-                ("id", Id),
-                ("name", Text),
-                ("hint", Text),
-                ("scopes", Text),
-                ("created_by", Text),
-                ("created_at", Time),
-                ("expires_at", Time),
-                ("last_used_at", Time),
-                ("revoked_at", Time),
-            ],
-            hidden: &[("user_id", SAME), ("token_hash", SECRET)],
-        },
-        erase: Erase::Rows,
-    },
-    Place {
-        table: "portfolio_analyses",
-        whose: Whose::User("user_id"),
-        export: Export::As {
-            section: "portfolio_analyses",
-            page_by: None,
-            columns: &[
-                ("version", Number),
-                ("question", Text),
-                ("commentary", Text),
-                ("written_by", Text),
-                ("created_at", Time),
-            ],
-            hidden: &[("user_id", SAME)],
-        },
-        erase: Erase::Rows,
-    },
-    Place {
-        table: "portfolio_versions",
-        whose: Whose::User("user_id"),
-        export: Export::As {
-            section: "portfolio_versions",
-            page_by: None,
-            columns: &[
-                ("number", Number),
-                ("positions", Kind::Json),
-                ("position_count", Number),
-                ("restored_from", Number),
-                ("created_at", Time),
-            ],
-            hidden: &[("user_id", SAME)],
-        },
-        erase: Erase::Rows,
-    },
-    Place {
-        table: "portfolios",
-        whose: Whose::User("user_id"),
-        export: Export::As {
-            section: "portfolio",
-            page_by: None,
-            columns: &[("version", Number), ("updated_at", Time)],
-            hidden: &[("user_id", SAME)],
-        },
-        erase: Erase::Rows,
-    },
-    Place {
-        table: "payment_customers",
-        whose: Whose::User("user_id"),
-        export: Export::As {
-            section: "payment_customers",
-            page_by: None,
-            columns: &[("provider", Text), ("customer_id", Text), ("created_at", Time)],
-            hidden: &[("user_id", SAME)],
-        },
-        erase: Erase::Set("user_id = NULL"),
-    },
-    Place {
-        table: "subscriptions",
-        whose: Whose::User("user_id"),
-        export: Export::As {
-            section: "subscriptions",
-            page_by: Some("id"),
-            columns: &[
-                ("id", Id),
-                ("provider", Text),
-                ("subscription_id", Text),
-                ("tier_id", Text),
-                ("billing_interval", Text),
-                ("status", Text),
-                ("started_at", Time),
-                ("period_end", Time),
-                ("past_due_since", Time),
-                ("scheduled_action", Text),
-                ("scheduled_at", Time),
-                ("ended_at", Time),
-                ("created_at", Time),
-                ("updated_at", Time),
-            ],
-            hidden: &[("user_id", SAME), ("version_at", INNER), ("version_rank", INNER), ("version_event", INNER)],
-        },
-        erase: Erase::Set("user_id = NULL"),
-    },
-    Place {
-        table: "payments",
-        whose: Whose::User("user_id"),
-        export: Export::As {
-            section: "payments",
-            page_by: None,
-            columns: &[
-                ("provider", Text),
-                ("invoice_id", Text),
-                ("subscription_id", Text),
-                ("amount", Number),
-                ("currency", Text),
-                ("paid_at", Time),
-                ("created_at", Time),
-            ],
-            hidden: &[("user_id", SAME)],
-        },
-        erase: Erase::Set("user_id = NULL"),
-    },
-    Place {
-        table: "payment_events",
-        whose: Whose::User("user_id"),
-        export: Export::As {
-            section: "payment_events",
-            page_by: Some("id"),
-            columns: &[
-                ("id", Id),
-                ("provider", Text),
-                ("event_id", Text),
-                ("event_type", Text),
-                ("kind", Text),
-                ("occurred_at", Time),
-                ("received_at", Time),
-                ("state", Text),
-                ("subscription_id", Text),
-                ("subscription_status", Text),
-                ("settled_at", Time),
-            ],
-            hidden: &[
-                ("user_id", SAME),
-                (
-                    "payload",
-                    "the provider's letter to us, with secrets of its own; the provider gives account of what it keeps",
-                ),
-                ("attempts", INNER),
-                ("error", INNER),
-                ("waits_for", INNER),
-            ],
-        },
-        erase: Erase::Set(EMPTY_EVENT),
-    },
-    Place {
-        table: "mails",
-        whose: Whose::Address("recipient"),
-        export: Export::As {
-            section: "mails",
-            page_by: Some("id"),
-            columns: &[
-                ("id", Id),
-                ("recipient", Text),
-                ("lang", Text),
-                ("letter", Kind::Json),
-                ("created_at", Time),
-                ("sent_at", Time),
-                ("skipped_at", Time),
-                ("skipped_because", Text),
-            ],
-            hidden: &[
-                ("subject", "it may hold a code that opens the account"),
-                ("text_body", "it may hold a code that opens the account"),
-                ("html_body", "it may hold a code that opens the account"),
-            ],
-        },
-        erase: Erase::Rows,
-    },
-    Place {
-        table: "mail_preferences",
-        whose: Whose::User("user_id"),
-        export: Export::As {
-            section: "mail_preferences",
-            page_by: None,
-            columns: &[("category", Text), ("wanted", Flag), ("updated_at", Time)],
-            hidden: &[("user_id", SAME)],
-        },
-        erase: Erase::Rows,
-    },
-    Place {
-        table: "reminders",
-        whose: Whose::User("subject_id"),
-        export: Export::No("that a letter was written, which is among the mails"),
-        erase: Erase::Rows,
-    },
-    Place {
-        table: "user_days",
-        whose: Whose::User("user_id"),
-        export: Export::As {
-            section: "days",
-            page_by: None,
-            columns: &[("day", Kind::Day), ("sign_ins", Number), ("consumed", Number)],
-            hidden: &[("user_id", SAME)],
-        },
-        erase: Erase::Rows,
-    },
-    Place {
-        table: "invitations",
-        whose: Whose::Address("email_key"),
-        export: Export::As {
-            section: "invitations_received",
-            page_by: None,
-            columns: &[
-                ("email", Text),
-                ("tier_id", Text),
-                ("duration_days", Number),
-                ("note", Text),
-                ("lang", Text),
-                ("sends", Number),
-                ("sent_at", Time),
-                ("expires_at", Time),
-                ("accepted_at", Time),
-                ("revoked_at", Time),
-                ("created_at", Time),
-            ],
-            hidden: &[
-                ("id", SECRET),
-                ("email_key", SAME),
-                ("inviter_user_id", OTHER),
-                ("invited_by", OTHER),
-                ("accepted_by_user_id", SAME),
-                ("lapsed_at", INNER),
-            ],
-        },
-        erase: Erase::Rows,
-    },
-    Place {
-        table: "invitations",
-        whose: Whose::User("accepted_by_user_id"),
-        export: Export::As {
-            section: "invitations_accepted",
-            page_by: None,
-            columns: &[
-                ("email", Text),
-                ("tier_id", Text),
-                ("duration_days", Number),
-                ("note", Text),
-                ("accepted_at", Time),
-                ("created_at", Time),
-            ],
-            hidden: &[
-                ("id", SECRET),
-                ("email_key", SAME),
-                ("inviter_user_id", OTHER),
-                ("invited_by", OTHER),
-                ("accepted_by_user_id", SAME),
-                ("lang", SAME),
-                ("sends", INNER),
-                ("sent_at", INNER),
-                ("expires_at", INNER),
-                ("revoked_at", INNER),
-                ("lapsed_at", INNER),
-            ],
-        },
-        erase: Erase::Rows,
-    },
-    Place {
-        table: "invitations",
-        whose: Whose::User("inviter_user_id"),
-        export: Export::As {
-            section: "invitations_sent",
-            page_by: Some("id"),
-            columns: &[
-                ("id", Id),
-                ("email", Text),
-                ("note", Text),
-                ("lang", Text),
-                ("sends", Number),
-                ("sent_at", Time),
-                ("expires_at", Time),
-                ("accepted_at", Time),
-                ("revoked_at", Time),
-                ("created_at", Time),
-            ],
-            hidden: &[
-                ("email_key", SAME),
-                ("inviter_user_id", SAME),
-                ("invited_by", SAME),
-                ("tier_id", "members give nothing along"),
-                ("duration_days", "members give nothing along"),
-                ("accepted_by_user_id", OTHER),
-                ("lapsed_at", INNER),
-            ],
-        },
-        // The address of a friend is known through them alone.
-        erase: Erase::Rows,
-    },
-    Place {
-        table: "bonus_awards",
-        whose: Whose::User("user_id"),
-        export: Export::As {
-            section: "bonus_awards",
-            page_by: Some("id"),
-            columns: &[
-                ("id", Id),
-                ("rule_id", Id),
-                ("grant_id", Id),
-                ("tier_id", Text),
-                ("days", Number),
-                ("letter", Text),
-                ("awarded_at", Time),
-            ],
-            hidden: &[("user_id", SAME)],
-        },
-        erase: Erase::Set("user_id = NULL"),
-    },
-    Place {
-        table: "notification_reads",
-        whose: Whose::User("user_id"),
-        export: Export::No("which lines an admin has read"),
-        erase: Erase::Rows,
-    },
-    Place {
-        table: "admin_digests",
-        whose: Whose::User("user_id"),
-        export: Export::No("that a letter was written, which is among the mails"),
-        erase: Erase::Rows,
-    },
-    Place {
-        table: "webhook_deliveries",
-        whose: Whose::User("user_id"),
-        export: Export::As {
-            section: "told_to_apps",
-            page_by: Some("id"),
-            columns: &[("id", Id), ("kind", Text), ("payload", Text), ("state", Text), ("created_at", Time)],
-            hidden: &[
-                ("endpoint_id", INNER),
-                ("event_id", INNER),
-                ("user_id", SAME),
-                ("attempts", INNER),
-                ("next_try_at", INNER),
-                ("tried_at", INNER),
-                ("request_headers", SECRET),
-                ("status", INNER),
-                ("response", "what an app answered"),
-                ("error", INNER),
-                ("duration_ms", INNER),
-            ],
-        },
-        erase: Erase::Rows,
-    },
-];
-
-/// Where somebody may be named in rows that are not theirs.
-pub const MENTIONS: &[Mention] = &[
-    Mention {
-        also: "ip_address = NULL, user_agent = NULL, ",
-        ..Mention::new("user_activity_log", "actor", Naming::Whole)
-    },
-    Mention::new("user_activity_log", "details", Naming::WithinJson),
-    Mention::new("credit_entries", "actor", Naming::Whole),
-    Mention::new("credit_entries", "note", Naming::Within),
-    Mention::new("access_grants", "granted_by", Naming::Whole),
-    Mention::new("access_grants", "reason", Naming::Within),
-    Mention::new("user_feature_restrictions", "created_by", Naming::Whole),
-    Mention::new("user_feature_restrictions", "reason", Naming::Within),
-    Mention { own: Some("user_id"), ..Mention::new("usage_events", "actor", Naming::Whole) },
-    Mention { own: Some("user_id"), ..Mention::new("reservations", "actor", Naming::Whole) },
-    Mention::new("api_keys", "created_by", Naming::Whole),
-    Mention::new("api_keys", "name", Naming::Within),
-    Mention::new("tier_limits", "updated_by", Naming::Whole),
-    Mention::new("coupons", "created_by", Naming::Whole),
-    Mention::new("coupons", "description", Naming::Within),
-    Mention { also: ALSO_OF_AN_EVENT, ..Mention::new("payment_events", "payload", Naming::Payload) },
-    Mention::new("payment_events", "error", Naming::Within),
-    Mention::new("jobs", "last_error", Naming::Within),
-    Mention::new("app_settings", "updated_by", Naming::Whole),
-    Mention::new("invitations", "invited_by", Naming::Whole),
-    Mention::new("invitations", "note", Naming::Within),
-    Mention::new("partners", "created_by", Naming::Whole),
-    Mention::new("coupon_batches", "created_by", Naming::Whole),
-    Mention::new("bonus_rules", "created_by", Naming::Whole),
-    Mention::new("notifications", "dedupe_key", Naming::Within),
-    Mention::new("notifications", "details", Naming::WithinJson),
-    Mention::new("mail_templates", "updated_by", Naming::Whole),
-    Mention::new("webhook_endpoints", "created_by", Naming::Whole),
-];
-
-/// Tables in which nobody is, and why not.
-pub const NOBODYS: &[(&str, &str)] = &[
-    ("app_settings", "about the product; who changed it last is a mention"),
-    ("tiers", "about the product"),
-    ("features", "about the product"),
-    ("tier_limits", "about the product; who changed it last is a mention"),
-    ("config_version", "a counter"),
-    ("admin_claims", "a hash of a token that nobody has used yet"),
-    ("idempotency_keys", "hashes and answers to apps, which name an id at most; forgotten after two days"),
-    ("jobs", "names rows of other tables; what a mail server complained about is a mention"),
-    ("tier_prices", "about the product"),
-    ("payment_links", "names of a provider for payments and invoices, no person"),
-    ("payment_losses", "names of a provider for invoices, no person"),
-    ("coupons", "about the product; who made it is a mention"),
-    ("quotes", "prices of the market"),
-    ("quotes_daily", "prices of the market"),
-    ("address_marks", "keyed hashes, which say that an address has had its trial and not whose it is"),
-    ("schedules", "how the program keeps order"),
-    ("daily_stats", "sums of a day"),
-    ("counted_days", "how the program keeps order"),
-    ("partners", "companies and whom to ask there, by a contract of their own; who wrote it down is a mention"),
-    ("coupon_batches", "about the product; who made it is a mention"),
-    ("bonus_rules", "about the product; who made it is a mention"),
-    ("notifications", "what admins are told; who is named in it is a mention"),
-    ("notification_ways", "how admins are told"),
-    ("notification_chats", "where admins are told"),
-    ("mail_templates", "about the product; who changed it last is a mention"),
-    ("webhook_endpoints", "where apps listen; who made it is a mention"),
-];
-
-/// What of an event of a provider's stays.
-const EMPTY_EVENT: &str = "user_id = NULL, payload = '{}', error = NULL, waits_for = NULL, \
-     state = CASE WHEN state IN ('failed', 'dead') THEN 'ignored' ELSE state END";
-/// The same beside the payload.
-const ALSO_OF_AN_EVENT: &str = "error = NULL, waits_for = NULL, \
-     state = CASE WHEN state IN ('failed', 'dead') THEN 'ignored' ELSE state END, ";
-
-impl Mention {
-    const fn new(table: &'static str, column: &'static str, naming: Naming) -> Self {
-        Self { table, column, naming, also: "", own: None }
-    }
-}
-
-/// Who is meant.
-#[derive(Debug, Clone)]
+/// Who is meant, by everything that they are or were called.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
     /// The member.
     pub id: UserId,
-    /// Their address, as typed and as compared.
-    pub email: Option<(String, EmailKey)>,
-    /// The name under which the product's own database knows them.
-    pub external_id: Option<String>,
+    /// Their addresses, in every form in which they may stand somewhere.
+    addresses: Vec<String>,
+    /// The same in the form by which spellings are compared.
+    keys: Vec<EmailKey>,
+    /// The names under which the product's own database knows or knew them.
+    external_ids: Vec<String>,
+    /// What the log calls keys that are theirs or named after them.
+    labels: Vec<String>,
+    /// What they were called and somebody else is called now: in rows of their own it is still them.
+    given_up: Vec<String>,
+}
+
+/// An address and an external id that somebody had, and who has them now, if that is somebody else.
+type FormerRow = (Option<String>, Option<EmailKey>, Option<String>, Option<UserId>, Option<UserId>);
+
+/// Returns what a member is and was called.
+pub async fn person(conn: &mut Conn<'_>, user: &User) -> Result<Person> {
+    let mut person = Person::nobody(user.id);
+    if let Some(email) = user.email.as_deref().and_then(|email| EmailAddress::parse(email).ok()) {
+        person.addresses.push(email.as_str().to_owned());
+        person.keys.push(email.key().clone());
+    }
+    person.external_ids.extend(user.external_id.clone());
+    let former: Vec<FormerRow> = run!(conn, |c| sqlx::query_as(
+        "SELECT former.email, former.email_key, former.external_id, holders.id, bearers.id
+        FROM former_names AS former
+        LEFT JOIN users AS holders ON holders.email_key = former.email_key AND holders.id <> former.user_id
+        LEFT JOIN users AS bearers ON bearers.external_id = former.external_id AND bearers.id <> former.user_id
+        WHERE former.user_id = $1 ORDER BY former.changed_at"
+    )
+    .bind(user.id)
+    .fetch_all(c))?;
+    for (email, key, external_id, holder, bearer) in former {
+        if holder.is_some() {
+            person.given_up.extend(email);
+        } else {
+            person.addresses.extend(email);
+            person.keys.extend(key);
+        }
+        let still_theirs = bearer.is_none();
+        let names = if still_theirs { &mut person.external_ids } else { &mut person.given_up };
+        names.extend(external_id);
+    }
+    person.keys.sort();
+    person.keys.dedup();
+    person.addresses.extend(person.keys.iter().map(|key| key.as_str().to_owned()));
+    // Letters go where somebody wrote that they live. No database knows all capitals.
+    if person.addresses.iter().any(|address| !address.is_ascii()) {
+        let written: Vec<String> = run!(conn, |c| sqlx::query_scalar(
+            "SELECT DISTINCT recipient FROM mails WHERE OCTET_LENGTH(recipient) > LENGTH(recipient)"
+        )
+        .fetch_all(c))?;
+        let is_theirs =
+            |text: &String| EmailAddress::parse(text).is_ok_and(|address| person.keys.contains(address.key()));
+        let theirs: Vec<String> = written.into_iter().filter(is_theirs).collect();
+        person.addresses.extend(theirs);
+    }
+    person.addresses.sort();
+    person.addresses.dedup();
+    // An app may have called somebody what the log calls nobody in particular.
+    for names in [&mut person.external_ids, &mut person.given_up] {
+        names.retain(|name| !RESERVED_ACTORS.contains(&name.as_str()));
+    }
+    let keys: Vec<(String, String, Option<UserId>)> =
+        run!(conn, |c| sqlx::query_as("SELECT name, hint, user_id FROM api_keys").fetch_all(c))?;
+    let is_theirs = |name: &str, owner: Option<UserId>| {
+        owner == Some(user.id) || owner.is_none() && without(name, &person.addresses).is_some()
+    };
+    person.labels = keys
+        .iter()
+        .filter(|(name, _, owner)| is_theirs(name, *owner))
+        .map(|(name, hint, _)| label(name, hint))
+        .collect();
+    Ok(person)
 }
 
 impl Person {
-    /// The forms of the address; a text that is nowhere if there is none.
-    fn addresses(&self) -> [String; 2] {
-        match &self.email {
-            Some((typed, key)) => [typed.clone(), key.as_str().to_owned()],
-            // No column holds it: it is no address, no id and no name.
-            None => [format!("nobody:{}", self.id), format!("nobody:{}", self.id)],
-        }
+    /// Somebody of whom no name is known any more.
+    fn nobody(id: UserId) -> Self {
+        let (addresses, keys, external_ids) = (Vec::new(), Vec::new(), Vec::new());
+        Self { id, addresses, keys, external_ids, labels: Vec::new(), given_up: Vec::new() }
+    }
+
+    /// Returns whether somebody who did something about them is themselves.
+    fn is(&self, actor: &str) -> bool {
+        self.addresses.iter().chain(&self.given_up).any(|name| is_same_text(name, actor))
+            || self.external_ids.iter().chain(&self.labels).any(|name| name == actor)
+    }
+
+    /// Returns the names that are theirs alone.
+    fn names(&self) -> Vec<String> {
+        self.addresses.iter().chain(&self.external_ids).chain(&self.labels).cloned().collect()
+    }
+
+    /// Returns what the rows of a place hold that are theirs, beside their id.
+    fn subjects(&self) -> Vec<String> {
+        // What is counted against a member is counted under their id.
+        self.keys.iter().map(|key| key.as_str().to_owned()).chain([self.id.to_string()]).collect()
     }
 }
 
@@ -910,6 +140,36 @@ pub struct Page {
     pub rows: Vec<Value>,
     /// The last of them; nothing when there are no more.
     pub next: Option<Uuid>,
+}
+
+/// Writes whose rows of a place are meant.
+macro_rules! theirs {
+    ($query:ident, $place:expr, $person:expr) => {
+        match $place.whose {
+            Whose::User(column) => {
+                $query.push(column).push(" = ").push_bind($person.id);
+            }
+            Whose::Key(column) => {
+                $query.push(column).push(" IN (");
+                let mut list = $query.separated(", ");
+                for subject in $person.subjects() {
+                    list.push_bind(subject);
+                }
+                $query.push(")");
+            }
+            Whose::Address(_) if $person.addresses.is_empty() => {
+                $query.push("1 = 0");
+            }
+            Whose::Address(column) => {
+                $query.push("LOWER(").push(column).push(") IN (");
+                let mut list = $query.separated(", ");
+                for address in &$person.addresses {
+                    list.push("LOWER(").push_bind_unseparated(address.clone()).push_unseparated(")");
+                }
+                $query.push(")");
+            }
+        }
+    };
 }
 
 /// Returns rows of a place that are a member's, from after `after`, at most `count` of those that are
@@ -924,7 +184,6 @@ pub async fn rows(
     let Export::As { page_by, columns, .. } = place.export else {
         return Ok(Page { rows: Vec::new(), next: None });
     };
-    let [typed, key] = person.addresses();
     // A body of its own for each database; both read rows of their own type.
     let read: Vec<(Option<Uuid>, Value)> = build!(conn, |query, c| {
         query.push("SELECT ");
@@ -933,15 +192,7 @@ pub async fn rows(
             list.push(column);
         }
         query.push(" FROM ").push(place.table).push(" WHERE ");
-        match place.whose {
-            Whose::User(column) => {
-                query.push(column).push(" = ").push_bind(person.id);
-            }
-            Whose::Address(column) => {
-                query.push("LOWER(").push(column).push(") IN (LOWER(").push_bind(typed).push("), ").push_bind(key);
-                query.push(")");
-            }
-        }
+        theirs!(query, place, person);
         if let Some(id) = page_by {
             if let Some(after) = after {
                 query.push(" AND ").push(id).push(" > ").push_bind(after);
@@ -952,6 +203,7 @@ pub async fn rows(
         for row in query.build().fetch_all(c).await? {
             let mut object = Map::new();
             let mut id = None;
+            let mut is_by_them = false;
             for (at, (column, kind)) in columns.iter().enumerate() {
                 let value = match kind {
                     Kind::Id => {
@@ -967,6 +219,21 @@ pub async fn rows(
                     Kind::Number => row.try_get::<Option<i64>, _>(at)?.map(Value::from),
                     Kind::Flag => row.try_get::<Option<bool>, _>(at)?.map(Value::from),
                     Kind::Json => row.try_get::<Option<Json<Value>>, _>(at)?.map(|json| json.0),
+                    Kind::Without(members) => row.try_get::<Option<Json<Value>>, _>(at)?.map(|json| {
+                        let mut value = json.0;
+                        leave_out(&mut value, members);
+                        value
+                    }),
+                    Kind::TextWithout(members) => row.try_get::<Option<String>, _>(at)?.map(|text| {
+                        let Ok(mut value) = serde_json::from_str(&text) else { return Value::Null };
+                        leave_out(&mut value, members);
+                        Value::from(value.to_string())
+                    }),
+                    Kind::Actor => row.try_get::<Option<String>, _>(at)?.map(|actor| {
+                        is_by_them = person.is(&actor);
+                        if is_by_them { Value::from(actor) } else { Value::from(stranger(&actor)) }
+                    }),
+                    Kind::OfActor => row.try_get::<Option<String>, _>(at)?.filter(|_| is_by_them).map(Value::from),
                 };
                 object.insert((*column).to_owned(), value.unwrap_or(Value::Null));
             }
@@ -979,15 +246,145 @@ pub async fn rows(
     Ok(Page { rows: read.into_iter().map(|(_, row)| row).collect(), next })
 }
 
+/// How rows are found in which somebody may be named, in one of the tables that grow with use. What is found is
+/// looked at: a pattern says more than is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Search {
+    /// The statement. It takes the patterns, and after them `since`, if there is one.
+    pub sql: String,
+    /// What to look for.
+    pub patterns: Vec<String>,
+    /// From when on.
+    pub since: Option<DateTime<Utc>>,
+}
+
+/// Returns the patterns by which texts are found that hold one of these, framed so. Where capitals and spellings
+/// are not as in ASCII, anything may stand.
+fn patterns(names: &[String], frame: &str) -> Vec<String> {
+    let pattern = |name: &String| {
+        let name: String = name.chars().map(|c| if c.is_ascii() { c } else { '%' }).collect();
+        format!("%{frame}{name}{frame}%")
+    };
+    names.iter().map(pattern).collect()
+}
+
+impl Search {
+    /// Looks for lines of the log that name somebody in their particulars.
+    pub fn lines(conn: &Conn<'_>, person: &Person, since: Option<DateTime<Utc>>) -> Self {
+        let patterns = patterns(&person.addresses, "");
+        let (details, like) = (conn.dialect("details", "details::TEXT"), conn.dialect("LIKE", "ILIKE"));
+        // The conditions of an index, word by word: there are few such lines among many.
+        let mut sql = format!(
+            "SELECT id, CAST(details AS TEXT) FROM user_activity_log {}
+            WHERE {details} LIKE '%@%' AND action NOT IN ('user_created', 'user_changed') AND ({})",
+            conn.dialect("INDEXED BY user_activity_log_naming", ""),
+            any_of(details, like, patterns.len()),
+        );
+        if since.is_some() {
+            sql.push_str(&format!(" AND created_at >= ${}", patterns.len() + 1));
+        }
+        Self { sql, patterns, since }
+    }
+
+    /// Looks for what a provider sent that is nobody's yet and names somebody.
+    pub fn payloads(conn: &Conn<'_>, person: &Person, ids: &[String]) -> Self {
+        let patterns = patterns(&person.addresses, "\"").into_iter().chain(patterns(ids, "\"")).collect::<Vec<_>>();
+        let like = conn.dialect("LIKE", "ILIKE");
+        let sql = format!(
+            "SELECT id, payload FROM payment_events WHERE user_id IS NULL AND ({}){}",
+            any_of("payload", like, patterns.len()),
+            conn.dialect("", " FOR UPDATE"),
+        );
+        Self { sql, patterns, since: None }
+    }
+
+    /// Looks in a column of text or of JSON.
+    fn column(conn: &Conn<'_>, mention: &Mention, person: &Person) -> Self {
+        let Mention { table, column, .. } = mention;
+        let patterns = patterns(&person.addresses, "");
+        let condition = match mention.rows {
+            Rows::Where(condition) => condition,
+            _ => "1 = 1",
+        };
+        let sql = format!(
+            "SELECT {}, CAST({column} AS TEXT) FROM {table} WHERE {condition} AND ({}){}",
+            key_of(table),
+            any_of(&format!("CAST({column} AS TEXT)"), conn.dialect("LIKE", "ILIKE"), patterns.len()),
+            conn.dialect("", " FOR UPDATE"),
+        );
+        Self { sql, patterns, since: None }
+    }
+
+    /// Returns what may be meant: the row's id, and its text.
+    async fn run(&self, conn: &mut Conn<'_>) -> Result<Vec<(Uuid, String)>> {
+        if self.patterns.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(build!(conn, |query, c| {
+            let mut pieces = self.sql.split('$');
+            query.push(pieces.next().unwrap_or_default());
+            for (at, piece) in pieces.enumerate() {
+                match (self.patterns.get(at), self.since) {
+                    (Some(pattern), _) => query.push_bind(pattern.clone()),
+                    (None, since) => query.push_bind(since),
+                };
+                query.push(piece.trim_start_matches(|c: char| c.is_ascii_digit()));
+            }
+            query.build_query_as().fetch_all(c).await
+        })?)
+    }
+}
+
+/// Writes that a text is like one of the first parameters.
+fn any_of(text: &str, like: &str, count: usize) -> String {
+    let all: Vec<String> = (1..=count).map(|number| format!("{text} {like} ${number}")).collect();
+    all.join(" OR ")
+}
+
+/// Returns the column by which a row of a table is found again.
+fn key_of(table: &str) -> &'static str {
+    // Of several of one member the text decides.
+    if table == "user_feature_restrictions" { "user_id" } else { "id" }
+}
+
+/// Lines of the log that name somebody, as far as they were there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lines {
+    /// By whose names they were found.
+    person: Person,
+    /// Those.
+    ids: Vec<ActivityId>,
+    /// Since when others may have come.
+    since: DateTime<Utc>,
+}
+
+/// Looks up which lines of the log name somebody. The log is long: this is done before a transaction in which
+/// others wait, and there it is looked at again what came since.
+pub async fn lines_naming(conn: &mut Conn<'_>, person: Person, now: DateTime<Utc>) -> Result<Lines> {
+    let found = Search::lines(conn, &person, None).run(conn).await?;
+    let is_meant = |text: &str| {
+        serde_json::from_str(text).is_ok_and(|mut details: Value| without_in(&mut details, &person.addresses))
+    };
+    let ids = found.iter().filter(|(_, text)| is_meant(text)).map(|(id, _)| (*id).into()).collect();
+    Ok(Lines { person, ids, since: now - LONGEST_TRANSACTION })
+}
+
 /// Takes everything out of the database by which a person could be known, and returns how many rows it
-/// touched. The member is locked. The row of the member is left for [`anonymise_user`].
-pub async fn erase(conn: &mut Conn<'_>, person: &Person) -> Result<u64> {
+/// touched. The member is locked. The row of the member is left for [`anonymise_user`]. `lines` are those that
+/// were looked up; if the names changed since, they are looked up again.
+pub async fn erase(conn: &mut Conn<'_>, person: &Person, lines: &Lines) -> Result<u64> {
     let mut touched = 0;
+    let anew;
+    let lines = if lines.person == *person {
+        lines
+    } else {
+        anew = lines_naming(conn, person.clone(), lines.since + LONGEST_TRANSACTION).await?;
+        &anew
+    };
     // What names them in rows of others is found by names that their own rows still tell.
-    let mut needles = person.addresses().to_vec();
-    needles.extend(names_at_providers(conn, person.id).await?);
+    let at_providers = names_at_providers(conn, person.id).await?;
     for mention in MENTIONS {
-        touched += forget_mention(conn, mention, person, &needles).await?;
+        touched += forget_mention(conn, mention, person, lines, &at_providers).await?;
     }
     for place in PLACES {
         touched += erase_place(conn, place, person).await?;
@@ -995,25 +392,35 @@ pub async fn erase(conn: &mut Conn<'_>, person: &Person) -> Result<u64> {
     Ok(touched)
 }
 
-/// Returns who was deleted after `since`.
-pub async fn deleted_since(conn: &mut Conn<'_>, since: DateTime<Utc>) -> Result<Vec<UserId>> {
-    Ok(run!(conn, |c| sqlx::query_scalar("SELECT id FROM users WHERE deleted_at > $1 ORDER BY deleted_at, id")
-        .bind(since)
-        .fetch_all(c))?)
+/// Returns who was deleted and is looked after: what a transaction may write about them that had begun before.
+pub async fn watched(conn: &mut Conn<'_>) -> Result<Vec<UserId>> {
+    Ok(run!(conn, |c| sqlx::query_scalar(
+        "SELECT id FROM users WHERE watched_until IS NOT NULL ORDER BY watched_until, id"
+    )
+    .fetch_all(c))?)
 }
 
 /// Takes out what was written about somebody who is deleted by a transaction that had begun before, and
-/// waited for the deletion. Returns how many rows it touched.
-pub async fn sweep(conn: &mut Conn<'_>, id: UserId) -> Result<u64> {
+/// waited for the deletion. Returns how many rows it touched. Once that has been done when no such transaction can
+/// be left, it is over: however long nobody was there to do it, it is done then.
+pub async fn sweep(conn: &mut Conn<'_>, id: UserId, now: DateTime<Utc>) -> Result<u64> {
     // Their names are not known any more. What an actor is called in lines about them may be theirs.
     let mut touched = execute!(conn, |c| sqlx::query("UPDATE user_activity_log SET actor = $2 WHERE user_id = $1")
         .bind(id)
         .bind(NOBODY)
         .execute(c))?;
-    let person = Person { id, email: None, external_id: None };
+    let person = Person::nobody(id);
+    let authors = MENTIONS.iter().filter(|mention| mention.naming == Naming::Author);
+    for mention in authors {
+        touched += forget_author(conn, mention, &person).await?;
+    }
     for place in PLACES {
         touched += erase_place(conn, place, &person).await?;
     }
+    execute!(conn, |c| sqlx::query("UPDATE users SET watched_until = NULL WHERE id = $1 AND watched_until <= $2")
+        .bind(id)
+        .bind(now)
+        .execute(c))?;
     Ok(touched)
 }
 
@@ -1033,98 +440,179 @@ async fn erase_place(conn: &mut Conn<'_>, place: &Place, person: &Person) -> Res
         Erase::Set(set) => Some(set),
         Erase::Stay(_) => return Ok(0),
     };
-    let [typed, key] = person.addresses();
     Ok(build!(conn, |query, c| {
         match set {
             None => query.push("DELETE FROM ").push(place.table),
             Some(set) => query.push("UPDATE ").push(place.table).push(" SET ").push(set),
         };
         query.push(" WHERE ");
-        match place.whose {
-            Whose::User(column) => {
-                query.push(column).push(" = ").push_bind(person.id);
-            }
-            Whose::Address(column) => {
-                query.push("LOWER(").push(column).push(") IN (LOWER(").push_bind(typed).push("), ").push_bind(key);
-                // What is counted against a member is counted under their id.
-                query.push(", ").push_bind(person.id.to_string()).push(")");
-            }
-        }
+        theirs!(query, place, person);
         query.build().execute(c).await.map(|done| done.rows_affected())
     })?)
 }
 
-async fn forget_mention(conn: &mut Conn<'_>, mention: &Mention, person: &Person, needles: &[String]) -> Result<u64> {
-    let find = conn.dialect("INSTR", "STRPOS");
-    let (as_text, as_json) = match (mention.naming, &*conn) {
-        (Naming::WithinJson, Conn::Postgres(_)) => ("::TEXT", "::JSONB"),
-        _ => ("", ""),
-    };
-    let names: Vec<String> = match mention.naming {
-        Naming::Whole => {
-            // An app may have called somebody what the log calls nobody in particular.
-            let own_name = person.external_id.clone().filter(|name| !matches!(name.as_str(), "operator" | "system"));
-            person.addresses().into_iter().chain(own_name).collect()
+async fn forget_mention(
+    conn: &mut Conn<'_>,
+    mention: &Mention,
+    person: &Person,
+    lines: &Lines,
+    at_providers: &[String],
+) -> Result<u64> {
+    match mention.naming {
+        Naming::Whole => forget_names(conn, mention, &person.names()).await,
+        Naming::Key => forget_keys(conn, mention, person).await,
+        Naming::Author => forget_author(conn, mention, person).await,
+        Naming::Payload => forget_payloads(conn, mention, person, at_providers).await,
+        Naming::Within | Naming::WithinJson => {
+            let found = match mention.rows {
+                Rows::Found => found_lines(conn, person, lines).await?,
+                _ => Search::column(conn, mention, person).run(conn).await?,
+            };
+            forget_within(conn, mention, person, found).await
         }
-        Naming::Within | Naming::WithinJson => person.addresses().to_vec(),
-        Naming::Payload => needles.to_vec(),
-    };
-    let Mention { table, column, naming, also, own } = *mention;
+    }
+}
+
+/// Forgets who did something, where it is one of these names and nothing else.
+async fn forget_names(conn: &mut Conn<'_>, mention: &Mention, names: &[String]) -> Result<u64> {
+    if names.is_empty() {
+        return Ok(0);
+    }
+    let Mention { table, column, also, .. } = *mention;
     Ok(build!(conn, |query, c| {
-        query.push("UPDATE ").push(table).push(" SET ").push(also).push(column).push(" = ");
-        match naming {
-            Naming::Whole => {
-                query.push_bind(NOBODY);
-            }
-            Naming::Payload => {
-                query.push("'{}'");
-            }
-            Naming::Within | Naming::WithinJson => {
-                query.push("(");
-                for _ in &names {
-                    query.push("REPLACE(");
-                }
-                query.push(column).push(as_text);
-                for name in &names {
-                    query.push(", ").push_bind(name.clone()).push(", ").push_bind(NOBODY).push(")");
-                }
-                query.push(")").push(as_json);
-            }
+        query.push("UPDATE ").push(table).push(" SET ").push(also).push(column).push(" = ").push_bind(NOBODY);
+        query.push(" WHERE ").push(column).push(" IN (");
+        let mut list = query.separated(", ");
+        for name in names {
+            list.push_bind(name.clone());
         }
-        query.push(" WHERE ");
-        if let Some(own) = own {
-            query.push(own).push(" = ").push_bind(person.id).push(" AND ");
-        }
-        if naming == Naming::Whole {
-            query.push(column).push(" IN (");
-            let mut list = query.separated(", ");
-            for name in &names {
-                list.push_bind(name.clone());
-            }
-            query.push(")");
-        } else {
-            query.push("(");
-            let mut word = "";
-            for name in &names {
-                query.push(word).push(find).push("(").push(column).push(as_text).push(", ");
-                query.push_bind(name.clone()).push(") > 0");
-                word = " OR ";
-            }
-            query.push(")");
-        }
+        query.push(")");
         query.build().execute(c).await.map(|done| done.rows_affected())
     })?)
 }
 
-/// Returns what providers call a member in what they send, in quotes: no shorter name is taken for it.
+/// Forgets in a member's own rows by which key something was done that is no server's, and who did it under a name
+/// that is somebody else's now. Keys of one member are forgotten a while after their end: then only this finds them.
+async fn forget_keys(conn: &mut Conn<'_>, mention: &Mention, person: &Person) -> Result<u64> {
+    let Mention { table, column, rows, .. } = *mention;
+    let Rows::Own(own) = rows else { return Ok(0) };
+    Ok(build!(conn, |query, c| {
+        query.push("UPDATE ").push(table).push(" SET ").push(column).push(" = ").push_bind(NOBODY);
+        query.push(" WHERE ").push(own).push(" = ").push_bind(person.id).push(" AND (");
+        query.push(column).push(" LIKE 'key %' AND ").push(column);
+        query.push(" NOT IN (SELECT 'key ' || name || ' (' || hint || ')' FROM api_keys WHERE user_id IS NULL)");
+        for name in &person.given_up {
+            query.push(" OR ").push(column).push(" = ").push_bind(name.clone());
+        }
+        query.push(")");
+        query.build().execute(c).await.map(|done| done.rows_affected())
+    })?)
+}
+
+/// Forgets who did something in a member's own rows, unless that is nobody.
+async fn forget_author(conn: &mut Conn<'_>, mention: &Mention, person: &Person) -> Result<u64> {
+    let Mention { table, column, rows, .. } = *mention;
+    let Rows::Own(own) = rows else { return Ok(0) };
+    Ok(build!(conn, |query, c| {
+        query.push("UPDATE ").push(table).push(" SET ").push(column).push(" = ").push_bind(NOBODY);
+        query.push(" WHERE ").push(own).push(" = ").push_bind(person.id);
+        query.push(" AND ").push(column).push(" NOT IN (");
+        let mut list = query.separated(", ");
+        for name in RESERVED_ACTORS {
+            list.push_bind(name);
+        }
+        query.push(")");
+        query.build().execute(c).await.map(|done| done.rows_affected())
+    })?)
+}
+
+/// Returns the lines that were looked up, and those that came since.
+async fn found_lines(conn: &mut Conn<'_>, person: &Person, lines: &Lines) -> Result<Vec<(Uuid, String)>> {
+    let mut found = Search::lines(conn, person, Some(lines.since)).run(conn).await?;
+    // Both databases bound the number of values of one statement.
+    for ids in lines.ids.chunks(500) {
+        let some: Vec<(Uuid, String)> = build!(conn, |query, c| {
+            query.push("SELECT id, CAST(details AS TEXT) FROM user_activity_log WHERE id IN (");
+            let mut list = query.separated(", ");
+            for id in ids {
+                list.push_bind(*id);
+            }
+            query.push(")");
+            query.build_query_as().fetch_all(c).await
+        })?;
+        found.extend(some);
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+/// Takes somebody's addresses out of texts in which they stand as words of their own.
+async fn forget_within(
+    conn: &mut Conn<'_>,
+    mention: &Mention,
+    person: &Person,
+    found: Vec<(Uuid, String)>,
+) -> Result<u64> {
+    let Mention { table, column, naming, .. } = *mention;
+    let mut touched = 0;
+    for (id, text) in found {
+        let news = if naming == Naming::WithinJson {
+            let Ok(mut value) = serde_json::from_str::<Value>(&text) else { continue };
+            without_in(&mut value, &person.addresses).then(|| value.to_string())
+        } else {
+            without(&text, &person.addresses)
+        };
+        let Some(news) = news else { continue };
+        let as_json = if naming == Naming::WithinJson { conn.dialect("", "::JSONB") } else { "" };
+        touched += build!(conn, |query, c| {
+            query.push("UPDATE ").push(table).push(" SET ").push(column).push(" = ");
+            query.push_bind(news).push(as_json).push(" WHERE ").push(key_of(table)).push(" = ").push_bind(id);
+            if naming == Naming::Within {
+                query.push(" AND ").push(column).push(" = ").push_bind(text);
+            }
+            query.build().execute(c).await.map(|done| done.rows_affected())
+        })?;
+    }
+    Ok(touched)
+}
+
+/// Empties what a provider sent that is nobody's and names somebody: an address that ends like theirs, or begins
+/// like theirs, is somebody else's, who may have paid.
+async fn forget_payloads(
+    conn: &mut Conn<'_>,
+    mention: &Mention,
+    person: &Person,
+    at_providers: &[String],
+) -> Result<u64> {
+    let found = Search::payloads(conn, person, at_providers).run(conn).await?;
+    let Mention { table, column, also, .. } = *mention;
+    let mut touched = 0;
+    for (id, payload) in found {
+        let is_theirs = serde_json::from_str(&payload).is_ok_and(|value| {
+            holds_any(&value, &|text| {
+                person.addresses.iter().any(|address| is_same_text(address, text))
+                    || at_providers.iter().any(|name| name == text)
+            })
+        });
+        if is_theirs {
+            touched += build!(conn, |query, c| {
+                query.push("UPDATE ").push(table).push(" SET ").push(also).push(column).push(" = '{}' WHERE id = ");
+                query.push_bind(id).build().execute(c).await.map(|done| done.rows_affected())
+            })?;
+        }
+    }
+    Ok(touched)
+}
+
+/// Returns what providers call a member in what they send.
 async fn names_at_providers(conn: &mut Conn<'_>, user: UserId) -> Result<Vec<String>> {
-    let names: Vec<String> = run!(conn, |c| sqlx::query_scalar(
+    Ok(run!(conn, |c| sqlx::query_scalar(
         "SELECT customer_id FROM payment_customers WHERE user_id = $1
         UNION SELECT subscription_id FROM subscriptions WHERE user_id = $1"
     )
     .bind(user)
-    .fetch_all(c))?;
-    Ok(names.into_iter().map(|name| format!("\"{name}\"")).collect())
+    .fetch_all(c))?)
 }
 
 /// Makes a member's row nobody's. The last letter is remembered until it is sent. Of two at once one
@@ -1135,19 +623,21 @@ pub async fn anonymise_user(
     farewell: Option<MailId>,
     now: DateTime<Utc>,
 ) -> Result<bool> {
+    let watched_until = now + LONGEST_TRANSACTION;
     let done = execute!(conn, |c| sqlx::query(
         "UPDATE users SET
             email = '', email_key = $3, external_id = NULL, role = 'member', lang = 'en', trial_ends_at = NULL,
             credit_until = NULL, referral_code = NULL, referred_by_user_id = NULL,
             email_verified_at = NULL, closes_after_trial = FALSE,
             disabled_at = COALESCE(disabled_at, $2), deletion_asked_at = NULL, deletion_due_at = NULL,
-            deleted_at = $2, farewell_mail_id = $4, updated_at = $2
+            deletion_postponed_at = NULL, deleted_at = $2, watched_until = $5, farewell_mail_id = $4, updated_at = $2
         WHERE id = $1 AND deleted_at IS NULL"
     )
     .bind(id)
     .bind(now)
     .bind(format!("deleted:{id}"))
     .bind(farewell)
+    .bind(watched_until)
     .execute(c))?;
     if done == 1 {
         // Whom they invited came by nobody.
@@ -1206,22 +696,44 @@ pub async fn leaving(conn: &mut Conn<'_>, id: UserId) -> Result<Option<Leaving>>
 }
 
 /// Notes when an account is to be deleted, or that it stays. Returns whether there is such a member.
+/// That it was put off before is forgotten.
 pub async fn set_leaving(
     conn: &mut Conn<'_>,
     id: UserId,
     leaving: Option<Leaving>,
     now: DateTime<Utc>,
 ) -> Result<bool> {
-    let updated = execute!(conn, |c| sqlx::query(
-        "UPDATE users SET deletion_asked_at = $2, deletion_due_at = $3, updated_at = $4
+    let updated = execute!(conn, |c| {
+        sqlx::query(
+        "UPDATE users SET deletion_asked_at = $2, deletion_due_at = $3, deletion_postponed_at = NULL, updated_at = $4
         WHERE id = $1 AND deleted_at IS NULL"
     )
     .bind(id)
     .bind(leaving.map(|leaving| leaving.asked_at))
     .bind(leaving.map(|leaving| leaving.due_at))
     .bind(now)
-    .execute(c))?;
+    .execute(c)
+    })?;
     Ok(updated == 1)
+}
+
+/// Puts a deletion off that is asked for. Returns whether it is for the first time.
+pub async fn postpone(conn: &mut Conn<'_>, id: UserId, due_at: DateTime<Utc>, now: DateTime<Utc>) -> Result<bool> {
+    let first = execute!(conn, |c| sqlx::query(
+        "UPDATE users SET deletion_postponed_at = $2
+        WHERE id = $1 AND deletion_due_at IS NOT NULL AND deletion_postponed_at IS NULL"
+    )
+    .bind(id)
+    .bind(now)
+    .execute(c))?;
+    execute!(conn, |c| sqlx::query(
+        "UPDATE users SET deletion_due_at = $2, updated_at = $3 WHERE id = $1 AND deletion_due_at IS NOT NULL"
+    )
+    .bind(id)
+    .bind(due_at)
+    .bind(now)
+    .execute(c))?;
+    Ok(first == 1)
 }
 
 /// Returns members whose account is to be deleted by `now`, the longest due first.

@@ -456,8 +456,9 @@ pub async fn begin_trial(conn: &mut Conn<'_>, id: UserId, ends_at: DateTime<Utc>
     Ok(updated == 1)
 }
 
-/// Gives a member another address, which nobody has proved yet, or another external id, unless it is
-/// somebody else's. Returns whether it is theirs now.
+/// Gives a member another address, which nobody has proved yet, or another external id, unless it is somebody else's.
+/// Returns whether it is theirs now. What they were called before is remembered for as long as they are: it stands
+/// where they did something.
 pub async fn set_names(
     conn: &mut Conn<'_>,
     id: UserId,
@@ -470,6 +471,19 @@ pub async fn set_names(
     // The unique constraints are met as an error; a savepoint keeps it from ending the
     // transaction on Postgres.
     execute!(conn, |c| sqlx::query("SAVEPOINT names").execute(c))?;
+    execute!(conn, |c| {
+        sqlx::query(
+        "INSERT INTO former_names (user_id, email, email_key, external_id, changed_at)
+        SELECT id, CASE WHEN email <> '' AND email <> $2 THEN email END,
+            CASE WHEN email <> '' AND email <> $2 THEN email_key END, CASE WHEN external_id <> $3 THEN external_id END, $4
+        FROM users WHERE id = $1 AND (email <> '' AND email <> $2 OR external_id <> $3)"
+    )
+    .bind(id)
+    .bind(email.map(EmailAddress::as_str))
+    .bind(external_id)
+    .bind(now)
+    .execute(c)
+    })?;
     let updated = execute!(conn, |c| sqlx::query(
         "UPDATE users SET
             email = COALESCE($2, email),

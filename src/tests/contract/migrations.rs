@@ -172,6 +172,8 @@ impl Store {
         let letter = char::from(ALPHABET[round]);
         let code = ReferralCode::normalise(&format!("AAAABBB{letter}")).unwrap();
         assert!(users::set_referral_code(conn, inviter, &code, now).await.unwrap());
+        let written_otherwise = email(&format!("Bob{round}@example.com"));
+        assert!(users::set_names(conn, friend, Some(&written_otherwise), None, now).await.unwrap());
         users::count_login(conn, friend, now).await.unwrap();
         assert!(referrals::insert(conn, self.id(), inviter, friend, now).await.unwrap());
         let session = Session {

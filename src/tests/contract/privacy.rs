@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sqlx::{AssertSqlSafe, Row};
 use vouchsafe::{
     domain::{
         grant::Grant,
@@ -13,13 +14,13 @@ use vouchsafe::{
         user::Role,
     },
     store::{
-        Db,
+        Conn, Db,
         activity::{self, NewActivity},
         coupons::{self, NewRedemption},
         grants, login,
         mails::{self, QueuedMail},
         payments,
-        privacy::{self, Erase, Export, MENTIONS, Mention, NOBODYS, PLACES, Person, Place},
+        privacy::{self, Erase, Export, MENTIONS, Mention, NOBODYS, PLACES, Person, Place, Search},
         users,
     },
 };
@@ -63,11 +64,48 @@ impl Store {
             assert!(users::set_names(&mut tx.conn(), id, None, Some(external_id), after(0)).await.unwrap());
             tx.commit().await.unwrap();
         }
-        let address = email(address);
-        Person {
-            id,
-            email: Some((address.as_str().to_owned(), address.key().clone())),
-            external_id: external_id.map(str::to_owned),
+        self.known(id).await
+    }
+
+    /// Returns what a member is and was called.
+    async fn known(&self, id: UserId) -> Person {
+        let mut reader = self.reader().await;
+        let conn = &mut reader.conn();
+        let user = users::find(conn, id).await.unwrap().unwrap();
+        privacy::person(conn, &user).await.unwrap()
+    }
+
+    /// Gives somebody another address.
+    async fn rename(&self, id: UserId, address: &str, external_id: Option<&str>) {
+        let mut tx = self.begin().await;
+        assert!(users::set_names(&mut tx.conn(), id, Some(&email(address)), external_id, after(0)).await.unwrap());
+        tx.commit().await.unwrap();
+    }
+
+    /// Explains how a search goes about it.
+    async fn plan(&self, search: &Search) -> Vec<String> {
+        let mut tx = self.begin().await;
+        let sql = |explain: &str| AssertSqlSafe(format!("{explain} {}", search.sql));
+        macro_rules! bound {
+            ($query:expr) => {{
+                let mut query = $query;
+                for pattern in &search.patterns {
+                    query = query.bind(pattern);
+                }
+                if let Some(since) = search.since { query.bind(since) } else { query }
+            }};
+        }
+        match tx.conn() {
+            Conn::Sqlite(c) => {
+                let rows = bound!(sqlx::query(sql("EXPLAIN QUERY PLAN"))).fetch_all(c).await.unwrap();
+                rows.iter().map(|row| row.get(3)).collect()
+            }
+            Conn::Postgres(c) => {
+                // In a small table it would look at everything, because that is quick.
+                sqlx::query("SET LOCAL enable_seqscan = off").execute(&mut *c).await.unwrap();
+                let rows = bound!(sqlx::query(sql("EXPLAIN"))).fetch_all(c).await.unwrap();
+                rows.iter().map(|row| row.get(0)).collect()
+            }
         }
     }
 
@@ -87,8 +125,11 @@ impl Store {
     }
 
     async fn erase(&self, person: &Person) {
+        let mut reader = self.reader().await;
+        let lines = privacy::lines_naming(&mut reader.conn(), person.clone(), after(0)).await.unwrap();
+        drop(reader);
         let mut tx = self.begin().await;
-        privacy::erase(&mut tx.conn(), person).await.unwrap();
+        privacy::erase(&mut tx.conn(), person, &lines).await.unwrap();
         tx.commit().await.unwrap();
     }
 
@@ -101,7 +142,7 @@ impl Store {
 }
 
 /// Parts of names of columns that may hold something by which a person is known.
-const TELLING: [&str; 18] = [
+const TELLING: [&str; 19] = [
     "email",
     "address",
     "ip_",
@@ -120,6 +161,7 @@ const TELLING: [&str; 18] = [
     "user_id",
     "response",
     "question",
+    "label",
 ];
 
 /// Columns with such names in which nobody is, and why.
@@ -253,21 +295,17 @@ on_both! {
         let mut empty: BTreeSet<&str> = BTreeSet::new();
         let mut full: BTreeSet<&str> = BTreeSet::new();
         for user in people {
-            let address = email(user.email.as_deref().unwrap());
-            let person = Person {
-                id: user.id,
-                email: Some((address.as_str().to_owned(), address.key().clone())),
-                external_id: user.external_id,
-            };
             let mut tx = store.begin().await;
             let conn = &mut tx.conn();
+            let person = privacy::person(conn, &user).await.unwrap();
+            let lines = privacy::lines_naming(conn, person.clone(), after(0)).await.unwrap();
             for place in PLACES {
                 if let Export::As { section, .. } = place.export {
                     let page = privacy::rows(conn, place, &person, None, 10).await.unwrap();
                     if page.rows.is_empty() { empty.insert(section) } else { full.insert(section) };
                 }
             }
-            privacy::erase(conn, &person).await.unwrap();
+            privacy::erase(conn, &person, &lines).await.unwrap();
             assert!(privacy::anonymise_user(conn, person.id, None, after(9)).await.unwrap());
             for place in PLACES.iter().filter(|place| !matches!(place.erase, Erase::Stay(_))) {
                 let page = privacy::rows(conn, place, &person, None, 10).await.unwrap();
@@ -339,28 +377,202 @@ on_both! {
         let payloads = [
             r#"{"customer":"cus_1","name":"Ann"}"#,
             r#"{"customer":"cus_11","name":"Bob"}"#,
-            r#"{"email":"ann@example.com","name":"Ann"}"#,
+            r#"{"email":"ANN@Example.com","name":"Ann"}"#,
+            r#"{"email":"joann@example.com","name":"Jo"}"#,
+            r#"{"email":"ann@example.com.example","name":"Anna"}"#,
         ];
         let ids: Vec<PaymentEventId> = payloads.iter().map(|_| store.id()).collect();
         let rows: Vec<_> = payloads.iter().zip(&ids).enumerate().map(|(number, (payload, id))| payments::NewEvent {
             id: *id,
             provider: Provider::Stripe,
-            event_id: ["evt_1", "evt_2", "evt_3"][number],
+            event_id: ["evt_1", "evt_2", "evt_3", "evt_4", "evt_5"][number],
             event_type: "charge.succeeded",
             occurred_at: now,
             payload,
         }).collect();
-        assert_eq!(payments::insert_events(conn, &rows, now).await.unwrap().len(), 3);
+        assert_eq!(payments::insert_events(conn, &rows, now).await.unwrap().len(), 5);
         tx.commit().await.unwrap();
+        store.execute("UPDATE payment_events SET state = 'failed', error = 'nobody', waits_for = 'customer:cus_9'").await;
         store.erase(&ann).await;
         let left = store.texts("SELECT payload FROM payment_events ORDER BY event_id").await;
-        assert_eq!(left, ["{}", payloads[1], "{}"]);
+        assert_eq!(left, ["{}", payloads[1], "{}", payloads[3], payloads[4]]);
+        // Somebody else's money still waits for them.
+        let states = "SELECT state || COALESCE(error, '') || COALESCE(waits_for, '') FROM payment_events ORDER BY event_id";
+        let open = "failednobodycustomer:cus_9";
+        assert_eq!(store.texts(states).await, ["ignored", open, "ignored", open, open]);
 
         let mut tx = store.begin().await;
         privacy::empty_events(&mut tx.conn(), &[]).await.unwrap();
         privacy::empty_events(&mut tx.conn(), &ids[1..2]).await.unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(store.texts("SELECT payload FROM payment_events ORDER BY event_id").await, ["{}"; 3]);
+        let left = store.texts("SELECT payload FROM payment_events ORDER BY event_id").await;
+        assert_eq!(left[..3], ["{}"; 3]);
+    }
+
+    async fn an_address_that_only_ends_or_begins_like_it_is_somebody_elses(store: Store) {
+        let ann = store.person("ann@example.com", None).await;
+        let bob = store.person("bob@example.com", None).await;
+        let said = "joann@example.com and ann@example.community, not Ann@EXAMPLE.com.";
+        store.line(Some(bob.id), "operator", serde_json::json!({ "said": [said], "by": "joann@example.com" })).await;
+        store.execute(&format!(
+            "INSERT INTO coupon_batches (id, label, count, created_by, created_at)
+            SELECT id, '{said}', 1, 'joann@example.com', created_at FROM users WHERE email = 'bob@example.com'"
+        )).await;
+        store.erase(&ann).await;
+        let left = "joann@example.com and ann@example.community, not deleted.";
+        assert_eq!(store.texts("SELECT label || created_by FROM coupon_batches").await, [format!("{left}joann@example.com")]);
+        let lines = store.texts("SELECT CAST(details AS TEXT) FROM user_activity_log").await;
+        let details: serde_json::Value = serde_json::from_str(&lines[0]).unwrap();
+        assert_eq!(details, serde_json::json!({ "said": [left], "by": "joann@example.com" }));
+    }
+
+    async fn what_somebody_was_called_before_is_forgotten_too(store: Store) {
+        let ann = store.person("Old@example.com", Some("old-1")).await.id;
+        store.rename(ann, "new@example.com", Some("new-1")).await;
+        let bob = store.person("bob@example.com", None).await.id;
+        store.line(Some(bob), "Old@example.com", serde_json::json!({ "for": "old@example.com" })).await;
+        store.line(Some(bob), "old-1", serde_json::json!({})).await;
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        let attempt = store.id();
+        login::insert_attempt(conn, attempt, &email("OLD@example.com"), Lang::En, false, after(0), after(60)).await.unwrap();
+        login::count_failure(conn, email("old@example.com").key(), after(0)).await.unwrap();
+        let letter = Notice::ReferralJoined.into();
+        let mail = QueuedMail { id: store.id(), recipient: "OLD@example.com".to_owned(), lang: Lang::En, letter };
+        mails::insert(conn, std::slice::from_ref(&mail), after(0)).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(store.count("former_names").await, 1);
+        store.erase(&store.known(ann).await).await;
+        assert!(store.anonymise(ann, None, 1).await);
+        for table in ["former_names", "login_attempts", "login_failures", "mails"] {
+            assert_eq!(store.count(table).await, 0, "{table}");
+        }
+        let lines = "SELECT actor || CAST(details AS TEXT) FROM user_activity_log";
+        let mut lines = store.texts(lines).await;
+        lines.iter_mut().for_each(|line| line.retain(|c| c != ' '));
+        lines.sort();
+        assert_eq!(lines, ["deleted{\"for\":\"deleted\"}", "deleted{}"]);
+    }
+
+    async fn a_former_name_that_is_somebody_elses_now_is_theirs(store: Store) {
+        let ann = store.person("shared@example.com", Some("shared-1")).await.id;
+        store.line(Some(ann), "shared@example.com", serde_json::json!({})).await;
+        store.rename(ann, "ann@example.com", Some("ann-1")).await;
+        let bob = store.person("shared@example.com", Some("shared-1")).await;
+        store.line(Some(bob.id), "shared@example.com", serde_json::json!({ "bobs": true })).await;
+        store.line(Some(bob.id), "shared-1", serde_json::json!({ "bobs": true })).await;
+        let mut tx = store.begin().await;
+        let letter = Notice::ReferralJoined.into();
+        let mail = QueuedMail { id: store.id(), recipient: "shared@example.com".to_owned(), lang: Lang::En, letter };
+        mails::insert(&mut tx.conn(), std::slice::from_ref(&mail), after(0)).await.unwrap();
+        tx.commit().await.unwrap();
+        store.erase(&store.known(ann).await).await;
+        assert_eq!(store.count("mails").await, 1);
+        let mut lines = store.texts("SELECT actor || CAST(details AS TEXT) FROM user_activity_log").await;
+        lines.iter_mut().for_each(|line| line.retain(|c| c != ' '));
+        lines.sort();
+        assert_eq!(lines, ["deleted{}", "shared-1{\"bobs\":true}", "shared@example.com{\"bobs\":true}"]);
+    }
+
+    async fn letters_to_another_spelling_go_too(store: Store) {
+        let ann = store.member("jörg@bücher.example").await;
+        for recipient in ["JÖRG@bücher.example", "Jörg@BÜCHER.example", "jörg@xn--bcher-kva.example", "jürg@bücher.example"] {
+            let letter = Notice::ReferralJoined.into();
+            let mail = QueuedMail { id: store.id(), recipient: recipient.to_owned(), lang: Lang::De, letter };
+            let mut tx = store.begin().await;
+            mails::insert(&mut tx.conn(), std::slice::from_ref(&mail), after(0)).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+        let place = PLACES.iter().find(|place| place.table == "mails").unwrap();
+        let person = store.known(ann).await;
+        let page = privacy::rows(&mut store.reader().await.conn(), place, &person, None, 9).await.unwrap();
+        assert_eq!(page.rows.len(), 3);
+        store.erase(&person).await;
+        assert_eq!(store.texts("SELECT recipient FROM mails").await, ["jürg@bücher.example"]);
+    }
+
+    async fn a_key_of_theirs_is_named_nowhere(store: Store) {
+        store.fill(1).await;
+        let bob = users::find_by_email(&mut store.reader().await.conn(), email("bob1@example.com").key()).await.unwrap().unwrap();
+        // A server's key, one named after them, and one that was theirs and is forgotten already.
+        store.execute("UPDATE api_keys SET name = 'Canary'").await;
+        for (name, number) in [("Backend", 2), ("for bob1@example.com", 3)] {
+            store.execute(&format!(
+                "INSERT INTO api_keys (id, name, hint, token_hash, scopes, created_by, created_at)
+                SELECT {}, '{name}', 'vs_{number}', {}, 'manage', 'operator', created_at FROM users WHERE email_key = 'bob1@example.com'",
+                match store.db { Db::Sqlite { .. } => format!("X'{number:032x}'"), Db::Postgres(_) => format!("'{number:032x}'::UUID") },
+                match store.db { Db::Sqlite { .. } => format!("X'{number:064x}'"), Db::Postgres(_) => format!("'\\x{number:064x}'::BYTEA") },
+            )).await;
+        }
+        for actor in ["key Canary (vs_abcdef)", "key for bob1@example.com (vs_3)", "key Backend (vs_2)", "key gone (vs_0)"] {
+            store.line(Some(bob.id), actor, serde_json::json!({})).await;
+            store.line(None, actor, serde_json::json!({})).await;
+        }
+        store.execute("UPDATE usage_events SET actor = 'key gone (vs_0)'").await;
+        store.execute("UPDATE reservations SET actor = 'gate'").await;
+        store.erase(&store.known(bob.id).await).await;
+        let mut actors = store.texts("SELECT actor FROM user_activity_log WHERE actor <> 'operator'").await;
+        actors.sort();
+        // Of the key that is gone nobody knows whose it was; in rows of theirs it does not matter.
+        let backend = "key Backend (vs_2)";
+        assert_eq!(actors, ["deleted", "deleted", "deleted", "deleted", "deleted", backend, backend, "key gone (vs_0)"][..].iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+        assert_eq!(store.texts("SELECT DISTINCT actor FROM usage_events").await, ["deleted"]);
+        assert_eq!(store.texts("SELECT DISTINCT actor FROM reservations").await, ["gate"]);
+    }
+
+    async fn nothing_long_is_read_while_others_wait(store: Store) {
+        let ann = store.person("ann@example.com", None).await;
+        let reader = store.reader().await;
+        drop(reader);
+        let searches = {
+            let mut tx = store.begin().await;
+            let conn = tx.conn();
+            [
+                Search::lines(&conn, &ann, None),
+                Search::lines(&conn, &ann, Some(after(0))),
+                Search::payloads(&conn, &ann, &["cus_1".to_owned()]),
+            ]
+        };
+        for (search, index) in searches.iter().zip(["user_activity_log_naming", "user_activity_log_naming", "payment_events_by_user"]) {
+            let plan = store.plan(search).await;
+            let is_all = |step: &String| step.contains("Seq Scan") || step.contains("SCAN") && !step.contains("INDEX");
+            assert!(plan.iter().any(|step| step.contains(index)) && !plan.iter().any(is_all), "{}: {plan:#?}", search.sql);
+        }
+    }
+
+    async fn what_came_since_it_was_looked_up_is_found(store: Store) {
+        let ann = store.person("ann@example.com", None).await;
+        store.line(None, "operator", serde_json::json!({ "to": "ann@example.com", "n": 1 })).await;
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        // The first is known by its id, years later, too.
+        let lines = privacy::lines_naming(conn, ann.clone(), after(100_000)).await.unwrap();
+        let late = NewActivity {
+            id: store.id(),
+            user: None,
+            actor: "operator",
+            action: "invitation_sent",
+            details: serde_json::json!({ "to": "ann@example.com", "n": 2 }),
+            ip_address: None,
+            user_agent: None,
+        };
+        activity::insert(conn, &late, after(100_000)).await.unwrap();
+        privacy::erase(conn, &ann, &lines).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(store.texts("SELECT 'x' FROM user_activity_log WHERE CAST(details AS TEXT) LIKE '%@%'").await, [""; 0]);
+
+        // Who was called otherwise when it was looked up is looked up again.
+        let bob = store.person("bob@example.com", None).await;
+        store.line(None, "operator", serde_json::json!({ "to": "robert@example.com" })).await;
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        let lines = privacy::lines_naming(conn, bob.clone(), after(100_000)).await.unwrap();
+        assert!(users::set_names(conn, bob.id, Some(&email("robert@example.com")), None, after(1)).await.unwrap());
+        let user = users::find(conn, bob.id).await.unwrap().unwrap();
+        let robert = privacy::person(conn, &user).await.unwrap();
+        privacy::erase(conn, &robert, &lines).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(store.texts("SELECT 'x' FROM user_activity_log WHERE CAST(details AS TEXT) LIKE '%@%'").await, [""; 0]);
     }
 
     async fn whoever_is_deleted_is_nobody_and_of_two_at_once_one_deletes(store: Store) {
@@ -385,8 +597,7 @@ on_both! {
             let named = vouchsafe::domain::user::UserRef::parse(&ann.id.to_string()).unwrap();
             assert_eq!(users::find_by_ref(conn, &named).await.unwrap(), None);
             assert!(users::find_by_refs(conn, &[named]).await.unwrap().is_empty());
-            assert!(privacy::deleted_since(conn, after(4)).await.unwrap().contains(&ann.id));
-            assert!(!privacy::deleted_since(conn, after(5)).await.unwrap().contains(&ann.id));
+            assert!(privacy::watched(conn).await.unwrap().contains(&ann.id));
             assert!(!privacy::set_leaving(conn, ann.id, None, after(6)).await.unwrap());
         }
     }
@@ -408,8 +619,13 @@ on_both! {
         assert!(store.anonymise(ann.id, None, 1).await);
         store.line(Some(ann.id), "ann@example.com", serde_json::json!({ "email": "ann@example.com" })).await;
         let mut tx = store.begin().await;
-        assert!(privacy::sweep(&mut tx.conn(), ann.id).await.unwrap() > 0);
-        assert_eq!(privacy::sweep(&mut tx.conn(), ann.id).await.unwrap(), 0);
+        let conn = &mut tx.conn();
+        assert!(privacy::sweep(conn, ann.id, after(60)).await.unwrap() > 0);
+        assert_eq!(privacy::sweep(conn, ann.id, after(3600)).await.unwrap(), 0);
+        assert_eq!(privacy::watched(conn).await.unwrap(), [ann.id], "something from before may still come");
+        // However long nobody was there to look: it is looked once more, and then it is over.
+        assert_eq!(privacy::sweep(conn, ann.id, after(90_000)).await.unwrap(), 0);
+        assert_eq!(privacy::watched(conn).await.unwrap(), []);
         tx.commit().await.unwrap();
         assert_eq!(store.texts("SELECT actor || CAST(details AS TEXT) FROM user_activity_log").await, ["deleted{}"]);
     }
@@ -474,7 +690,14 @@ on_both! {
         assert_eq!(privacy::leaving(conn, ann).await.unwrap(), Some(leaving));
         assert_eq!(privacy::due(conn, after(99), 9).await.unwrap(), []);
         assert_eq!(privacy::due(conn, after(100), 9).await.unwrap(), [ann]);
+        assert!(privacy::postpone(conn, ann, after(200), after(100)).await.unwrap(), "for the first time");
+        assert!(!privacy::postpone(conn, ann, after(300), after(200)).await.unwrap());
+        assert_eq!(privacy::leaving(conn, ann).await.unwrap(), Some(Leaving { due_at: after(300), ..leaving }));
+        assert!(privacy::set_leaving(conn, ann, Some(leaving), after(2)).await.unwrap());
+        assert!(privacy::postpone(conn, ann, after(200), after(100)).await.unwrap(), "for the first time again");
         assert!(privacy::set_leaving(conn, ann, None, after(2)).await.unwrap());
+        assert_eq!(privacy::leaving(conn, ann).await.unwrap(), None);
+        assert!(!privacy::postpone(conn, ann, after(200), after(100)).await.unwrap());
         assert_eq!(privacy::leaving(conn, ann).await.unwrap(), None);
         assert_eq!(privacy::due(conn, after(100), 9).await.unwrap(), []);
     }
@@ -515,7 +738,8 @@ on_both! {
             privacy::is_of_deleted(conn, provider, reference, customer, Some("sub_1")).await.unwrap()
         };
         assert!(!is_hers(conn, Some(ann.id), Some("cus_1"), Provider::Stripe).await);
-        privacy::erase(conn, &ann).await.unwrap();
+        let lines = privacy::lines_naming(conn, ann.clone(), after(0)).await.unwrap();
+        privacy::erase(conn, &ann, &lines).await.unwrap();
         assert!(privacy::anonymise_user(conn, ann.id, None, after(1)).await.unwrap());
         assert!(is_hers(conn, Some(ann.id), None, Provider::Stripe).await);
         assert!(is_hers(conn, None, Some("cus_1"), Provider::Stripe).await);

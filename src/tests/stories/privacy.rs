@@ -83,7 +83,7 @@ impl TestApp {
 
     async fn api_key(&self, name: &str, user: UserId) -> String {
         let soon = self.env.clock.now() + TimeDelta::hours(1);
-        let scopes = "check".parse().unwrap();
+        let scopes = "check consume".parse().unwrap();
         let new = NewApiKey { name: name.to_owned(), scopes, user: Some(user), expires_at: Some(soon) };
         api_keys::create(&self.env, new, ADDRESS).await.unwrap().1
     }
@@ -108,7 +108,9 @@ impl TestApp {
         operator.post("/api/v1/coupons", coupon).await.ok();
         operator.post("/api/v1/coupons/SPRING/redeem", json!({ "user": ADDRESS })).await.ok();
         operator.post("/api/v1/consume", json!({ "user": ADDRESS, "feature": "ai_calls" })).await.ok();
-        self.api_key("canary-key", user.id).await;
+        let key = self.client(Some(&self.api_key("canary-key", user.id).await));
+        key.post("/api/v1/consume", json!({ "user": user.id, "feature": "ai_calls" })).await.ok();
+        key.post("/api/v1/reservations", json!({ "user": user.id, "feature": "ai_calls" })).await.ok();
         browser.get("/settings").await;
         let form = [("base", "0"), ("symbol", "CANARY"), ("quantity", "1"), ("cost_basis", "2"), ("price", "3")];
         assert_eq!(browser.post("/portfolio", &form).await.status, 303);
@@ -159,15 +161,43 @@ impl TestApp {
         let bob = self.member("bob@example.com").await.id;
         self.sign_in(&mut browser, ADDRESS, "").await;
         let about_bob = |what: &str| format!("/admin/users/{bob}/{what}");
-        browser.post(&about_bob("tier"), &[("tier", "premium")]).await;
-        browser
-            .post(
-                &about_bob("grants"),
-                &[("tier", "premium"), ("days", "3"), ("reason", "ask Canary-Ann@nest.example")],
-            )
+        let done = async |browser: &mut Browser, path: &str, fields: &[(&str, &str)]| {
+            let page = browser.post(path, fields).await;
+            assert_eq!(page.status, 303, "{path}: {}", page.body);
+            page.location().to_owned()
+        };
+        let note = "ask Canary-Ann@nest.example";
+        done(&mut browser, &about_bob("tier"), &[("tier", "premium")]).await;
+        let gift = [("grant_tier", "premium"), ("grant_days", "3"), ("grant_reason", note)];
+        done(&mut browser, &about_bob("grants"), &gift).await;
+        done(&mut browser, &about_bob("restrict"), &[("feature", "photos"), ("limit", "2"), ("reason", note)]).await;
+        done(&mut browser, &about_bob("disable"), &[]).await;
+        done(&mut browser, &about_bob("enable"), &[]).await;
+        let page = browser.get("/admin/features/photos").await;
+        let page = browser.submit(&page, "form[action='/admin/features/photos']", &[("name_en", "Pictures")]).await;
+        assert_eq!(page.status, 303, "{}", page.body);
+        let gym = [("name", "Gym"), ("contact", "Kim"), ("email", "kim@example.com")];
+        let partner = done(&mut browser, "/admin/partners", &gym).await;
+        let partner = partner.trim_start_matches("/admin/partners/").trim_end_matches("?said=added");
+        let posters = [("kind", "single_use"), ("tier", "basic"), ("days", "7"), ("count", "3"), ("description", note)];
+        done(&mut browser, "/admin/coupons", &posters).await;
+        let pass = [("kind", "partner"), ("tier", "premium"), ("days", "30"), ("count", "1"), ("code", "gympass")];
+        done(&mut browser, "/admin/coupons", &[&pass[..], &[("partner", partner)]].concat()).await;
+        done(&mut browser, "/redeem", &[("code", "gympass")]).await;
+        let rule = [("name_en", "Saver"), ("trigger", "coupons_redeemed"), ("threshold", "9"), ("reward", "badge")];
+        let form = "form[action='/admin/bonus']";
+        let page = browser.get("/admin/bonus").await;
+        let page = browser.submit(&page, form, &[&rule[..], &[("letter", "s"), ("do", "save")]].concat()).await;
+        assert_eq!(page.status, 303, "{}", page.body);
+        let hook = [("url", "https://hooks.example.com/birds"), ("description", "birds"), ("event", "user.created")];
+        assert_eq!(browser.post("/admin/webhooks", &hook).await.status, 201);
+        let wording =
+            [("subject", "A gift"), ("text", "{{ days }} {{ tier }}"), ("html", "<p>{{ days }} {{ tier }}</p>")];
+        let path = "/admin/mails/templates/access_granted/en";
+        done(&mut browser, path, &[&wording[..], &[("version", "0")]].concat()).await;
+        done(&mut browser, "/admin/settings", &[("reminder_days", "9")]).await;
+        done(&mut browser, "/admin/invitations", &[("emails", "cem@example.com"), ("note", note), ("lang", "en")])
             .await;
-        browser.post(&about_bob("restrict"), &[("feature", "photos"), ("limit", "2"), ("reason", "spam")]).await;
-        browser.post("/admin/features/photos", &[("name_en", "Photos")]).await;
         (browser, user)
     }
 }
@@ -200,6 +230,15 @@ async fn nothing_of_somebody_is_left(backend: Backend) {
         "invitations",
         "rate_limits",
         "webhook_deliveries",
+        "usage_events",
+        "reservations",
+        "coupon_batches",
+        "coupons",
+        "partners",
+        "bonus_rules",
+        "webhook_endpoints",
+        "mail_templates",
+        "app_settings",
     ] {
         assert!(tables.contains(table), "the canary left nothing in {table}: {tables:?}");
     }
@@ -237,10 +276,26 @@ async fn nothing_of_somebody_is_left(backend: Backend) {
 
     // No list for admins knows them.
     let operator = app.operator();
-    for path in ["/api/v1/users?q=canary", "/api/v1/activity?limit=100", "/api/v1/payments/events?limit=100"] {
+    let bobs = format!("/api/v1/users/{}/export", app.member("bob@example.com").await.id);
+    let partner = operator.get("/api/v1/partners").await.ok()["items"][0]["id"].as_str().unwrap().to_owned();
+    let statement = format!("/api/v1/partners/{partner}/statement/{}", app.env.clock.now().format("%Y-%m"));
+    for path in [
+        "/api/v1/users?q=canary",
+        "/api/v1/activity?limit=100",
+        "/api/v1/activity/export",
+        "/api/v1/payments/events?limit=100",
+        bobs.as_str(),
+        statement.as_str(),
+    ] {
         let answer = operator.get(path).await;
         assert!(answer.status.is_success() && !answer.body.to_lowercase().contains(CANARY), "{path}: {}", answer.body);
     }
+    // That money is taken of nobody is told, by the provider's own name for it.
+    let told = operator.get("/api/v1/notifications?limit=50").await.ok();
+    let told: Vec<&Value> =
+        told["items"].as_array().unwrap().iter().filter(|item| item["kind"] == "deleted_pays").collect();
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(told[0].to_string().contains("sub_77") && told[0].to_string().contains("Stripe"), "{told:#?}");
     operator.get(&format!("/api/v1/users/{}", user.id)).await.is(404, "user_unknown");
     operator.get(&format!("/api/v1/users/{ADDRESS}")).await.is(404, "user_unknown");
     app.is_sound().await;
@@ -254,6 +309,60 @@ async fn nothing_of_somebody_is_left_on_sqlite() {
 #[tokio::test]
 async fn nothing_of_somebody_is_left_on_postgres() {
     nothing_of_somebody_is_left(Backend::Postgres).await;
+}
+
+async fn what_others_did_is_theirs(backend: Backend) {
+    let Some(app) = behind_a_proxy(backend).await else { return };
+    let mut bob = app.browser().with_header("user-agent", "bobs-browser").with_header("x-forwarded-for", "203.0.113.9");
+    app.sign_in(&mut bob, "bob@example.com", "").await;
+    let user = app.member("bob@example.com").await.id;
+    let operator = app.operator();
+    operator.post("/api/v1/webhook-endpoints", json!({ "url": "https://hooks.example.com/in" })).await.ok();
+    app.signed_in_admin("canary-root@nest.example").await;
+    let mut root =
+        app.browser().with_header("user-agent", "canary-agent/1.0").with_header("x-forwarded-for", ELSEWHERE);
+    app.env.clock.advance(TimeDelta::days(1));
+    app.sign_in(&mut root, "canary-root@nest.example", "").await;
+    let invited = [("emails", "bob@example.com"), ("lang", "en"), ("note", ""), ("tier", "premium"), ("days", "3")];
+    for (path, fields) in [
+        ("disable", &[][..]),
+        ("enable", &[]),
+        ("restrict", &[("feature", "photos"), ("limit", "2"), ("reason", "spam")]),
+        ("grants", &[("grant_tier", "premium"), ("grant_days", "3"), ("grant_reason", "")]),
+    ] {
+        let page = root.post(&format!("/admin/users/{user}/{path}"), fields).await;
+        assert_eq!(page.status, 303, "{path}: {}", page.body);
+    }
+    root.post("/admin/invitations", &invited).await;
+    operator.post(&format!("/api/v1/users/{user}/credits"), json!({ "days": 9 })).await.ok();
+    let app_key = app.app_with("manage").await;
+    app_key.post(&format!("/api/v1/users/{user}/grants"), json!({ "tier": "premium", "days": 5 })).await.ok();
+    app.mailbox().await;
+    let export = operator.get(&format!("/api/v1/users/{user}/export")).await;
+    let text = export.body.to_lowercase();
+    assert!(!text.contains(CANARY) && !text.contains(ELSEWHERE), "{text}");
+    for part in
+        [r#""actor":"an admin""#, r#""actor":"operator""#, r#""granted_by":"an app""#, r#""created_by":"an admin""#]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    // What they did themselves is told as it was.
+    for part in [r#""actor":"bob@example.com""#, "bobs-browser", "203.0.113.9"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    for part in [r#""attempt""#, r#""invitation":"#, "referred_by"] {
+        assert!(!text.contains(part), "{part}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn what_others_did_is_theirs_on_sqlite() {
+    what_others_did_is_theirs(Backend::Sqlite).await;
+}
+
+#[tokio::test]
+async fn what_others_did_is_theirs_on_postgres() {
+    what_others_did_is_theirs(Backend::Postgres).await;
 }
 
 async fn what_is_old_is_forgotten(backend: Backend) {
@@ -376,7 +485,7 @@ on_both! {
             ("credit", "note", json!("canary-note")),
             ("grants", "reason", json!("canary-grant")),
             ("api_keys", "name", json!("canary-key")),
-            ("usage", "used", json!(1)),
+            ("usage", "used", json!(2)),
             ("usage_events", "amount", json!(1)),
             ("subscriptions", "status", json!("ended")),
             ("payments", "amount", json!(999)),
@@ -505,10 +614,130 @@ on_both! {
         let run = app.tidy().await;
         assert_eq!((run.deleted, run.postponed), (0, 1));
         assert_eq!(app.tidy().await.postponed, 0, "tomorrow again");
+        // They are told so, once.
+        let told = async || app.mailbox().await.iter().filter(|mail| mail.subject.contains("not deleted yet")).count();
+        assert_eq!(told().await, 1);
+        app.env.clock.advance(TimeDelta::days(1));
+        assert_eq!(app.tidy().await.postponed, 1);
+        assert_eq!(told().await, 1);
         app.env.clock.advance(TimeDelta::days(1));
         let now = app.env.clock.now();
         app.stripe(&customer.subscription_with("deleted", "canceled", now, json!({ "ended_at": now.timestamp() }))).await;
         assert_eq!(app.tidy().await.deleted, 1);
+    }
+
+    async fn who_leaves_buys_nothing(app: TestApp) {
+        let app = app.with_prices().await;
+        let mut ann = app.signed_in("ann@example.com").await;
+        ann.post("/settings/delete", &[("sure", "on")]).await;
+        let wish = [("tier", "premium"), ("interval", "month")];
+        let refused = ann.post("/billing/checkout", &wish).await;
+        assert_eq!(refused.status, 409);
+        assert!(refused.text("main").contains("Keep it first"), "{}", refused.body);
+        let kept = ann.submit(&refused, "main form[action='/settings/keep']", &[]).await;
+        assert_eq!(kept.location(), "/settings?said=kept");
+        let next = ann.post("/billing/checkout", &wish).await;
+        assert!(!next.text("main").contains("Keep it first"), "{}", next.body);
+    }
+
+    async fn what_somebody_was_called_before_is_gone_with_them(app: TestApp) {
+        let app = app.with_prices().await;
+        let operator = app.operator();
+        let coupon = json!({ "code": "SPRING", "type": "period", "tier": "premium", "duration_days": 5 });
+        operator.post("/api/v1/coupons", coupon).await.ok();
+        let mut ann = app.browser();
+        app.sign_in(&mut ann, "Canary-old@nest.example", "").await;
+        assert_eq!(ann.post("/redeem", &[("code", "SPRING")]).await.status, 303);
+        let user = app.member("canary-old@nest.example").await.id;
+        operator.patch(&format!("/api/v1/users/{user}"), json!({ "external_id": "canary-1" })).await.ok();
+        operator.patch(&format!("/api/v1/users/{user}"), json!({ "email": "new@example.com", "external_id": "new-1" })).await.ok();
+        // What still comes under the old one: a sign-in, an invitation, a payment.
+        app.env.clock.advance(TimeDelta::days(1));
+        operator.put("/api/v1/settings/self_registration_enabled", json!({ "value": "false" })).await.ok();
+        app.browser().post("/login", &[("email", "canary-old@nest.example")]).await;
+        operator.post("/api/v1/invitations", json!({ "email": "CANARY-old@nest.example" })).await.ok();
+        let now = app.env.clock.now();
+        let stranger = StripeCustomer { user: None, ..StripeCustomer::new(user, 78, now) };
+        let mut paid = stranger.invoice(1, 999, now);
+        paid["data"]["object"]["customer_email"] = json!("canary-OLD@nest.example");
+        app.stripe(&paid).await;
+        app.mailbox().await;
+        let tables: std::collections::BTreeSet<String> =
+            app.traces().await.iter().map(|row| row.split(':').next().unwrap().to_owned()).collect();
+        for table in ["access_grants", "former_names", "invitations", "mails", "payment_events", "user_activity_log"] {
+            assert!(tables.contains(table), "{table}: {tables:?}");
+        }
+        let export = operator.get(&format!("/api/v1/users/{user}/export")).await;
+        assert!(export.body.contains("Canary-old@nest.example"), "{}", export.body);
+        operator.delete(&format!("/api/v1/users/{user}?grace_days=0")).await.ok();
+        let left = app.traces().await;
+        assert!(left.is_empty(), "{left:#?}");
+        app.is_sound().await;
+    }
+
+    async fn with_what_address_a_stranger_paid_is_in_no_log(app: TestApp) {
+        let app = app.with_prices().await;
+        let now = app.env.clock.now();
+        app.signed_in_admin("root@example.com").await;
+        let user = app.member("root@example.com").await.id;
+        let stranger = StripeCustomer { user: None, ..StripeCustomer::new(user, 78, now) };
+        let mut paid = stranger.invoice(1, 999, now);
+        paid["data"]["object"]["customer_email"] = json!("canary@nest.example");
+        app.stripe(&paid).await;
+        // Until it is given up, and the admins have a letter.
+        for _ in 0..20 {
+            app.env.clock.advance(TimeDelta::days(2));
+            app.runner.run_until_idle().await.unwrap();
+        }
+        let event = app.operator().get("/api/v1/payments/events").await.ok()["items"][0].clone();
+        assert!(event["state"] == "dead" && event["error"].as_str().unwrap().contains("cus_78"), "{event:#}");
+        let others: Vec<String> = app.traces().await;
+        assert_eq!(others.len(), 1, "{others:#?}");
+        assert!(others[0].starts_with("payment_events:") && !event["error"].as_str().unwrap().contains(CANARY), "{others:#?}");
+    }
+
+    async fn the_log_says_from_where_somebody_took_their_data(app: TestApp) {
+        let mut ann = app.browser().with_header("user-agent", "anns-browser");
+        app.sign_in(&mut ann, "ann@example.com", "").await;
+        assert_eq!(ann.get("/settings/export").await.status, 200);
+        let lines: Vec<String> = app.dump().await.into_iter().filter(|row| row.contains("data_exported")).collect();
+        assert!(lines.len() == 1 && lines[0].contains("anns-browser"), "{lines:?}");
+    }
+
+    async fn one_who_cannot_be_deleted_holds_up_nobody(app: TestApp) {
+        for address in ["ann@example.com", "bob@example.com"] {
+            app.signed_in(address).await;
+            app.operator().delete(&format!("/api/v1/users/{address}?grace_days=1")).await.ok();
+            app.env.clock.advance(TimeDelta::minutes(1));
+        }
+        let gone = app.signed_in("cem@example.com").await;
+        app.operator().delete("/api/v1/users/cem@example.com?grace_days=0").await.ok();
+        drop(gone);
+        app.mailbox().await;
+        app.execute("UPDATE users SET lang = 'xx' WHERE email = 'ann@example.com'").await;
+        app.env.clock.advance(TimeDelta::days(2));
+        assert!(privacy::run_due(&app.env).await.is_err(), "it is told");
+        let left = app.dump().await.into_iter().filter(|row| row.starts_with("users:") && row.contains('@')).count();
+        assert_eq!(left, 1, "the other is gone");
+        app.execute("UPDATE users SET lang = 'en' WHERE email = 'ann@example.com'").await;
+        assert_eq!(app.tidy().await.deleted, 1);
+    }
+
+    async fn what_is_written_late_is_found_however_late_somebody_looks(app: TestApp) {
+        app.signed_in("ann@example.com").await;
+        let user = app.member("ann@example.com").await.id;
+        app.operator().delete("/api/v1/users/ann@example.com?grace_days=0").await.ok();
+        app.mailbox().await;
+        // A request that had begun before writes, and nobody is there for days.
+        app.execute(&format!(
+            "INSERT INTO user_activity_log (id, user_id, actor, action, details, ip_address, user_agent, created_at)
+            SELECT id, id, 'canary@nest.example', 'login', '{{}}', '{ELSEWHERE}', 'canary-agent', deleted_at FROM users
+            WHERE deleted_at IS NOT NULL"
+        )).await;
+        assert_eq!(app.traces().await.len(), 1, "{user}");
+        app.env.clock.advance(TimeDelta::days(3));
+        app.tidy().await;
+        assert_eq!(app.traces().await, [""; 0]);
     }
 
     async fn the_last_admin_stays(app: TestApp) {
