@@ -36,6 +36,8 @@ pub enum Kind {
     PartnerEnding,
     /// A member deleted their account.
     MemberDeleted,
+    /// A provider takes money of somebody whose account is deleted.
+    DeletedPays,
     /// Somebody became an admin.
     AdminAdded,
 }
@@ -47,7 +49,7 @@ pub struct NoSuchKind;
 
 impl Kind {
     /// All, in the order in which they are shown.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::PaymentEventDead,
         Self::PaymentLost,
         Self::ReferralFlagged,
@@ -57,6 +59,7 @@ impl Kind {
         Self::CouponUsedUp,
         Self::PartnerEnding,
         Self::MemberDeleted,
+        Self::DeletedPays,
         Self::AdminAdded,
     ];
 
@@ -72,6 +75,7 @@ impl Kind {
             Self::CouponUsedUp => "coupon_used_up",
             Self::PartnerEnding => "partner_ending",
             Self::MemberDeleted => "member_deleted",
+            Self::DeletedPays => "deleted_pays",
             Self::AdminAdded => "admin_added",
         }
     }
@@ -97,6 +101,8 @@ impl Kind {
             (Lang::De, Self::PartnerEnding) => "Partnervertrag endet",
             (Lang::En, Self::MemberDeleted) => "Account deleted",
             (Lang::De, Self::MemberDeleted) => "Konto gelöscht",
+            (Lang::En, Self::DeletedPays) => "Deleted account is charged",
+            (Lang::De, Self::DeletedPays) => "Gelöschtes Konto wird belastet",
             (Lang::En, Self::AdminAdded) => "New admin",
             (Lang::De, Self::AdminAdded) => "Neuer Admin",
         }
@@ -206,6 +212,13 @@ pub enum Occurrence {
         /// Which.
         user: UserId,
     },
+    /// A provider takes money for an account that is deleted. Nobody is named: what there is to see is there.
+    DeletedPays {
+        /// The provider's name.
+        provider: String,
+        /// The provider's id of the subscription, or of an invoice that is for none.
+        what: String,
+    },
     /// Somebody became an admin.
     AdminAdded {
         /// Who.
@@ -226,6 +239,7 @@ impl Occurrence {
             Self::CouponUsedUp { .. } => Kind::CouponUsedUp,
             Self::PartnerEnding { .. } => Kind::PartnerEnding,
             Self::MemberDeleted { .. } => Kind::MemberDeleted,
+            Self::DeletedPays { .. } => Kind::DeletedPays,
             Self::AdminAdded { .. } => Kind::AdminAdded,
         }
     }
@@ -241,6 +255,7 @@ impl Occurrence {
             Self::JobGivenUp { work, .. } => work.clone(),
             Self::MailGivenUp { .. } | Self::MemberDeleted { .. } => String::new(),
             Self::CouponUsedUp { code, .. } => code.clone(),
+            Self::DeletedPays { provider, what } => format!("{provider} {what}"),
             Self::PartnerEnding { partner, .. } => partner.clone(),
             Self::AdminAdded { user } => user.to_string(),
         }
@@ -251,7 +266,7 @@ impl Occurrence {
         match self {
             Self::PaymentEventDead { event, .. } => format!("/admin/payments/{event}"),
             Self::PaymentLost { user: Some(user), .. } | Self::AdminAdded { user } => format!("/admin/users/{user}"),
-            Self::PaymentLost { user: None, .. } => "/admin/payments".to_owned(),
+            Self::PaymentLost { user: None, .. } | Self::DeletedPays { .. } => "/admin/payments".to_owned(),
             Self::ReferralFlagged { .. } => "/admin/referrals?state=flagged".to_owned(),
             Self::WebhookDisabled { .. } => "/admin/webhooks".to_owned(),
             Self::JobGivenUp { .. } => "/admin/jobs".to_owned(),
@@ -282,6 +297,12 @@ impl Occurrence {
             (Lang::De, Self::ReferralFlagged { held: true, .. }) => "Die Belohnung wartet auf Sie.".to_owned(),
             (Lang::En, Self::ReferralFlagged { .. }) => "The reward was given.".to_owned(),
             (Lang::De, Self::ReferralFlagged { .. }) => "Die Belohnung wurde gegeben.".to_owned(),
+            (Lang::En, Self::DeletedPays { provider, what }) => {
+                format!("{provider}: {what}. End the subscription there, and refund what was paid.")
+            }
+            (Lang::De, Self::DeletedPays { provider, what }) => {
+                format!("{provider}: {what}. Beenden Sie das Abonnement dort, und erstatten Sie das Bezahlte.")
+            }
             (_, Self::WebhookDisabled { host, .. }) => host.clone(),
             (_, Self::JobGivenUp { work, .. }) => work.clone(),
             (_, Self::CouponUsedUp { code, .. }) => code.clone(),
@@ -380,6 +401,7 @@ mod tests {
             Occurrence::CouponUsedUp { code: text("SUMMER"), redemptions: 3 },
             Occurrence::PartnerEnding { partner: text("1"), name: text("Gym"), on: DateTime::UNIX_EPOCH },
             Occurrence::MemberDeleted { user: id() },
+            Occurrence::DeletedPays { provider: text("Stripe"), what: text("sub_1") },
             Occurrence::AdminAdded { user: id() },
         ]
     }

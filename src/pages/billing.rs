@@ -138,6 +138,7 @@ enum Help {
     Pricing,
     Portal,
     Again,
+    Keep,
 }
 
 async fn refused(site: &Site, member: &Member, wish: Wish, error: BillingError) -> Response {
@@ -146,6 +147,7 @@ async fn refused(site: &Site, member: &Member, wish: Wish, error: BillingError) 
     let (status, said, help) = match error {
         BillingError::NotForSale => (StatusCode::UNPROCESSABLE_ENTITY, words::nothing_to_buy(lang), Help::Pricing),
         BillingError::AlreadySubscribed => (StatusCode::CONFLICT, words::subscribed_already(lang), Help::Portal),
+        BillingError::Leaving => (StatusCode::CONFLICT, words::keep_before_you_buy(lang), Help::Keep),
         BillingError::NoCustomer => (StatusCode::CONFLICT, words::no_customer(lang), Help::Pricing),
         BillingError::NoProvider => (StatusCode::SERVICE_UNAVAILABLE, words::no_provider(lang), Help::Pricing),
         BillingError::TooMany { until } => {
@@ -188,6 +190,12 @@ async fn refused(site: &Site, member: &Member, wish: Wish, error: BillingError) 
 fn help_button(lang: Lang, help: Help, wish: &Wish) -> impl IntoView + use<> {
     match (help, wish) {
         (Help::Pricing, _) => view! { <a class="btn main" href="/pricing">{words::to_pricing(lang)}</a> }.into_any(),
+        (Help::Keep, _) => view! {
+            <form method="post" action="/settings/keep">
+                <button class="btn main">{words::privacy::keep_account(lang)}</button>
+            </form>
+        }
+        .into_any(),
         (Help::Again, Wish::Buy(tier, interval)) => view! {
             <form method="post" action="/billing/checkout">
                 <input type="hidden" name="tier" value=tier.to_string() />

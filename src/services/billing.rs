@@ -27,7 +27,7 @@ use crate::{
     store::{
         Conn, StoreError,
         activity::{self, NewActivity},
-        payments, prices,
+        payments, prices, privacy,
         rate_limits::{self, Counted},
         referrals, subscriptions,
     },
@@ -50,6 +50,9 @@ pub enum BillingError {
     /// Two subscriptions would be paid for one access; the one that is there is changed instead.
     #[error("there is a subscription already")]
     AlreadySubscribed,
+    /// The account is to be deleted: nobody could answer for what would be bought.
+    #[error("the account is to be deleted; keep it first")]
+    Leaving,
     /// It has a price, but there is no key to the API of whoever sells it.
     #[error("no payment provider is set up for this")]
     NoProvider,
@@ -96,6 +99,9 @@ pub async fn checkout(
     }
     let mut reader = env.db.reader().await?;
     let conn = &mut reader.conn();
+    if privacy::leaving(conn, user.id).await?.is_some() {
+        return Err(BillingError::Leaving);
+    }
     if open_subscription(conn, user, now).await?.is_some() {
         return Err(BillingError::AlreadySubscribed);
     }

@@ -24,6 +24,7 @@ use crate::{
         letter::Notice,
         notification::Occurrence,
         payment::{Envelope, Loss, LossKind, LostFrom, PaidInvoice, Payer, PaymentEvent, Provider, Unreadable},
+        privacy::takes_money,
         subscription::SubscriptionStatus,
         user::{User, UserRef},
     },
@@ -449,6 +450,9 @@ async fn try_event(
             let error = Some("the account is deleted".to_owned());
             intake.settled.push((id, Outcome { kind: Some(event.kind()), error, ..Outcome::of(EventState::Ignored) }));
             intake.of_deleted.push(id);
+            if let Some(what) = what_takes_money(event) {
+                intake.aftermath.tell_admins(Occurrence::DeletedPays { provider: provider.name().to_owned(), what });
+            }
             intake.tally.push((provider, "ignored"));
             return Ok(None);
         }
@@ -534,6 +538,19 @@ async fn apply(
     }
 }
 
+/// Returns what takes somebody's money, or has taken it: the subscription, or an invoice for none.
+fn what_takes_money(event: &PaymentEvent) -> Option<String> {
+    match event {
+        PaymentEvent::Subscription { snapshot, .. } => {
+            takes_money(snapshot.status, snapshot.scheduled.as_ref()).then(|| snapshot.subscription.clone())
+        }
+        PaymentEvent::InvoicePaid(invoice) if invoice.amount > 0 => {
+            Some(invoice.subscription.clone().unwrap_or_else(|| invoice.id.clone()))
+        }
+        _ => None,
+    }
+}
+
 /// Returns whether what a provider tells is about somebody whose account is deleted.
 async fn is_of_deleted(
     conn: &mut Conn<'_>,
@@ -556,7 +573,8 @@ async fn nobody(
         return Ok(Obstacle::OfDeleted);
     }
     let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
-    let email = payer.email.as_ref().map_or("none", |email| email.as_str());
+    // The address itself stands in what was sent, for who may read that: this goes into logs and letters.
+    let email = if payer.email.is_some() { "unknown here" } else { "none" };
     let problem = format!(
         "nobody here is this customer of {}: reference {}, customer {}, address {email}. Start checkouts from /pricing, \
          give them the id of the user as reference, or add a user with that address.",

@@ -35,6 +35,9 @@ phrases! {
     subscribed_already:
         "You have a subscription already, and nobody pays twice. You change it where you manage it." |
         "Sie haben schon ein Abonnement, und niemand zahlt doppelt. Sie ändern es dort, wo Sie es verwalten.";
+    keep_before_you_buy:
+        "Your account is to be deleted. Keep it first; then you can buy." |
+        "Ihr Konto soll gelöscht werden. Behalten Sie es zuerst; dann können Sie kaufen.";
     no_provider:
         "Payments are not set up at the moment. Ask the people who run this product." |
         "Zahlungen sind zurzeit nicht eingerichtet. Fragen Sie die Betreiber dieses Produkts.";
