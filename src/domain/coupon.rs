@@ -1,8 +1,12 @@
 //! Coupons: codes that are redeemed for time at a tier.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt::{self, Write},
+    str::FromStr,
+};
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
@@ -332,6 +336,17 @@ pub struct Redemption {
 }
 
 impl Coupon {
+    /// Returns how it stands at `now`.
+    pub fn state(&self, now: DateTime<Utc>) -> CouponState {
+        match self.closed(now) {
+            None => CouponState::Open,
+            Some(Closed::Inactive) => CouponState::Inactive,
+            Some(Closed::NotYet(_)) => CouponState::NotYet,
+            Some(Closed::Expired(_)) => CouponState::Expired,
+            Some(Closed::UsedUp) => CouponState::UsedUp,
+        }
+    }
+
     /// Returns why nobody can redeem it at `now`; nothing if somebody can.
     pub fn closed(&self, now: DateTime<Utc>) -> Option<Closed> {
         if !self.active || self.archived_at.is_some() {
@@ -345,6 +360,17 @@ impl Coupon {
         }
         self.terms.max_redemptions.is_some_and(|most| self.redemptions >= most).then_some(Closed::UsedUp)
     }
+}
+
+/// Writes coupons into a file that spreadsheets read, with times on the clocks of a zone and the link under which each
+/// is redeemed. No field of it can hold a comma or a formula.
+pub fn to_csv(coupons: &[Coupon], zone: Tz, link: impl Fn(&CouponCode) -> String) -> String {
+    let mut csv = String::from("code,link,tier,days,until,redeemed\r\n");
+    for Coupon { code, terms, redemptions, .. } in coupons {
+        let until = terms.valid_until.map(|at| at.with_timezone(&zone).to_rfc3339()).unwrap_or_default();
+        let _ = write!(csv, "{code},{},{},{},{until},{redemptions}\r\n", link(code), terms.tier, terms.days);
+    }
+    csv
 }
 
 #[cfg(test)]

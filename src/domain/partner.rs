@@ -1,6 +1,9 @@
 //! Partners: gyms, companies and their kind, for whom coupons are made.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt::{self, Write},
+    str::FromStr,
+};
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
@@ -217,6 +220,29 @@ pub struct StatementLine {
     pub days: i64,
     /// How the pass stands; nothing once there is none.
     pub state: Option<GrantState>,
+}
+
+/// Returns how a pass stands, in a word as it is written into files.
+pub fn pass_word(state: Option<GrantState>) -> &'static str {
+    match state {
+        Some(GrantState::Running) => "runs",
+        Some(GrantState::Waiting) => "waits",
+        Some(GrantState::Paused) => "paused",
+        Some(GrantState::Ended) => "used up",
+        Some(GrantState::Revoked) => "taken back",
+        None => "gone",
+    }
+}
+
+/// Writes a statement into a file that spreadsheets read, with times on the clocks of a zone. No field of it can hold
+/// a comma or a formula.
+pub fn statement_csv(lines: &[StatementLine], zone: Tz) -> String {
+    let mut csv = String::from("redemption,redeemed_at,code,tier,days,pass\r\n");
+    for StatementLine { id, redeemed_at, code, tier, days, state } in lines {
+        let (at, pass) = (redeemed_at.with_timezone(&zone).to_rfc3339(), pass_word(*state));
+        let _ = write!(csv, "{id},{at},{code},{tier},{days},{pass}\r\n");
+    }
+    csv
 }
 
 #[cfg(test)]

@@ -339,11 +339,6 @@ fn head(lang: Lang, part: Part) -> impl IntoView + use<> {
     }
 }
 
-/// Returns where a coupon is redeemed.
-fn redeem_link(site: &Site, code: &CouponCode) -> String {
-    format!("{}/redeem/{code}", site.env.config.server.public_url.as_str().trim_end_matches('/'))
-}
-
 /// Returns when a coupon can be redeemed, in words.
 fn window(lang: Lang, terms: &Terms, catalogue: &Catalogue) -> String {
     let zone = catalogue.settings.timezone;

@@ -33,7 +33,6 @@ mod payments;
 mod portfolio;
 mod pricing;
 mod privacy;
-mod qr;
 mod redeem;
 mod referrals;
 mod settings;

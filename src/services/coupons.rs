@@ -14,9 +14,10 @@ use crate::{
     domain::{
         coupon::{
             BadTerms, Batch, Closed, Coupon, CouponCode, CouponKind, LONGEST_TEXT, MOST_AT_ONCE, Redemption, Refusal,
-            Terms,
+            Terms, to_csv,
         },
         ids::{BatchId, CouponId, RedemptionId, UserId},
+        qr::Drawing,
     },
     platform::env::Env,
     services::{aftermath::Aftermath, catalogue, grants::ListedGrant, redemptions},
@@ -272,10 +273,34 @@ pub async fn batches(env: &Env, before: Option<BatchId>, count: i64) -> Result<V
     coupons::batches(&mut reader.conn(), before, count).await
 }
 
-/// Returns coupons that were made in one go.
-pub async fn find_batch(env: &Env, id: BatchId) -> Result<Option<Batch>, StoreError> {
+/// Returns coupons that were made in one go, with how often they were redeemed in all.
+pub async fn find_batch(env: &Env, id: BatchId) -> Result<Option<(Batch, i64)>, StoreError> {
     let mut reader = env.db.reader().await?;
     coupons::find_batch(&mut reader.conn(), id).await
+}
+
+/// Returns the coupons that were made in one go as a file that spreadsheets read; nothing if there is no such batch.
+pub async fn batch_file(env: &Env, id: BatchId) -> Result<Option<String>, StoreError> {
+    let zone = catalogue::current(env).await?.settings.timezone;
+    let mut reader = env.db.reader().await?;
+    let conn = &mut reader.conn();
+    if coupons::find_batch(conn, id).await?.is_none() {
+        return Ok(None);
+    }
+    let filter = Filter { batch: Some(id), ..Filter::default() };
+    let found = coupons::page(conn, &filter, None, MOST_AT_ONCE).await?;
+    Ok(Some(to_csv(&found, zone, |code| redeem_link(env, code))))
+}
+
+/// Returns where a coupon is redeemed.
+pub fn redeem_link(env: &Env, code: &CouponCode) -> String {
+    format!("{}/redeem/{code}", env.config.server.public_url.as_str().trim_end_matches('/'))
+}
+
+/// Draws the link under which a coupon is redeemed as a QR code, a file of SVG; nothing if the site's address is too
+/// long for one.
+pub fn drawing(env: &Env, code: &CouponCode) -> Option<String> {
+    Drawing::of(&redeem_link(env, code)).map(|drawing| drawing.file())
 }
 
 /// Redeems a coupon for a member, together with what else waits. Tries in vain are counted against

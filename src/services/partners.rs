@@ -8,7 +8,7 @@ use crate::{
     domain::{
         ids::{PartnerId, RedemptionId},
         login::Allowance,
-        partner::{BadDetails, Figures, Month, Partner, PartnerDetails, StatementLine},
+        partner::{BadDetails, Figures, Month, Partner, PartnerDetails, StatementLine, statement_csv},
     },
     platform::{env::Env, keys::hash_token},
     services::{aftermath::Aftermath, catalogue},
@@ -213,6 +213,12 @@ pub async fn statement(env: &Env, partner: PartnerId, month: Month) -> Result<Ve
             return Ok(lines);
         }
     }
+}
+
+/// Returns the same as a file that spreadsheets read.
+pub async fn statement_file(env: &Env, partner: PartnerId, month: Month) -> Result<String, StoreError> {
+    let zone = catalogue::current(env).await?.settings.timezone;
+    Ok(statement_csv(&statement(env, partner, month).await?, zone))
 }
 
 /// Why nothing is shown behind a link.

@@ -245,32 +245,34 @@ pub async fn insert_batch(conn: &mut Conn<'_>, batch: &Batch) -> Result<()> {
     Ok(())
 }
 
-/// Returns coupons that were made in one go.
-pub async fn find_batch(conn: &mut Conn<'_>, id: BatchId) -> Result<Option<Batch>> {
-    let row: Option<BatchRow> = run!(conn, |c| sqlx::query_as(
-        "SELECT id, label, count, created_by, created_at FROM coupon_batches WHERE id = $1"
-    )
-    .bind(id)
-    .fetch_optional(c))?;
-    Ok(row.map(Batch::from))
+/// A batch, with how often its coupons were redeemed in all.
+#[derive(FromRow)]
+struct CountedRow {
+    #[sqlx(flatten)]
+    batch: BatchRow,
+    redeemed: i64,
+}
+
+/// How batches are read.
+const BATCHES: &str = "SELECT id, label, count, created_by, created_at,
+        CAST((SELECT COALESCE(SUM(redemption_count), 0) FROM coupons WHERE batch_id = coupon_batches.id)
+            AS BIGINT) AS redeemed
+    FROM coupon_batches WHERE TRUE";
+
+/// Returns coupons that were made in one go, with how often they were redeemed in all.
+pub async fn find_batch(conn: &mut Conn<'_>, id: BatchId) -> Result<Option<(Batch, i64)>> {
+    let row: Option<CountedRow> = build!(conn, |query, c| {
+        query.push(BATCHES).push(" AND id = ").push_bind(id);
+        query.build_query_as().fetch_optional(c).await
+    })?;
+    Ok(row.map(|row| (row.batch.into(), row.redeemed)))
 }
 
 /// Returns what was made in one go, the newest first, from before `before`, each with how often its coupons
 /// were redeemed in all.
 pub async fn batches(conn: &mut Conn<'_>, before: Option<BatchId>, count: i64) -> Result<Vec<(Batch, i64)>> {
-    #[derive(FromRow)]
-    struct CountedRow {
-        #[sqlx(flatten)]
-        batch: BatchRow,
-        redeemed: i64,
-    }
     let rows: Vec<CountedRow> = build!(conn, |query, c| {
-        query.push(
-            "SELECT id, label, count, created_by, created_at,
-                CAST((SELECT COALESCE(SUM(redemption_count), 0) FROM coupons WHERE batch_id = coupon_batches.id)
-                    AS BIGINT) AS redeemed
-            FROM coupon_batches WHERE TRUE",
-        );
+        query.push(BATCHES);
         if let Some(before) = before {
             query.push(" AND id < ").push_bind(before);
         }

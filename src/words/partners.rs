@@ -7,7 +7,7 @@ use crate::{
     domain::{
         grant::GrantState,
         lang::Lang,
-        partner::{BadDetails, ContractState, Month},
+        partner::{BadDetails, ContractState, Month, pass_word},
     },
     words::{long_date, number, phrases},
 };
@@ -114,17 +114,12 @@ pub fn contract_state(lang: Lang, state: ContractState) -> &'static str {
 /// How a pass stands.
 pub fn pass_state(lang: Lang, state: Option<GrantState>) -> &'static str {
     match (lang, state) {
-        (Lang::En, Some(GrantState::Running)) => "runs",
+        (Lang::En, state) => pass_word(state),
         (Lang::De, Some(GrantState::Running)) => "läuft",
-        (Lang::En, Some(GrantState::Waiting)) => "waits",
         (Lang::De, Some(GrantState::Waiting)) => "wartet",
-        (Lang::En, Some(GrantState::Paused)) => "paused",
         (Lang::De, Some(GrantState::Paused)) => "pausiert",
-        (Lang::En, Some(GrantState::Ended)) => "used up",
         (Lang::De, Some(GrantState::Ended)) => "aufgebraucht",
-        (Lang::En, Some(GrantState::Revoked)) => "taken back",
         (Lang::De, Some(GrantState::Revoked)) => "zurückgenommen",
-        (Lang::En, None) => "gone",
         (Lang::De, None) => "nicht mehr da",
     }
 }

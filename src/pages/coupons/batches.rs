@@ -1,6 +1,6 @@
 //! /admin/coupons/batches: coupons that were made in one go, as a list, a file and a sheet to print.
 
-use std::{fmt::Write, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     extract::{Path, Query, State},
@@ -11,19 +11,17 @@ use chrono::{DateTime, Utc};
 use leptos::prelude::*;
 use serde::Deserialize;
 
-use super::{PAGE, Part, head, redeem_link, table, tier_of};
+use super::{PAGE, Part, head, table, tier_of};
 use crate::{
     components::Note,
     domain::{
         catalogue::Catalogue,
-        coupon::{Batch, Coupon, MOST_AT_ONCE},
+        coupon::{Batch, Coupon},
         ids::{BatchId, CouponId},
         lang::Lang,
-    },
-    pages::{
-        frame::{self, Frame, Section, Width},
         qr::Drawing,
     },
+    pages::frame::{self, Frame, Section, Width},
     platform::caller::{Admin, Site, failed},
     services::{
         catalogue,
@@ -84,7 +82,7 @@ async fn read(
 ) -> Result<(Batch, Vec<Coupon>, Arc<Catalogue>), Response> {
     let gone = || StatusCode::NOT_FOUND.into_response();
     let id: BatchId = id.parse().map_err(|_| gone())?;
-    let batch = coupons::find_batch(&site.env, id).await.map_err(|error| failed(&error))?.ok_or_else(gone)?;
+    let (batch, _) = coupons::find_batch(&site.env, id).await.map_err(|error| failed(&error))?.ok_or_else(gone)?;
     let filter = Filter { batch: Some(id), ..Filter::default() };
     let found = coupons::list(&site.env, &filter, before, count).await.map_err(|error| failed(&error))?;
     let catalogue = catalogue::current(&site.env).await.map_err(|error| failed(&error))?;
@@ -113,21 +111,14 @@ pub async fn batch(
     .await
 }
 
-/// `GET /admin/coupons/batches/{id}/coupons.csv`: a file that spreadsheets read. No field of it can
-/// hold a comma or a formula.
+/// `GET /admin/coupons/batches/{id}/coupons.csv`
 pub async fn batch_file(State(site): State<Site>, _: Admin, Path(id): Path<String>) -> Response {
-    let (_, found, catalogue) = match read(&site, &id, None, MOST_AT_ONCE).await {
-        Ok(found) => found,
-        Err(response) => return response,
+    let Ok(id) = id.parse::<BatchId>() else { return StatusCode::NOT_FOUND.into_response() };
+    let csv = match coupons::batch_file(&site.env, id).await {
+        Ok(Some(csv)) => csv,
+        Ok(None) => return StatusCode::NOT_FOUND.into_response(),
+        Err(error) => return failed(&error),
     };
-    let zone = catalogue.settings.timezone;
-    let mut csv = String::from("code,link,tier,days,until,redeemed\r\n");
-    for coupon in &found {
-        let until = coupon.terms.valid_until.map(|at| at.with_timezone(&zone).to_rfc3339()).unwrap_or_default();
-        let (code, link) = (&coupon.code, redeem_link(&site, &coupon.code));
-        let (terms, redeemed) = (&coupon.terms, coupon.redemptions);
-        let _ = write!(csv, "{code},{link},{},{},{until},{redeemed}\r\n", terms.tier, terms.days);
-    }
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"coupons.csv\""),
@@ -150,7 +141,7 @@ pub async fn batch_sheet(
     let next =
         cut(&mut found, ON_A_SHEET).map(|last| format!("/admin/coupons/batches/{}/sheet?before={}", batch.id, last.id));
     let drawn = found.into_iter().map(|coupon| {
-        let drawing = Drawing::of(&redeem_link(&site, &coupon.code));
+        let drawing = Drawing::of(&coupons::redeem_link(&site.env, &coupon.code));
         (coupon, drawing)
     });
     let drawn: Vec<_> = drawn.collect();

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use leptos::prelude::*;
 use serde::Deserialize;
 
-use super::{LONGEST_TYPED, PAGE, kind_of, redeem_link, state_badge, tier_of, window};
+use super::{LONGEST_TYPED, PAGE, kind_of, state_badge, tier_of, window};
 use crate::{
     components::{CheckField, Confirm, Note, Sheet, TextField},
     domain::{
@@ -20,10 +20,7 @@ use crate::{
         ids::RedemptionId,
         lang::Lang,
     },
-    pages::{
-        frame::{self, Frame, Section, Width},
-        qr::Drawing,
-    },
+    pages::frame::{self, Frame, Section, Width},
     platform::caller::{Admin, Site, failed},
     services::{
         catalogue,
@@ -120,12 +117,12 @@ async fn page(
     redemptions.truncate(most);
     let last = redemptions.last().filter(|_| has_more);
     let older = last.map(|last| format!("/admin/coupons/{}?before={}", coupon.code, last.id));
-    let address = redeem_link(site, &coupon.code);
+    let address = coupons::redeem_link(&site.env, &coupon.code);
     let (description, complaint) =
         typed.map_or_else(|| (coupon.description.clone(), None), |(typed, complaint)| (typed, Some(complaint)));
     let view = Arc::new(CouponView {
         said,
-        has_drawing: Drawing::of(&address).is_some(),
+        has_drawing: coupons::drawing(&site.env, &coupon.code).is_some(),
         link: address,
         redemptions,
         older,
@@ -198,18 +195,17 @@ pub async fn qr(State(site): State<Site>, _: Admin, Path(code): Path<String>) ->
         Some(code) => coupons::find(&site.env, &code).await,
         None => Ok(None),
     };
-    let drawing = match found {
-        Ok(coupon) => {
-            coupon.and_then(|coupon| Some((coupon.code.clone(), Drawing::of(&redeem_link(&site, &coupon.code))?)))
-        }
+    let code = match found {
+        Ok(coupon) => coupon.map(|coupon| coupon.code),
         Err(error) => return failed(&error),
     };
-    let Some((code, drawing)) = drawing else { return StatusCode::NOT_FOUND.into_response() };
+    let drawing = code.as_ref().and_then(|code| coupons::drawing(&site.env, code));
+    let (Some(code), Some(drawing)) = (code, drawing) else { return StatusCode::NOT_FOUND.into_response() };
     let headers = [
         (header::CONTENT_TYPE, "image/svg+xml".to_owned()),
         (header::CONTENT_DISPOSITION, format!("inline; filename=\"{code}.svg\"")),
     ];
-    (headers, drawing.file()).into_response()
+    (headers, drawing).into_response()
 }
 
 fn coupon_page(lang: Lang, view: &CouponView) -> impl IntoView + use<> {

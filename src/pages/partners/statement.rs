@@ -1,13 +1,12 @@
 //! /admin/partners/{id}/statement/{month}: what was redeemed in a month, as a page and as a file.
 
-use std::{fmt::Write, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     extract::{Path, State},
     http::{StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
-use chrono_tz::Tz;
 use leptos::prelude::*;
 
 use super::{find, frame};
@@ -15,7 +14,7 @@ use crate::{
     domain::{
         catalogue::Catalogue,
         lang::Lang,
-        partner::{Month, Partner, StatementLine},
+        partner::{Month, Partner, StatementLine, statement_csv},
     },
     pages::frame::{self as frames, Width},
     platform::caller::{Admin, Site, failed},
@@ -71,16 +70,9 @@ pub async fn file(State(site): State<Site>, _: Admin, Path((id, month)): Path<(S
     }
 }
 
-/// Writes a statement into a file that spreadsheets read. No field of it can hold a comma or a
-/// formula.
+/// Writes a statement into a file that spreadsheets read.
 pub(super) fn csv((month, lines, catalogue): &Statement) -> Response {
-    let zone: Tz = catalogue.settings.timezone;
-    let mut csv = String::from("redemption,redeemed_at,code,tier,days,pass\r\n");
-    for line in lines {
-        let at = line.redeemed_at.with_timezone(&zone).to_rfc3339();
-        let state = text::pass_state(Lang::En, line.state);
-        let _ = write!(csv, "{},{at},{},{},{},{state}\r\n", line.id, line.code, line.tier, line.days);
-    }
+    let csv = statement_csv(lines, catalogue.settings.timezone);
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"statement-{month}.csv\"")),

@@ -254,13 +254,7 @@ on_both! {
         // How a coupon says that it is closed and how it is filtered are one.
         for second in [-101, 0, 100] {
             for one in &all {
-                let named = match one.closed(after(second)) {
-                    None => CouponState::Open,
-                    Some(vouchsafe::domain::coupon::Closed::Inactive) => CouponState::Inactive,
-                    Some(vouchsafe::domain::coupon::Closed::NotYet(_)) => CouponState::NotYet,
-                    Some(vouchsafe::domain::coupon::Closed::Expired(_)) => CouponState::Expired,
-                    Some(vouchsafe::domain::coupon::Closed::UsedUp) => CouponState::UsedUp,
-                };
+                let named = one.state(after(second));
                 for state in CouponState::ALL {
                     let filter = Filter { state: Some((state, after(second))), ..Filter::default() };
                     let is_there = coupons::page(conn, &filter, None, 10).await.unwrap().contains(one);
@@ -268,9 +262,10 @@ on_both! {
                 }
             }
         }
-        assert_eq!(coupons::find_batch(conn, batch.id).await.unwrap(), Some(batch.clone()));
+        assert_eq!(coupons::find_batch(conn, batch.id).await.unwrap(), Some((batch.clone(), 0)));
         assert_eq!(coupons::find_batch(conn, store.id()).await.unwrap(), None);
         assert!(coupons::count_redemption(conn, pass.id, beginning()).await.unwrap());
+        assert_eq!(coupons::find_batch(conn, batch.id).await.unwrap(), Some((batch.clone(), 1)));
         assert_eq!(coupons::batches(conn, None, 10).await.unwrap(), [(batch.clone(), 1)]);
         assert_eq!(coupons::batches(conn, Some(batch.id), 10).await.unwrap(), []);
     }
