@@ -5,6 +5,7 @@ mod browser;
 mod client;
 mod database;
 mod description;
+mod place;
 mod provider;
 mod receiver;
 
@@ -25,6 +26,8 @@ use vouchsafe::{
 pub use browser::{Browser, Page};
 pub use client::{Answer, Client};
 pub use database::{Backend, TestDb};
+pub use place::Place;
+pub(crate) use place::on_both_places;
 pub use provider::{STRIPE_SECRET, StripeCustomer, event};
 pub use receiver::{Received, Receiver};
 

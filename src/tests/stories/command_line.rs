@@ -2,13 +2,11 @@
 //! exit code.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
-    process::{Child, Command, Output, Stdio},
+    io::{Read, Write},
+    process::Output,
 };
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use vouchsafe::{
     domain::payment::{
         BillingInterval, Provider,
@@ -18,93 +16,30 @@ use vouchsafe::{
     webhooks::signature,
 };
 
-/// A folder with nothing in it, in which the program runs.
-struct Place(TempDir);
+use crate::harness::{Backend, Place, on_both_places};
 
-impl Place {
-    fn new() -> Self {
-        Self(TempDir::new().unwrap())
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vouchsafe"));
-        command.args(arguments).current_dir(self.0.path()).env_clear().stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> (i32, String, String) {
-        let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
-        (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
-    }
-
-    /// Runs the server on a free port, and returns it with its address and the admin's link.
-    fn serve(&self) -> Server {
-        self.serve_with(&[])
-    }
-
-    /// The same with more variables of the environment.
-    fn serve_with(&self, variables: &[(&str, &str)]) -> Server {
-        // A port that is free now is free a moment later, almost always.
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let address = format!("127.0.0.1:{port}");
-        let mut child = self
-            .command(&["serve"])
-            .env("VOUCHSAFE_LISTEN", &address)
-            .envs(variables.iter().copied())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut said = String::new();
-        let mut lines = BufReader::new(child.stdout.take().unwrap());
-        // It says how to stop it last, and listens before it says anything.
-        while !said.contains("Ctrl+C") {
-            assert_ne!(lines.read_line(&mut said).unwrap(), 0, "it ended early: {said}");
-        }
-        Server { child, address, said }
-    }
-}
-
-struct Server {
-    child: Child,
-    address: String,
-    said: String,
-}
-
-impl Server {
-    /// Sends a request and returns the whole answer.
-    fn request(&self, head: &str, body: &str) -> String {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        let length = body.len();
-        let address = &self.address;
-        write!(
-            stream,
-            "{head} HTTP/1.1\r\nHost: {address}\r\nSec-Fetch-Site: same-origin\r\nConnection: close\r\n\
-             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n{body}"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    }
-
-    fn stop(mut self) -> i32 {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-        self.child.wait().unwrap().code().unwrap()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+on_both_places! {
+    prices_are_set_listed_and_removed,
+    credit_is_given_shown_and_ended,
+    accounts_are_changed_and_listed,
+    mistakes_are_told_apart_by_the_exit_code,
+    the_schema_goes_up_and_down,
+    what_somebody_may_use_is_asked_counted_and_explained,
+    tiers_features_and_settings_are_made_and_changed,
+    the_matrix_goes_out_and_comes_in_after_a_look,
+    keys_are_made_once_listed_and_ended,
+    what_providers_told_is_listed_shown_and_applied,
+    providers_are_asked_and_what_needs_a_person_is_an_error,
+    coupons_are_redeemed_and_grants_given_and_taken_back,
+    partners_are_added_given_coupons_and_told_what_came_of_them,
+    webhook_endpoints_are_made_tried_and_removed,
+    letters_are_worded_tried_out_and_looked_after,
+    people_are_invited_by_command,
 }
 
 #[test]
 fn the_program_runs_alone_from_an_empty_folder_and_stops_when_told() {
-    let place = Place::new();
+    let place = Place::on(Backend::Sqlite).unwrap();
     let server = place.serve();
     let link = server.said.lines().find_map(|line| line.split_once("/admin/claim?token=")).unwrap().1.trim().to_owned();
     assert!(server.said.contains(&format!("http://{}/dev/mailbox", server.address)), "{}", server.said);
@@ -121,16 +56,14 @@ fn the_program_runs_alone_from_an_empty_folder_and_stops_when_told() {
     let again = place.serve();
     assert!(!again.said.contains("/admin/claim"), "there is an admin: {}", again.said);
     drop(again);
-    let made: Vec<String> = std::fs::read_dir(place.0.path().join("data"))
+    let made: Vec<String> = std::fs::read_dir(place.folder().join("data"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     assert!(made.contains(&"vouchsafe.db".to_owned()) && made.contains(&"secret".to_owned()), "{made:?}");
 }
 
-#[test]
-fn prices_are_set_listed_and_removed() {
-    let place = Place::new();
+fn prices_are_set_listed_and_removed(place: &Place) {
     assert_eq!(place.run(&["price", "list"]), (0, String::new(), String::new()));
     let said = |arguments: &[&str]| {
         let (code, out, err) = place.run(arguments);
@@ -168,9 +101,7 @@ fn prices_are_set_listed_and_removed() {
     assert_eq!(said(&["price", "list"]).lines().count(), 2);
 }
 
-#[test]
-fn credit_is_given_shown_and_ended() {
-    let place = Place::new();
+fn credit_is_given_shown_and_ended(place: &Place) {
     let server = place.serve();
     let link = server.said.lines().find_map(|line| line.split_once("?token=")).unwrap().1.trim().to_owned();
     server.request("POST /admin/claim", &format!("token={link}&email=ann%40example.com"));
@@ -200,9 +131,7 @@ fn credit_is_given_shown_and_ended() {
     assert_eq!((code, out.as_str()), (0, "ann@example.com: there is no credit to end\n"));
 }
 
-#[test]
-fn accounts_are_changed_and_listed() {
-    let place = Place::new();
+fn accounts_are_changed_and_listed(place: &Place) {
     let server = place.serve();
     let link = server.said.lines().find_map(|line| line.split_once("?token=")).unwrap().1.trim().to_owned();
     server.request("POST /admin/claim", &format!("token={link}&email=ann%40example.com"));
@@ -222,9 +151,7 @@ fn accounts_are_changed_and_listed() {
     }
 }
 
-#[test]
-fn mistakes_are_told_apart_by_the_exit_code() {
-    let place = Place::new();
+fn mistakes_are_told_apart_by_the_exit_code(place: &Place) {
     let (code, _, err) = place.run(&["show-status", "nobody@example.com"]);
     assert_eq!((code, err.as_str()), (3, "vouchsafe: there is no member with that address\n"));
     assert_eq!(place.run(&["grant-credit", "nobody@example.com", "--days", "3"]).0, 3);
@@ -247,7 +174,7 @@ fn mistakes_are_told_apart_by_the_exit_code() {
 
 #[test]
 fn configuration_that_cannot_be_used_is_refused_by_name() {
-    let place = Place::new();
+    let place = Place::on(Backend::Sqlite).unwrap();
     let refused = |name: &str, value: &str| {
         let output = place.command(&["serve"]).env(name, value).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{name}={value}");
@@ -268,21 +195,23 @@ fn configuration_that_cannot_be_used_is_refused_by_name() {
     assert!(err.contains("danger_insecure_http"), "{err}");
 }
 
-#[test]
-fn the_schema_goes_up_and_down() {
-    let place = Place::new();
-    let (code, out, _) = place.run(&["migrate", "status"]);
-    assert_eq!(code, 0);
-    assert!(out.lines().count() >= 5 && out.lines().all(|line| line.contains("missing")), "{out}");
+fn the_schema_goes_up_and_down(place: &Place) {
+    let steps = place.ok(&["migrate", "status"]);
+    assert!(steps.lines().count() >= 5 && steps.lines().all(|line| line.contains("missing")), "{steps}");
     assert_eq!(place.run(&["migrate", "down"]).1, "nothing is applied\n");
     let (code, out, _) = place.run(&["migrate", "up"]);
     assert_eq!(code, 0);
     assert!(out.starts_with("applied 0001 catalogue\n"), "{out}");
     assert_eq!(place.run(&["migrate", "up"]), (0, "nothing to do\n".to_owned(), String::new()));
-    let (_, out, _) = place.run(&["migrate", "down"]);
-    assert_eq!(out, "took back 0016 privacy\n");
-    let (_, out, _) = place.run(&["migrate", "down", "--to", "8"]);
-    assert_eq!(out.lines().count(), 7, "{out}");
+    // `0016  missing  privacy` is taken back as `took back 0016 privacy`.
+    let took_back: Vec<String> = steps
+        .lines()
+        .map(|line| line.split("  ").collect::<Vec<_>>())
+        .map(|parts| format!("took back {} {}\n", parts[0], parts[2]))
+        .collect();
+    let last = took_back.len() - 1;
+    assert_eq!(place.ok(&["migrate", "down"]), took_back[last]);
+    assert_eq!(place.ok(&["migrate", "down", "--to", "8"]), took_back[8..last].concat());
     let (_, out, _) = place.run(&["migrate", "down", "--to", "4"]);
     assert_eq!(
         out,
@@ -294,9 +223,7 @@ fn the_schema_goes_up_and_down() {
     assert_eq!(place.run(&["migrate", "down", "--to", "2", "--all"]).0, 2);
 }
 
-#[test]
-fn what_somebody_may_use_is_asked_counted_and_explained() {
-    let place = Place::new();
+fn what_somebody_may_use_is_asked_counted_and_explained(place: &Place) {
     let (code, out, _) = place.run(&["user", "add", "ann@example.com", "--external-id", "u-1", "--tier", "basic"]);
     assert_eq!(code, 0);
     assert!(out.ends_with(" is a new member\n"), "{out}");
@@ -344,9 +271,7 @@ fn what_somebody_may_use_is_asked_counted_and_explained() {
     }
 }
 
-#[test]
-fn tiers_features_and_settings_are_made_and_changed() {
-    let place = Place::new();
+fn tiers_features_and_settings_are_made_and_changed(place: &Place) {
     let ok = |arguments: &[&str]| {
         let (code, out, err) = place.run(arguments);
         assert_eq!((code, err.as_str()), (0, ""), "{arguments:?}");
@@ -384,13 +309,11 @@ fn tiers_features_and_settings_are_made_and_changed() {
     }
 }
 
-#[test]
-fn the_matrix_goes_out_and_comes_in_after_a_look() {
-    let place = Place::new();
+fn the_matrix_goes_out_and_comes_in_after_a_look(place: &Place) {
     let (code, csv, _) = place.run(&["matrix", "export"]);
     assert_eq!(code, 0);
     assert!(csv.starts_with("feature,free,basic,premium,selfhosted\r\nweight_entries,30,unlimited"), "{csv}");
-    let path = |name: &str| place.0.path().join(name);
+    let path = |name: &str| place.folder().join(name);
     std::fs::write(path("same.csv"), &csv).unwrap();
     let same = "Nothing would change: the matrix is like the file already.\n";
     assert_eq!(place.run(&["matrix", "import", "same.csv", "--yes"]).1, same);
@@ -418,9 +341,7 @@ fn the_matrix_goes_out_and_comes_in_after_a_look() {
     assert_eq!(place.run(&["matrix", "import", "missing.csv"]).0, 1);
 }
 
-#[test]
-fn keys_are_made_once_listed_and_ended() {
-    let place = Place::new();
+fn keys_are_made_once_listed_and_ended(place: &Place) {
     let (code, out, err) = place.run(&["key", "create", "backend", "--scopes", "check,consume"]);
     assert_eq!((code, err.as_str()), (0, ""));
     let token = out.trim_end();
@@ -437,9 +358,7 @@ fn keys_are_made_once_listed_and_ended() {
     assert_eq!(place.run(&["key", "create", ""]).0, 1);
 }
 
-#[test]
-fn what_providers_told_is_listed_shown_and_applied() {
-    let place = Place::new();
+fn what_providers_told_is_listed_shown_and_applied(place: &Place) {
     assert_eq!(place.run(&["user", "add", "ann@example.com"]).0, 0);
     let status: Value = serde_json::from_str(&place.run(&["show-status", "ann@example.com", "--json"]).1).unwrap();
     let now = Clock::system().now();
@@ -531,9 +450,7 @@ fn stripe_api(list: &Value) -> String {
     base
 }
 
-#[test]
-fn providers_are_asked_and_what_needs_a_person_is_an_error() {
-    let place = Place::new();
+fn providers_are_asked_and_what_needs_a_person_is_an_error(place: &Place) {
     place.run(&["user", "add", "ann@example.com"]);
     place.run(&["price", "set", "premium", "stripe", "price_x"]);
     let status: Value = serde_json::from_str(&place.run(&["show-status", "ann@example.com", "--json"]).1).unwrap();
@@ -561,9 +478,7 @@ fn providers_are_asked_and_what_needs_a_person_is_an_error() {
     assert!(out.contains("stripe sub_2: nobody here is its customer (NOT repaired)\n"), "{out}");
 }
 
-#[test]
-fn coupons_are_redeemed_and_grants_given_and_taken_back() {
-    let place = Place::new();
+fn coupons_are_redeemed_and_grants_given_and_taken_back(place: &Place) {
     assert_eq!(place.run(&["user", "add", "ann@example.com", "--tier", "free"]).0, 0);
     let (code, out, err) = place.run(&["coupon", "create", "--tier", "premium", "--days", "30", "--count", "3"]);
     assert_eq!((code, err.as_str()), (0, ""));
@@ -613,9 +528,7 @@ fn coupons_are_redeemed_and_grants_given_and_taken_back() {
     assert_eq!((&list[0]["state"], &list[1]["state"]), (&json!("running"), &json!("revoked")));
 }
 
-#[test]
-fn partners_are_added_given_coupons_and_told_what_came_of_them() {
-    let place = Place::new();
+fn partners_are_added_given_coupons_and_told_what_came_of_them(place: &Place) {
     let (code, out, err) = place.run(&["partner", "add", "Wellpass", "--contact", "Kim"]);
     assert_eq!(code, 0, "{err}");
     let id = out.trim().to_owned();
@@ -643,9 +556,7 @@ fn partners_are_added_given_coupons_and_told_what_came_of_them() {
     }
 }
 
-#[test]
-fn webhook_endpoints_are_made_tried_and_removed() {
-    let place = Place::new();
+fn webhook_endpoints_are_made_tried_and_removed(place: &Place) {
     let (code, out, err) =
         place.run(&["webhook", "add", "https://example.com/hooks", "--events", "access.changed,user.created"]);
     assert_eq!((code, err.as_str()), (0, ""));
@@ -693,9 +604,7 @@ fn webhook_endpoints_are_made_tried_and_removed() {
     }
 }
 
-#[test]
-fn letters_are_worded_tried_out_and_looked_after() {
-    let place = Place::new();
+fn letters_are_worded_tried_out_and_looked_after(place: &Place) {
     let said = |arguments: &[&str]| {
         let (code, out, err) = place.run(arguments);
         assert_eq!(code, 0, "{arguments:?}: {err}");
@@ -708,7 +617,7 @@ fn letters_are_worded_tried_out_and_looked_after() {
     let set = said(&template(&["set", "welcome", "en", "--subject", "Hello from {{ product }}"]));
     assert!(set.starts_with("welcome\ten\tedited\t1\toperator\t"), "{set}");
     assert_eq!(said(&template(&["show", "welcome", "en", "--part", "subject"])), "Hello from {{ product }}\n");
-    let file = place.0.path().join("welcome.txt");
+    let file = place.folder().join("welcome.txt");
     std::fs::write(&file, "Hi!\n{{ nothing }}\n").unwrap();
     let (code, _, err) = place.run(&["mail", "template", "set", "welcome", "en", "--text", file.to_str().unwrap()]);
     assert_eq!((code, err.as_str()), (2, "vouchsafe: text, line 2: this letter knows no nothing\n"));
@@ -738,9 +647,7 @@ fn letters_are_worded_tried_out_and_looked_after() {
     assert!(String::from_utf8(output.stderr).unwrap().contains("the mail was not sent: "));
 }
 
-#[test]
-fn people_are_invited_by_command() {
-    let place = Place::new();
+fn people_are_invited_by_command(place: &Place) {
     place.run(&["user", "add", "ann@example.com", "--verified"]);
     let all =
         ["invite", "add", "bob@example.com", "ann@example.com", "--tier", "premium", "--days", "30", "--note", "Hi"];
