@@ -1,18 +1,18 @@
-//! `vouchsafe bonus list | add | archive | awards`
+//! `vouchsafe bonus list | add | show | set | archive | awards | preview | standing`
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{CliError, OPERATOR, instant, say, say_json},
+    cli::{CliError, Moment, OPERATOR, instant, member, moment, say, say_facts, say_json, yes_or_no},
     domain::{
         bonus::{MOST_THRESHOLD, Reward, Terms, Trigger, badge_letter},
         grant::MOST_DAYS,
         ids::{BonusRuleId, TierId},
     },
     platform::env::Env,
-    services::bonus::{self, ListedRule},
+    services::bonus::{self, BonusError, ListedRule},
 };
 
 /// How many rows are read at once.
@@ -24,6 +24,16 @@ pub(super) enum BonusCommand {
     List(List),
     /// Make a rule: who fulfils it gets days at a tier or a badge, once
     Add(Box<Add>),
+    /// Show a rule
+    Show {
+        /// The rule's id, as `bonus list` shows it
+        id: BonusRuleId,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change a rule; what is left out stays, and what it asks for and brings changes only until somebody was rewarded
+    Set(Box<Set>),
     /// Put a rule out of the way: nobody is rewarded by it any more, and what it gave stays
     Archive {
         /// The rule's id, as `bonus list` shows it
@@ -37,6 +47,70 @@ pub(super) enum BonusCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Tell how many have done already what a rule would ask for, and the first of them, one a line
+    Preview {
+        /// referrals_converted, coupons_redeemed, subscriptions_started, days_in_a_row or days_as_member
+        #[arg(long)]
+        trigger: Trigger,
+        /// How much of it
+        #[arg(long, value_parser = clap::value_parser!(i64).range(1..=MOST_THRESHOLD))]
+        threshold: i64,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell what a member has earned and how far they are with what they can still earn, tab-separated:
+    /// earned, when, reward, name; or open, how much of how much, reward, name
+    Standing {
+        /// The member's address
+        email: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
+pub(super) struct Set {
+    /// The rule's id, as `bonus list` shows it
+    id: BonusRuleId,
+    /// What it is called; members read it
+    #[arg(long, group = "change")]
+    name: Option<String>,
+    /// The same in German
+    #[arg(long, group = "change")]
+    name_de: Option<String>,
+    /// What it is about
+    #[arg(long, group = "change")]
+    description: Option<String>,
+    /// The same in German
+    #[arg(long, group = "change")]
+    description_de: Option<String>,
+    /// referrals_converted, coupons_redeemed, subscriptions_started, days_in_a_row or days_as_member
+    #[arg(long, group = "change")]
+    trigger: Option<Trigger>,
+    /// How much of it
+    #[arg(long, group = "change", value_parser = clap::value_parser!(i64).range(1..=MOST_THRESHOLD))]
+    threshold: Option<i64>,
+    /// The tier that it gives
+    #[arg(long, group = "change", requires = "days")]
+    tier: Option<TierId>,
+    /// For how many days
+    #[arg(long, group = "change", requires = "tier", value_parser = clap::value_parser!(i64).range(1..=MOST_DAYS))]
+    days: Option<i64>,
+    /// Instead of days: a badge with this letter or digit
+    #[arg(long, group = "change", conflicts_with_all = ["tier", "days"], value_parser = letter)]
+    badge: Option<char>,
+    /// From when on it counts, as 2027-01-01T00:00:00Z; none counts everything that ever happened
+    #[arg(long, group = "change")]
+    from: Option<Moment>,
+    /// Until when it is given, or none
+    #[arg(long, group = "change")]
+    until: Option<Moment>,
+    /// Whether it is given
+    #[arg(long, group = "change")]
+    active: Option<bool>,
 }
 
 #[derive(Debug, Args)]
@@ -97,6 +171,13 @@ impl BonusCommand {
         match self {
             Self::List(command) => command.run(env).await,
             Self::Add(command) => command.run(env).await,
+            Self::Show { id, json } => {
+                let listed = found(env, id).await?;
+                if json { say_json(&as_json(&listed)) } else { show(&listed) }
+            }
+            Self::Set(command) => command.run(env).await,
+            Self::Preview { trigger, threshold, json } => preview(env, trigger, threshold, json).await,
+            Self::Standing { email, json } => standing(env, &email, json).await,
             Self::Archive { id } => {
                 let rule = bonus::archive(env, id, OPERATOR).await?;
                 say(&format!("{} is archived", rule.terms.name_en))
@@ -129,6 +210,108 @@ impl Add {
     }
 }
 
+impl Set {
+    async fn run(self, env: &Env) -> Result<(), CliError> {
+        let ListedRule { rule, awards } = found(env, self.id).await?;
+        let known = rule.terms;
+        let terms = Terms {
+            name_en: self.name.unwrap_or(known.name_en),
+            name_de: self.name_de.unwrap_or(known.name_de),
+            description_en: self.description.unwrap_or(known.description_en),
+            description_de: self.description_de.unwrap_or(known.description_de),
+            trigger: self.trigger.unwrap_or(known.trigger),
+            threshold: self.threshold.unwrap_or(known.threshold),
+            reward: match (self.tier, self.days, self.badge) {
+                (Some(tier), Some(days), _) => Reward::Days { tier, days },
+                (_, _, Some(letter)) => Reward::Badge { letter },
+                _ => known.reward,
+            },
+            counts_from: self.from.map_or(known.counts_from, |Moment(from)| from),
+            ends_at: self.until.map_or(known.ends_at, |Moment(until)| until),
+        };
+        let rule = bonus::change(env, self.id, terms, self.active.unwrap_or(rule.active), OPERATOR).await?;
+        say(&line(&ListedRule { rule, awards }))
+    }
+}
+
+async fn found(env: &Env, id: BonusRuleId) -> Result<ListedRule, CliError> {
+    Ok(bonus::find(env, id).await?.ok_or(BonusError::NoSuchRule)?)
+}
+
+fn show(ListedRule { rule, awards }: &ListedRule) -> Result<(), CliError> {
+    let terms = &rule.terms;
+    let known = |at: Option<DateTime<Utc>>| at.map_or_else(String::new, |at| moment(Some(at)));
+    say_facts(&[
+        ("name", terms.name_en.clone()),
+        ("in German", terms.name_de.clone()),
+        ("id", rule.id.to_string()),
+        ("about", terms.description_en.clone()),
+        ("in German", terms.description_de.clone()),
+        ("asks for", format!("{} {}", terms.threshold, terms.trigger.as_str())),
+        ("brings", told(&terms.reward)),
+        (
+            "counts",
+            terms.counts_from.map_or_else(|| "everything".to_owned(), |from| format!("from {}", moment(Some(from)))),
+        ),
+        ("until", known(terms.ends_at)),
+        ("active", yes_or_no(rule.active).to_owned()),
+        ("rewarded", awards.to_string()),
+        ("archived", known(rule.archived_at)),
+        ("made", format!("{} by {}", moment(Some(rule.created_at)), rule.created_by)),
+    ])
+}
+
+async fn preview(env: &Env, trigger: Trigger, threshold: i64, as_json: bool) -> Result<(), CliError> {
+    // Who would be rewarded follows from neither the name nor the reward.
+    let terms = Terms {
+        name_en: "preview".to_owned(),
+        name_de: String::new(),
+        description_en: String::new(),
+        description_de: String::new(),
+        trigger,
+        threshold,
+        reward: Reward::Badge { letter: 'P' },
+        counts_from: None,
+        ends_at: None,
+    };
+    let terms = terms.checked().map_err(BonusError::from)?;
+    let preview = bonus::preview(env, None, &terms).await?;
+    if as_json {
+        return say_json(&json!({ "count": preview.count, "first": preview.first }));
+    }
+    say(&preview.count.to_string())?;
+    preview.first.iter().try_for_each(|member| say(member))
+}
+
+async fn standing(env: &Env, email: &str, as_json: bool) -> Result<(), CliError> {
+    let user = member(env, email).await?;
+    let standing = bonus::standing(env, &user).await?;
+    if as_json {
+        let earned = standing.awards.iter().map(|(award, rule, _)| {
+            json!({
+                "rule": rule.id, "name": rule.name(user.lang), "reward": reward_json(&award.reward),
+                "awarded_at": award.awarded_at,
+            })
+        });
+        let open = standing.open.iter().map(|(rule, progress, _)| {
+            json!({
+                "rule": rule.id, "name": rule.name(user.lang), "trigger": rule.terms.trigger,
+                "current": progress.current, "threshold": progress.threshold, "reward": reward_json(&rule.terms.reward),
+            })
+        });
+        return say_json(&json!({ "earned": earned.collect::<Vec<_>>(), "open": open.collect::<Vec<_>>() }));
+    }
+    for (award, rule, _) in &standing.awards {
+        let (at, reward) = (moment(Some(award.awarded_at)), told(&award.reward));
+        say(&format!("earned\t{at}\t{reward}\t{}", rule.name(user.lang)))?;
+    }
+    for (rule, progress, _) in &standing.open {
+        let (current, threshold, reward) = (progress.current, progress.threshold, told(&rule.terms.reward));
+        say(&format!("open\t{current} of {threshold}\t{reward}\t{}", rule.name(user.lang)))?;
+    }
+    Ok(())
+}
+
 impl List {
     async fn run(self, env: &Env) -> Result<(), CliError> {
         let mut before = None;
@@ -150,11 +333,9 @@ impl List {
 }
 
 async fn awards(env: &Env, id: BonusRuleId, as_json: bool) -> Result<(), CliError> {
-    if bonus::find(env, id).await?.is_none() {
-        return Err(bonus::BonusError::NoSuchRule.into());
-    }
+    found(env, id).await?;
     let mut before = None;
-    let mut found = Vec::new();
+    let mut all = Vec::new();
     loop {
         let page = bonus::awards(env, id, before, PAGE).await?;
         let Some(last) = page.last() else { break };
@@ -162,7 +343,7 @@ async fn awards(env: &Env, id: BonusRuleId, as_json: bool) -> Result<(), CliErro
         for listed in &page {
             let (award, member) = (&listed.award, listed.member.as_deref());
             if as_json {
-                found.push(json!({
+                all.push(json!({
                     "user": award.user, "member": member, "reward": reward_json(&award.reward),
                     "awarded_at": award.awarded_at,
                 }));
@@ -172,7 +353,7 @@ async fn awards(env: &Env, id: BonusRuleId, as_json: bool) -> Result<(), CliErro
             say(&format!("{when}\t{}\t{}", member.unwrap_or("-"), told(&award.reward)))?;
         }
     }
-    if as_json { say_json(&found) } else { Ok(()) }
+    if as_json { say_json(&all) } else { Ok(()) }
 }
 
 fn told(reward: &Reward) -> String {
@@ -184,7 +365,7 @@ fn told(reward: &Reward) -> String {
 
 fn line(ListedRule { rule, awards }: &ListedRule) -> String {
     let terms = &rule.terms;
-    let active = if rule.active { "yes" } else { "no" };
+    let active = yes_or_no(rule.active);
     let (trigger, threshold, reward) = (terms.trigger.as_str(), terms.threshold, told(&terms.reward));
     format!("{}\t{trigger}\t{threshold}\t{reward}\t{awards}\t{active}\t{}", rule.id, terms.name_en)
 }

@@ -1,4 +1,4 @@
-//! `vouchsafe coupon create | list | archive | redeem`
+//! `vouchsafe coupon create | list | show | set | archive | redeem | redemptions | batches | file | qr`
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
@@ -7,16 +7,17 @@ use serde_json::{Value, json};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
-    cli::{CliError, OPERATOR, grant::told, instant, member, say, say_json},
+    cli::{CliError, OPERATOR, grant::told, instant, member, moment, say, say_facts, say_json, yes_or_no},
     domain::{
-        coupon::{Coupon, CouponCode, CouponKind, CouponState, MOST_AT_ONCE, Terms},
+        coupon::{Batch, Coupon, CouponCode, CouponKind, CouponState, MOST_AT_ONCE, Terms},
         grant::MOST_DAYS,
-        ids::TierId,
+        ids::{BatchId, TierId},
+        partner::Partner,
     },
     platform::env::Env,
     services::{
-        coupons::{self, Change, Filter, Guesser, NewCoupons},
-        partners,
+        coupons::{self, Change, CouponError, Filter, Guesser, ListedRedemption, NewCoupons},
+        partners::{self, PartnerError},
     },
 };
 
@@ -29,6 +30,17 @@ pub(super) enum CouponCommand {
     Create(Create),
     /// List coupons, the newest first, tab-separated: code, type, tier, days, redeemed, maximum, active, description
     List(List),
+    /// Show a coupon: what it brings, how often it was redeemed, and the link under which it is
+    Show {
+        /// The coupon's code
+        #[arg(value_parser = code)]
+        code: CouponCode,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Switch a coupon on or off, describe it anew, or bring it back; what is left out stays
+    Set(Set),
     /// Put a coupon out of the way: it cannot be redeemed any more, and what it gave stays
     Archive {
         /// The coupon's code
@@ -43,6 +55,48 @@ pub(super) enum CouponCommand {
         #[arg(long = "for")]
         email: String,
     },
+    /// List who redeemed a coupon, the newest first, tab-separated: when, member, used up, taken back
+    Redemptions {
+        /// The coupon's code
+        #[arg(value_parser = code)]
+        code: CouponCode,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List what was made in one go, the newest first, tab-separated: id, coupons, redemptions, when, by whom, description
+    Batches {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the coupons of a batch as CSV, with the link of each
+    File {
+        /// The batch's id, as `coupon batches` shows it
+        batch: BatchId,
+    },
+    /// Print the QR code of a coupon's link, as SVG
+    Qr {
+        /// The coupon's code
+        #[arg(value_parser = code)]
+        code: CouponCode,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Set {
+    /// The coupon's code
+    #[arg(value_parser = code)]
+    code: CouponCode,
+    /// Whether it can be redeemed
+    #[arg(long, required_unless_present_any = ["archived", "description"])]
+    active: Option<bool>,
+    /// Whether it is out of the way; an archived coupon cannot be redeemed
+    #[arg(long)]
+    archived: Option<bool>,
+    /// What is to be remembered about it
+    #[arg(long)]
+    description: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -93,6 +147,12 @@ pub(super) struct List {
     /// What the code begins with, or the description or the partner holds
     #[arg(long)]
     find: Option<String>,
+    /// Those of this partner, by id or name
+    #[arg(long)]
+    partner: Option<String>,
+    /// Those that were made together, archived ones among them
+    #[arg(long, conflicts_with = "archived")]
+    batch: Option<BatchId>,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -107,6 +167,23 @@ impl CouponCommand {
         match self {
             Self::Create(command) => command.run(env).await,
             Self::List(command) => command.run(env).await,
+            Self::Show { code, json: true } => say_json(&as_json(&found(env, &code).await?)),
+            Self::Show { code, json: false } => show(env, &found(env, &code).await?),
+            Self::Set(Set { code, active, archived, description }) => {
+                let change = Change { active, archived, description: description.as_deref() };
+                say(&line(&coupons::change(env, &code, change, OPERATOR).await?))
+            }
+            Self::Redemptions { code, json } => redemptions(env, &found(env, &code).await?, json).await,
+            Self::Batches { json } => batches(env, json).await,
+            Self::File { batch } => {
+                let csv = coupons::batch_file(env, batch).await?.ok_or(CliError::NoSuchBatch)?;
+                say(csv.trim_end())
+            }
+            Self::Qr { code } => {
+                let coupon = found(env, &code).await?;
+                let too_long = || CliError::Failed("the address of this site is too long for a QR code".to_owned());
+                say(&coupons::drawing(env, &coupon.code).ok_or_else(too_long)?)
+            }
             Self::Archive { code } => {
                 let change = Change { archived: Some(true), ..Change::default() };
                 let coupon = coupons::change(env, &code, change, OPERATOR).await?;
@@ -155,12 +232,20 @@ impl List {
     async fn run(self, env: &Env) -> Result<(), CliError> {
         let mut before = None;
         let mut found = Vec::new();
+        let partner: Option<Partner> = match &self.partner {
+            Some(named) => Some(partners::find_named(env, named).await?.ok_or(PartnerError::NoSuchPartner)?),
+            None => None,
+        };
+        if let Some(batch) = self.batch {
+            coupons::find_batch(env, batch).await?.ok_or(CliError::NoSuchBatch)?;
+        }
         let filter = Filter {
-            archived: Some(self.archived),
+            archived: self.batch.is_none().then_some(self.archived),
             state: self.state.map(|state| (state, env.clock.now())),
             kind: self.kind,
             text: self.find,
-            ..Filter::default()
+            partner: partner.map(|partner| partner.id),
+            batch: self.batch,
         };
         loop {
             let page = coupons::list(env, &filter, before, PAGE).await?;
@@ -178,10 +263,78 @@ impl List {
     }
 }
 
+async fn found(env: &Env, code: &CouponCode) -> Result<Coupon, CliError> {
+    Ok(coupons::find(env, code).await?.ok_or(CouponError::NoSuchCoupon)?)
+}
+
+fn show(env: &Env, coupon: &Coupon) -> Result<(), CliError> {
+    let Terms { kind, tier, days, max_redemptions, valid_from, valid_until, partner, .. } = &coupon.terms;
+    let most = max_redemptions.map_or_else(String::new, |most| format!(" of {most}"));
+    let known = |at: &Option<DateTime<Utc>>| at.map_or_else(String::new, |at| moment(Some(at)));
+    say_facts(&[
+        ("code", coupon.code.to_string()),
+        ("type", kind.as_str().to_owned()),
+        ("brings", format!("{days} day(s) of {tier}")),
+        ("redeemed", format!("{}{most}", coupon.redemptions)),
+        ("state", coupon.state(env.clock.now()).as_str().to_owned()),
+        ("from", known(valid_from)),
+        ("until", known(valid_until)),
+        ("partner", partner.clone().unwrap_or_default()),
+        ("batch", coupon.batch.map_or_else(String::new, |batch| batch.to_string())),
+        ("archived", known(&coupon.archived_at)),
+        ("description", coupon.description.clone()),
+        ("made", format!("{} by {}", moment(Some(coupon.created_at)), coupon.created_by)),
+        ("link", coupons::redeem_link(env, &coupon.code)),
+    ])
+}
+
+async fn redemptions(env: &Env, coupon: &Coupon, as_json: bool) -> Result<(), CliError> {
+    let mut before = None;
+    let mut found = Vec::new();
+    loop {
+        let page = coupons::redemptions(env, coupon.id, before, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        before = Some(last.id);
+        for ListedRedemption { id, user_id, member, redeemed_at, ended_at, revoked_at } in &page {
+            if as_json {
+                found.push(json!({
+                    "id": id, "user": user_id, "member": member, "redeemed_at": redeemed_at, "ended_at": ended_at,
+                    "revoked_at": revoked_at,
+                }));
+                continue;
+            }
+            let (at, member) = (moment(Some(*redeemed_at)), member.as_deref().unwrap_or("-"));
+            say(&format!("{at}\t{member}\t{}\t{}", moment(*ended_at), moment(*revoked_at)))?;
+        }
+    }
+    if as_json { say_json(&found) } else { Ok(()) }
+}
+
+async fn batches(env: &Env, as_json: bool) -> Result<(), CliError> {
+    let mut before = None;
+    let mut found = Vec::new();
+    loop {
+        let page = coupons::batches(env, before, PAGE).await?;
+        let Some((last, _)) = page.last() else { break };
+        before = Some(last.id);
+        for (Batch { id, label, count, created_by, created_at }, redeemed) in &page {
+            if as_json {
+                found.push(json!({
+                    "id": id, "description": label, "coupons": count, "redemptions": redeemed,
+                    "created_by": created_by, "created_at": created_at,
+                }));
+                continue;
+            }
+            say(&format!("{id}\t{count}\t{redeemed}\t{}\t{created_by}\t{label}", moment(Some(*created_at))))?;
+        }
+    }
+    if as_json { say_json(&found) } else { Ok(()) }
+}
+
 fn line(coupon: &Coupon) -> String {
     let Terms { kind, tier, days, max_redemptions, .. } = &coupon.terms;
     let most = max_redemptions.map_or_else(|| "-".to_owned(), |most| most.to_string());
-    let active = if coupon.active { "yes" } else { "no" };
+    let active = yes_or_no(coupon.active);
     let (kind, redeemed) = (kind.as_str(), coupon.redemptions);
     format!("{}\t{kind}\t{tier}\t{days}\t{redeemed}\t{most}\t{active}\t{}", coupon.code, coupon.description)
 }

@@ -28,7 +28,7 @@ pub(super) struct GrantCredit {
     note: Option<String>,
 }
 
-fn short_text(text: &str) -> Result<String, String> {
+pub(super) fn short_text(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() || text.chars().count() > 200 || text.chars().any(char::is_control) {
         return Err("1 to 200 characters, without control characters".to_owned());
@@ -102,6 +102,9 @@ fn human(status: &MemberStatus) -> Vec<String> {
         format!("paid       {paid}"),
         format!("access     {access}"),
     ];
+    if let Some(at) = status.last_sign_in_at {
+        lines.push(format!("sign-ins   {}, the last on {}", status.sign_ins, at.format("%Y-%m-%d %H:%M UTC")));
+    }
     if status.role == Role::Admin {
         lines.push("role       admin".to_owned());
     }

@@ -5,10 +5,11 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{CliError, OPERATOR, member, say, say_json},
+    cli::{CliError, OPERATOR, credit::short_text, member, moment, say, say_json},
     domain::{
         grant::MOST_DAYS,
         ids::{GrantId, TierId},
+        usage::IdempotencyKey,
     },
     platform::env::Env,
     services::grants::{self, Gift, ListedGrant, days_left},
@@ -40,6 +41,9 @@ pub(super) struct Give {
     /// Why
     #[arg(long)]
     reason: Option<String>,
+    /// A name for this gift: run again with the same key within a day, nothing is given twice
+    #[arg(long, value_parser = short_text)]
+    key: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -68,7 +72,9 @@ impl Give {
     async fn run(self, env: &Env) -> Result<(), CliError> {
         let user = member(env, &self.email).await?;
         let gift = Gift { tier: self.tier, days: self.days, reason: self.reason.as_deref(), actor: OPERATOR };
-        let given = grants::give(env, user.id, &gift).await?;
+        let asked = json!([user.id, gift.tier, gift.days, gift.reason]).to_string();
+        let key = self.key.map(|key| IdempotencyKey::of(OPERATOR, "grant give", key.as_bytes(), asked.as_bytes()));
+        let given = grants::give_once(env, user.id, &gift, key).await?;
         say(&format!("{}: {}", self.email, told(&given)))
     }
 }
@@ -83,9 +89,6 @@ impl List {
         }
         for ListedGrant { grant, from, until } in &found {
             let state = serde_json::to_value(grant.state()).map_err(std::io::Error::from)?;
-            let moment = |at: &Option<DateTime<Utc>>| {
-                at.map_or_else(|| "-".to_owned(), |at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string())
-            };
             say(&format!(
                 "{}\t{}\t{}\t{}\t{}\t{}\t{}",
                 grant.id,
@@ -93,8 +96,8 @@ impl List {
                 grant.tier,
                 grant.kind,
                 days_left(grant, now),
-                moment(from),
-                moment(until)
+                moment(*from),
+                moment(*until)
             ))?;
         }
         Ok(())

@@ -1,18 +1,20 @@
-//! `vouchsafe mail template list | show | set | reset`, `mail outbox list | resend`, `mail test`
+//! `vouchsafe mail template list | show | set | reset`, `mail outbox list | show | resend`, `mail preference show | set`,
+//! `mail test`
 
 use std::{fs, path::PathBuf};
 
+use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{CliError, OPERATOR, say, say_json},
+    cli::{CliError, OPERATOR, member, moment, say, say_facts, say_json, yes_or_no},
     config::MailTransport,
     domain::{
         email::EmailAddress,
         ids::MailId,
         lang::Lang,
-        letter::LetterName,
+        letter::{LetterName, MailCategory},
         mail::MailState,
         mail_template::{MailTemplate, Wording},
     },
@@ -20,7 +22,7 @@ use crate::{
     platform::env::Env,
     services::{
         letters::{self, ListedMail, WhichMails},
-        mail_templates,
+        mail_preferences, mail_templates,
     },
 };
 
@@ -35,6 +37,9 @@ pub(super) enum MailCommand {
     /// What was written, and what became of it
     #[command(subcommand)]
     Outbox(OutboxCommand),
+    /// Which letters a member gets that they may do without
+    #[command(subcommand)]
+    Preference(PreferenceCommand),
     /// Send a letter with sample values to an address, now, and tell what the mail server says
     Test(Test),
 }
@@ -108,11 +113,51 @@ pub(super) enum OutboxCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Show a mail and what became of it
+    Show {
+        /// Which, as `mail outbox list` shows it
+        id: MailId,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Have a mail tried again that was given up; without an id, all of them
     Resend {
         /// Which
         id: Option<MailId>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PreferenceCommand {
+    /// Show which letters a member gets, tab-separated: kind, yes or no
+    Show {
+        /// The member's address
+        email: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change it; ask them first, it is their choice. What is left out stays
+    Set(SetPreference),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SetPreference {
+    /// The member's address
+    email: String,
+    /// About grants, coupons and the trial
+    #[arg(long, required_unless_present_any = ["referrals", "bonus", "digest"])]
+    access: Option<bool>,
+    /// About friends who were invited
+    #[arg(long)]
+    referrals: Option<bool>,
+    /// About bonus and badges
+    #[arg(long)]
+    bonus: Option<bool>,
+    /// What happened, for admins
+    #[arg(long)]
+    digest: Option<bool>,
 }
 
 #[derive(Debug, Args)]
@@ -132,9 +177,42 @@ impl MailCommand {
         match self {
             Self::Template(command) => command.run(env).await,
             Self::Outbox(command) => command.run(env).await,
+            Self::Preference(command) => command.run(env).await,
             Self::Test(command) => command.run(env).await,
         }
     }
+}
+
+impl PreferenceCommand {
+    async fn run(self, env: &Env) -> Result<(), CliError> {
+        match self {
+            Self::Show { email, json } => {
+                let user = member(env, &email).await?;
+                say_choices(&mail_preferences::choices(env, &user).await?, json)
+            }
+            Self::Set(SetPreference { email, access, referrals, bonus, digest }) => {
+                let user = member(env, &email).await?;
+                let wanted: Vec<(MailCategory, bool)> = [
+                    (MailCategory::Access, access),
+                    (MailCategory::Referrals, referrals),
+                    (MailCategory::Bonus, bonus),
+                    (MailCategory::Digest, digest),
+                ]
+                .into_iter()
+                .filter_map(|(category, wanted)| Some((category, wanted?)))
+                .collect();
+                say_choices(&mail_preferences::set(env, user.id, &wanted, OPERATOR).await?, false)
+            }
+        }
+    }
+}
+
+fn say_choices(choices: &[(MailCategory, bool)], as_json: bool) -> Result<(), CliError> {
+    if as_json {
+        let choices = choices.iter().map(|(category, wanted)| (category.as_str().to_owned(), Value::from(*wanted)));
+        return say_json(&Value::Object(choices.collect()));
+    }
+    choices.iter().try_for_each(|(category, wanted)| say(&format!("{}\t{}", category.as_str(), yes_or_no(*wanted))))
 }
 
 impl TemplateCommand {
@@ -235,30 +313,37 @@ impl OutboxCommand {
                 }
                 if json { say_json(&found) } else { Ok(()) }
             }
+            Self::Show { id, json } => {
+                let mail = letters::find(env, id).await?.ok_or(letters::ResendError::NoSuchMail)?;
+                if json { say_json(&mail_json(&mail)) } else { show(&mail) }
+            }
             Self::Resend { id: Some(id) } => {
                 let mail = letters::resend(env, id, OPERATOR).await?;
                 say(&mail_line(&mail))
             }
             Self::Resend { id: None } => {
-                let mut resent = 0;
-                loop {
-                    let which = WhichMails { state: Some(MailState::Failed), ..WhichMails::default() };
-                    let page = letters::outbox(env, which, PAGE).await?;
-                    if page.is_empty() {
-                        return say(&format!("{resent} mail(s) are tried again"));
-                    }
-                    for mail in page {
-                        match letters::resend(env, mail.id, OPERATOR).await {
-                            Ok(_) => resent += 1,
-                            // Somebody else was quicker.
-                            Err(letters::ResendError::NoSuchMail | letters::ResendError::NotGivenUp) => {}
-                            Err(error) => return Err(error.into()),
-                        }
-                    }
-                }
+                let resent = letters::resend_all(env, OPERATOR).await?;
+                say(&format!("{resent} mail(s) are tried again"))
             }
         }
     }
+}
+
+fn show(mail: &ListedMail) -> Result<(), CliError> {
+    let known = |at: Option<DateTime<Utc>>| at.map_or_else(String::new, |at| moment(Some(at)));
+    say_facts(&[
+        ("id", mail.id.to_string()),
+        ("recipient", mail.recipient.clone()),
+        ("letter", letter_word(mail).to_owned()),
+        ("language", mail.lang.tag().to_owned()),
+        ("state", mail.state.as_str().to_owned()),
+        ("written", moment(Some(mail.created_at))),
+        ("sent", known(mail.sent_at)),
+        ("not sent", mail.skipped.map_or_else(String::new, |why| why.as_str().to_owned())),
+        ("tries", mail.tries.to_string()),
+        ("last error", mail.last_error.clone().unwrap_or_default()),
+        ("next try", known(mail.next_try_at)),
+    ])
 }
 
 fn letter_word(mail: &ListedMail) -> &'static str {

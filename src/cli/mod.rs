@@ -27,7 +27,7 @@ mod stats;
 mod user;
 mod webhook;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, str::FromStr};
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use clap::{Parser, Subcommand};
@@ -55,9 +55,11 @@ use crate::{
         grants::GrantError,
         invitations::InvitationError,
         letters::ResendError,
+        mail_preferences::PreferenceError,
         mail_templates::TemplateError,
         matrix::CommitError,
         members::{self, MemberError, PutError},
+        notifications::SettingsError,
         partners::PartnerError,
         prices::PriceError,
         privacy::DeletionError,
@@ -75,7 +77,7 @@ use crate::{
     name = "vouchsafe",
     version,
     about,
-    after_help = "Exit codes: 0 done · 1 failed · 2 wrong usage or configuration · 3 no such member, feature, event, referral, coupon, partner, grant or invitation · 4 not allowed.\n\
+    after_help = "Exit codes: 0 done · 1 failed · 2 wrong usage or configuration · 3 no such member, feature, event, referral, coupon, batch, partner, grant, rule, endpoint, mail or invitation · 4 not allowed.\n\
                   What is done already is done: a script that runs twice ends with 0 twice.\n\
                   Configuration: Leptos.toml in this folder or --config FILE; the environment (VOUCHSAFE_…, DATABASE_URL) wins."
 )]
@@ -139,16 +141,16 @@ enum Command {
     /// List who came by whose link, and decide about held rewards
     #[command(subcommand)]
     Referral(referral::ReferralCommand),
-    /// Make, list, archive and redeem coupons
+    /// Make, list, change and redeem coupons, and tell who redeemed them
     #[command(subcommand)]
     Coupon(coupon::CouponCommand),
-    /// Add and list partners, make their links, and tell what came of their coupons
+    /// Add, list and change partners, make their links, and tell what came of their coupons
     #[command(subcommand)]
     Partner(partner::PartnerCommand),
-    /// Make, list and archive rules that reward members by themselves
+    /// Make, list and change rules that reward members by themselves, and tell how far somebody is
     #[command(subcommand)]
     Bonus(bonus::BonusCommand),
-    /// What admins are told: list it, mark it as read
+    /// What admins are told: list it, mark it as read, say which of it is told and where
     #[command(subcommand)]
     Notification(notification::NotificationCommand),
     /// Give days at a tier, list and take them back
@@ -170,7 +172,7 @@ enum Command {
     /// Change accounts
     #[command(subcommand)]
     User(user::User),
-    /// Where apps hear what happened: make, list and try endpoints, and send again
+    /// Where apps hear what happened: make, list, change and try endpoints, and send again
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
 }
@@ -242,6 +244,12 @@ enum CliError {
     NotSent(String),
     #[error("there is no such event")]
     NoSuchEvent,
+    #[error("there is no such batch of coupons")]
+    NoSuchBatch,
+    #[error(transparent)]
+    NotificationSettings(#[from] SettingsError),
+    #[error(transparent)]
+    Preference(#[from] PreferenceError),
     #[error("there is no job with that id that was given up")]
     NoSuchJob,
     #[error("{0}")]
@@ -285,6 +293,7 @@ impl CliError {
             | Self::Webhook(WebhookError::Address(_) | WebhookError::LongAddress | WebhookError::Description)
             | Self::MailTemplate(TemplateError::Broken(_))
             | Self::Bonus(BonusError::Terms(_) | BonusError::TierUnknown)
+            | Self::NotificationSettings(SettingsError::Address(_) | SettingsError::TooLong)
             | Self::NotCounted
             | Self::Wrong(_) => 2,
             Self::Member(MemberError::NoSuchMember)
@@ -297,6 +306,8 @@ impl CliError {
             | Self::Bonus(BonusError::NoSuchRule)
             | Self::NoSuchNotification
             | Self::NoSuchEvent
+            | Self::NoSuchBatch
+            | Self::Preference(PreferenceError::NoSuchMember)
             | Self::Resend(ResendError::NoSuchMail)
             | Self::NoSuchJob
             | Self::Webhook(WebhookError::NoSuchEndpoint | WebhookError::NoSuchDelivery)
@@ -390,6 +401,37 @@ fn day(text: &str) -> Result<NaiveDate, String> {
     let day: NaiveDate = text.parse().map_err(|_| "this is no day, as 2026-11-01".to_owned())?;
     let ends_before_10000 = day.succ_opt().is_some_and(|next| (1..=9_999).contains(&next.year()));
     if ends_before_10000 { Ok(day) } else { Err("the year has four digits, at the end of the day, too".to_owned()) }
+}
+
+/// A moment that is set, as 2027-01-01T00:00:00Z, or taken away: `none`.
+#[derive(Debug, Clone, Copy)]
+struct Moment(Option<DateTime<Utc>>);
+
+impl FromStr for Moment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "none" => Ok(Self(None)),
+            text => instant(text).map(|at| Self(Some(at))),
+        }
+    }
+}
+
+/// Writes a moment as lists show it.
+fn moment(at: Option<DateTime<Utc>>) -> String {
+    at.map_or_else(|| "-".to_owned(), |at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
+/// Prints what is known of one thing, a line for each, without what is empty.
+fn say_facts(facts: &[(&str, String)]) -> Result<(), CliError> {
+    let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let said = facts.iter().filter(|(_, value)| !value.is_empty());
+    said.map(|(name, value)| say(&format!("{name:width$}  {value}"))).collect()
+}
+
+fn yes_or_no(is_so: bool) -> &'static str {
+    if is_so { "yes" } else { "no" }
 }
 
 /// Prints a line of the answer. A reader that has gone away is not worth a panic.

@@ -1,11 +1,11 @@
-//! `vouchsafe partner add | list | link | statement`
+//! `vouchsafe partner add | list | show | set | link | statement`
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{CliError, OPERATOR, instant, say, say_json},
+    cli::{CliError, Moment, OPERATOR, instant, moment, say, say_facts, say_json},
     domain::partner::{Figures, Month, Partner, PartnerDetails, StatementLine},
     platform::env::Env,
     services::partners::{self, PartnerError},
@@ -20,6 +20,16 @@ pub(super) enum PartnerCommand {
     Add(Add),
     /// List partners, the newest first, tab-separated: id, name, coupons, redemptions, active passes
     List(List),
+    /// Show a partner: what is known of them, and what came of their coupons
+    Show {
+        /// The partner's id or name
+        partner: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change what is known of a partner, or put them out of the way; what is left out stays
+    Set(Box<Set>),
     /// Make the link under which a partner reads, and print it; the link before shows nothing any more
     Link {
         /// The partner's id or name
@@ -54,6 +64,34 @@ pub(super) struct Add {
 }
 
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
+pub(super) struct Set {
+    /// The partner's id or name
+    partner: String,
+    /// What they are called
+    #[arg(long, group = "change")]
+    name: Option<String>,
+    /// Whom to talk to
+    #[arg(long, group = "change")]
+    contact: Option<String>,
+    /// Where to write; an empty one is none
+    #[arg(long, group = "change")]
+    email: Option<String>,
+    /// From when their coupons can be redeemed, as 2027-01-01T00:00:00Z, or none
+    #[arg(long, group = "change")]
+    from: Option<Moment>,
+    /// Until when, or none
+    #[arg(long, group = "change")]
+    until: Option<Moment>,
+    /// What is to be remembered about them
+    #[arg(long, group = "change")]
+    note: Option<String>,
+    /// Whether they are out of the way: then their coupons cannot be redeemed, and their link shows nothing
+    #[arg(long, group = "change")]
+    archived: Option<bool>,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct List {
     /// Those that are archived, instead of the others
     #[arg(long)]
@@ -72,6 +110,9 @@ pub(super) struct Statement {
     /// As JSON
     #[arg(long)]
     json: bool,
+    /// As CSV, the file that the partner gets
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
 }
 
 async fn named(env: &Env, name: &str) -> Result<Partner, CliError> {
@@ -83,6 +124,12 @@ impl PartnerCommand {
         match self {
             Self::Add(command) => command.run(env).await,
             Self::List(command) => command.run(env).await,
+            Self::Show { partner, json } => {
+                let account = partners::account(env, named(env, &partner).await?).await?;
+                let shown = (account.partner, account.figures);
+                if json { say_json(&as_json(&shown)) } else { show(&shown) }
+            }
+            Self::Set(command) => command.run(env).await,
             Self::Link { partner, end: true } => {
                 let partner = named(env, &partner).await?;
                 partners::end_link(env, partner.id, OPERATOR).await?;
@@ -114,6 +161,44 @@ impl Add {
     }
 }
 
+impl Set {
+    async fn run(self, env: &Env) -> Result<(), CliError> {
+        let Partner { id, details: known, archived_at, .. } = named(env, &self.partner).await?;
+        let details = PartnerDetails {
+            name: self.name.unwrap_or(known.name),
+            contact: self.contact.unwrap_or(known.contact),
+            email: self.email.or(known.email),
+            contract_from: self.from.map_or(known.contract_from, |Moment(from)| from),
+            contract_until: self.until.map_or(known.contract_until, |Moment(until)| until),
+            note: self.note.unwrap_or(known.note),
+        };
+        let archived = self.archived.unwrap_or(archived_at.is_some());
+        let partner = partners::change(env, id, details, archived, OPERATOR).await?;
+        let account = partners::account(env, partner).await?;
+        say(&line(&(account.partner, account.figures)))
+    }
+}
+
+fn show((partner, figures): &(Partner, Figures)) -> Result<(), CliError> {
+    let details = &partner.details;
+    let known = |at: Option<DateTime<Utc>>| at.map_or_else(String::new, |at| moment(Some(at)));
+    say_facts(&[
+        ("name", details.name.clone()),
+        ("id", partner.id.to_string()),
+        ("contact", details.contact.clone()),
+        ("email", details.email.clone().unwrap_or_default()),
+        ("from", known(details.contract_from)),
+        ("until", known(details.contract_until)),
+        ("note", details.note.clone()),
+        ("coupons", figures.coupons.to_string()),
+        ("redeemed", figures.redemptions.to_string()),
+        ("passes", format!("{} active", figures.active)),
+        ("link since", known(partner.linked_at)),
+        ("archived", known(partner.archived_at)),
+        ("added", format!("{} by {}", moment(Some(partner.created_at)), partner.created_by)),
+    ])
+}
+
 impl List {
     async fn run(self, env: &Env) -> Result<(), CliError> {
         let mut before = None;
@@ -126,9 +211,8 @@ impl List {
                 found.extend(page.iter().map(as_json));
                 continue;
             }
-            for (partner, Figures { coupons, redemptions, active }) in &page {
-                let name = &partner.details.name;
-                say(&format!("{}\t{name}\t{coupons}\t{redemptions}\t{active}", partner.id))?;
+            for listed in &page {
+                say(&line(listed))?;
             }
         }
         if self.json { say_json(&found) } else { Ok(()) }
@@ -138,6 +222,9 @@ impl List {
 impl Statement {
     async fn run(self, env: &Env) -> Result<(), CliError> {
         let partner = named(env, &self.partner).await?;
+        if self.csv {
+            return say(partners::statement_file(env, partner.id, self.month).await?.trim_end());
+        }
         let lines = partners::statement(env, partner.id, self.month).await?;
         if self.json {
             return say_json(&lines.iter().map(line_as_json).collect::<Vec<_>>());
@@ -149,6 +236,10 @@ impl Statement {
         }
         Ok(())
     }
+}
+
+fn line((partner, Figures { coupons, redemptions, active }): &(Partner, Figures)) -> String {
+    format!("{}\t{}\t{coupons}\t{redemptions}\t{active}", partner.id, partner.details.name)
 }
 
 fn as_json((partner, figures): &(Partner, Figures)) -> Value {

@@ -1,17 +1,17 @@
-//! `vouchsafe webhook list | add | remove | rotate | enable | disable | test | deliveries | resend`
+//! `vouchsafe webhook list | add | show | set | remove | rotate | enable | disable | test | deliveries | resend`
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{CliError, OPERATOR, say, say_json},
+    cli::{CliError, OPERATOR, moment, say, say_facts, say_json},
     domain::{
         ids::{WebhookDeliveryId, WebhookEndpointId},
         webhook::{Delivery, DeliveryState, Endpoint, KEPT_FOR, Wanted},
     },
     platform::env::Env,
-    services::webhooks::{self, NewEndpoint, WebhookError},
+    services::webhooks::{self, Change, NewEndpoint, WebhookError},
 };
 
 /// How many deliveries are read at once.
@@ -27,6 +27,16 @@ pub(super) enum WebhookCommand {
     },
     /// Make an endpoint; prints its id and, once, its secret
     Add(Add),
+    /// Show an endpoint
+    Show {
+        /// The endpoint's id
+        id: WebhookEndpointId,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change where an endpoint is, what it hears of or what is remembered about it; what is left out stays
+    Set(Set),
     /// Delete an endpoint and the log of its deliveries
     Remove {
         /// The endpoint's id
@@ -71,6 +81,21 @@ pub(super) struct Add {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Set {
+    /// The endpoint's id
+    id: WebhookEndpointId,
+    /// Where it is, as https://example.com/hooks
+    #[arg(long, required_unless_present_any = ["events", "description"])]
+    url: Option<String>,
+    /// The events that it wants to hear of, with commas between; all for all
+    #[arg(long, value_delimiter = ',')]
+    events: Option<Vec<String>>,
+    /// What is to be remembered about it
+    #[arg(long)]
+    description: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Deliveries {
     /// The endpoint's id
     id: WebhookEndpointId,
@@ -103,6 +128,11 @@ impl WebhookCommand {
         match self {
             Self::List { json } => list(env, json).await,
             Self::Add(command) => command.run(env).await,
+            Self::Show { id, json } => {
+                let endpoint = webhooks::find(env, id).await?.ok_or(WebhookError::NoSuchEndpoint)?;
+                if json { say_json(&endpoint_json(&endpoint)) } else { show(&endpoint) }
+            }
+            Self::Set(command) => command.run(env).await,
             Self::Remove { id } => {
                 if !webhooks::delete(env, id, OPERATOR).await? {
                     return Err(WebhookError::NoSuchEndpoint.into());
@@ -130,11 +160,40 @@ impl WebhookCommand {
 
 impl Add {
     async fn run(self, env: &Env) -> Result<(), CliError> {
-        let wanted = Wanted::read(&self.events).map_err(|error| CliError::Wrong(error.to_string()))?;
+        let wanted = wanted(&self.events)?;
         let new = NewEndpoint { url: &self.url, description: &self.description, wanted };
         let (endpoint, secret) = webhooks::create(env, new, OPERATOR).await?;
         say(&format!("{}\t{}", endpoint.id, secret.expose()))
     }
+}
+
+impl Set {
+    async fn run(self, env: &Env) -> Result<(), CliError> {
+        let wanted = self.events.as_deref().map(wanted).transpose()?;
+        let change = Change { url: self.url.as_deref(), description: self.description.as_deref(), wanted };
+        say(&endpoint_line(&webhooks::change(env, self.id, change, OPERATOR).await?))
+    }
+}
+
+/// Reads names of events; `all` and none at all stand for everything.
+fn wanted(names: &[String]) -> Result<Wanted, CliError> {
+    match names {
+        [all] if all == "all" => Ok(Wanted::ALL),
+        names => Wanted::read(names).map_err(|error| CliError::Wrong(error.to_string())),
+    }
+}
+
+fn show(endpoint: &Endpoint) -> Result<(), CliError> {
+    let known = |at: Option<DateTime<Utc>>| at.map_or_else(String::new, |at| moment(Some(at)));
+    say_facts(&[
+        ("id", endpoint.id.to_string()),
+        ("address", endpoint.url.clone()),
+        ("state", state(endpoint)),
+        ("events", events(endpoint)),
+        ("note", endpoint.description.clone()),
+        ("old secret until", known(endpoint.previous_until)),
+        ("made", format!("{} by {}", moment(Some(endpoint.created_at)), endpoint.created_by)),
+    ])
 }
 
 async fn list(env: &Env, as_json: bool) -> Result<(), CliError> {
@@ -143,10 +202,18 @@ async fn list(env: &Env, as_json: bool) -> Result<(), CliError> {
         return say_json(&endpoints.iter().map(endpoint_json).collect::<Vec<_>>());
     }
     for endpoint in &endpoints {
-        let events = if endpoint.wanted.is_all() { "all".to_owned() } else { endpoint.wanted.names().join(",") };
-        say(&format!("{}\t{}\t{events}\t{}\t{}", endpoint.id, state(endpoint), endpoint.url, endpoint.description))?;
+        say(&endpoint_line(endpoint))?;
     }
     Ok(())
+}
+
+fn endpoint_line(endpoint: &Endpoint) -> String {
+    let Endpoint { id, url, description, .. } = endpoint;
+    format!("{id}\t{}\t{}\t{url}\t{description}", state(endpoint), events(endpoint))
+}
+
+fn events(endpoint: &Endpoint) -> String {
+    if endpoint.wanted.is_all() { "all".to_owned() } else { endpoint.wanted.names().join(",") }
 }
 
 fn state(endpoint: &Endpoint) -> String {
@@ -218,6 +285,9 @@ fn delivery_json(delivery: &Delivery) -> Value {
         "tried_at": tried.map(|tried| tried.at),
         "status": tried.and_then(|tried| tried.status),
         "error": tried.and_then(|tried| tried.error.as_deref()),
+        "request_headers": tried.map(|tried| &tried.headers),
+        "response": tried.and_then(|tried| tried.response.as_deref()),
+        "duration_ms": tried.map(|tried| tried.duration_ms),
         "created_at": delivery.created_at,
     })
 }

@@ -9,6 +9,7 @@ use crate::{
         ids::{JobId, MailId},
         lang::Lang,
         letter::Letter,
+        mail::MailState,
     },
     platform::env::Env,
     services::aftermath::Aftermath,
@@ -76,6 +77,29 @@ pub enum ResendError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Mails that are tried again in one go.
+const RESENT_TOGETHER: i64 = 500;
+
+/// Has every mail tried again that was given up. Returns how many.
+pub async fn resend_all(env: &Env, actor: &str) -> Result<u64, StoreError> {
+    let mut resent = 0;
+    loop {
+        let given_up = WhichMails { state: Some(MailState::Failed), ..WhichMails::default() };
+        let page = outbox(env, given_up, RESENT_TOGETHER).await?;
+        if page.is_empty() {
+            return Ok(resent);
+        }
+        for mail in page {
+            match resend(env, mail.id, actor).await {
+                Ok(_) => resent += 1,
+                // Somebody else was quicker.
+                Err(ResendError::NoSuchMail | ResendError::NotGivenUp) => {}
+                Err(ResendError::Store(error)) => return Err(error),
+            }
+        }
+    }
 }
 
 /// Has a mail tried again that was given up.

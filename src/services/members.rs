@@ -159,6 +159,10 @@ pub struct MemberStatus {
     pub referral_code: Option<ReferralCode>,
     /// What became of their invitations.
     pub referrals: ReferralStats,
+    /// How often they signed in.
+    pub sign_ins: i64,
+    /// When they last did.
+    pub last_sign_in_at: Option<DateTime<Utc>>,
     /// Since when they may not sign in.
     pub disabled_at: Option<DateTime<Utc>>,
 }
@@ -169,7 +173,9 @@ pub async fn status(env: &Env, user: User) -> Result<MemberStatus, StoreError> {
     let settings = &crate::services::catalogue::current(env).await?.settings;
     let since = env.clock.now() - TimeDelta::days(settings.referral_credit_days);
     let mut reader = env.db.reader().await?;
-    let referrals = referrals::stats(&mut reader.conn(), user.id, since).await?;
+    let conn = &mut reader.conn();
+    let referrals = referrals::stats(conn, user.id, since).await?;
+    let (sign_ins, last_sign_in_at) = users::login_stats(conn, user.id).await?;
     Ok(MemberStatus {
         id: user.id,
         email: user.email,
@@ -179,6 +185,8 @@ pub async fn status(env: &Env, user: User) -> Result<MemberStatus, StoreError> {
         credit_until: user.credit_until,
         referral_code: user.referral_code,
         referrals,
+        sign_ins,
+        last_sign_in_at,
         disabled_at: user.disabled_at,
     })
 }

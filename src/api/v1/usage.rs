@@ -8,7 +8,6 @@ use axum::{
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use crate::{
@@ -148,20 +147,9 @@ pub(super) fn idempotency<T: Serialize>(
 ) -> Result<Option<IdempotencyKey>, Problem> {
     let Some(key) = idempotency_key(headers)? else { return Ok(None) };
     let principal = caller.key().map(|key| key.id.to_string()).unwrap_or_default();
-    let hash = |parts: [&[u8]; 3]| {
-        let mut hasher = Sha256::new();
-        for part in parts {
-            hasher.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-            hasher.update(part);
-        }
-        hasher.finalize().into()
-    };
     // What was understood, not the bytes: spaces and the order of members make no other call.
     let content = serde_json::to_vec(content).expect("a request is plain JSON");
-    Ok(Some(IdempotencyKey {
-        id: hash([principal.as_bytes(), route.as_bytes(), key]),
-        fingerprint: hash([&content, &[], &[]]),
-    }))
+    Ok(Some(IdempotencyKey::of(&principal, route, key, &content)))
 }
 
 async fn call(site: &Site, caller: &Caller, act: Act, idempotency: Option<IdempotencyKey>) -> Result<Outcome, Problem> {

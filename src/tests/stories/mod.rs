@@ -19,6 +19,7 @@ mod billing;
 mod bonus;
 mod clock;
 mod command_line;
+mod commands;
 mod credit;
 mod doctor;
 mod first_admin;
