@@ -176,6 +176,42 @@ pub fn is_known(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     known.split(',').any(|known| known.trim() == "*" || bare(known) == tag)
 }
 
+/// As what a list is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// As JSON.
+    Json,
+    /// As a file that spreadsheets read.
+    Csv,
+}
+
+/// As what the answer is written.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct FormatParameters {
+    /// `csv` is a file that spreadsheets read; `json` without it.
+    #[param(inline, example = "csv")]
+    format: Option<Format>,
+}
+
+impl FormatParameters {
+    /// Returns whether a file for spreadsheets is asked for.
+    pub fn is_csv(&self) -> bool {
+        self.format == Some(Format::Csv)
+    }
+}
+
+/// Answers with a file.
+pub fn file(content_type: &'static str, name: &str, content: String) -> Response {
+    let disposition = format!("attachment; filename=\"{name}\"");
+    ([(header::CONTENT_TYPE, content_type.to_owned()), (header::CONTENT_DISPOSITION, disposition)], content)
+        .into_response()
+}
+
+/// The type of a file that spreadsheets read.
+pub const CSV: &str = "text/csv; charset=utf-8";
+
 /// The most items on a page.
 pub const LONGEST_PAGE: i64 = 100;
 

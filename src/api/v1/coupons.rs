@@ -1,4 +1,4 @@
-//! Coupons: made, listed, put away, redeemed.
+//! Coupons: made, listed, put away, redeemed, drawn.
 
 use axum::{extract::State, http::StatusCode, response::Response};
 use chrono::{DateTime, Utc};
@@ -8,17 +8,19 @@ use utoipa::{IntoParams, ToSchema};
 use crate::{
     api::{
         Problem,
-        body::{Answer, InPath, JsonBody, Page, PageParameters, Parameters, instant, json},
+        body::{
+            Answer, CSV, FormatParameters, InPath, JsonBody, Page, PageParameters, Parameters, file, instant, json,
+        },
         caller::{Manage, May},
         problem::{ProblemShape, sentence},
         v1::{grants::GrantResponse, users::user},
     },
     domain::{
-        coupon::{BadTerms, Coupon, CouponCode, CouponKind, CouponState, Terms},
-        ids::{BatchId, CouponId, PartnerId, TierId},
+        coupon::{BadTerms, Batch, Coupon, CouponCode, CouponKind, CouponState, Terms},
+        ids::{BatchId, CouponId, PartnerId, RedemptionId, TierId, UserId},
     },
     platform::caller::Site,
-    services::coupons::{self, Change, CouponError, Filter, Guesser, NewCoupons, RedeemError},
+    services::coupons::{self, Change, CouponError, Filter, Guesser, ListedRedemption, NewCoupons, RedeemError},
 };
 
 /// The longest text that is searched for, in characters.
@@ -171,6 +173,67 @@ impl From<Coupon> for CouponResponse {
     }
 }
 
+/// Somebody who redeemed a coupon.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RedemptionResponse {
+    /// Which redemption.
+    id: RedemptionId,
+    /// Who; `null` once the account is deleted.
+    user: Option<UserId>,
+    /// When.
+    redeemed_at: DateTime<Utc>,
+    /// When what it brought was used up.
+    ended_at: Option<DateTime<Utc>>,
+    /// When what it brought was taken back.
+    revoked_at: Option<DateTime<Utc>>,
+}
+
+impl From<ListedRedemption> for RedemptionResponse {
+    fn from(one: ListedRedemption) -> Self {
+        Self {
+            id: one.id,
+            user: one.user_id,
+            redeemed_at: one.redeemed_at,
+            ended_at: one.ended_at,
+            revoked_at: one.revoked_at,
+        }
+    }
+}
+
+/// Coupons that were made in one go.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BatchResponse {
+    /// Which.
+    id: BatchId,
+    /// What is to be remembered about them.
+    #[schema(example = "Spring fair")]
+    description: String,
+    /// How many they are.
+    #[schema(example = 200)]
+    coupons: i64,
+    /// How often they were redeemed in all.
+    #[schema(example = 17)]
+    redemptions: i64,
+    /// Who made them.
+    #[schema(example = "operator")]
+    created_by: String,
+    /// When.
+    created_at: DateTime<Utc>,
+}
+
+impl From<(Batch, i64)> for BatchResponse {
+    fn from((batch, redemptions): (Batch, i64)) -> Self {
+        Self {
+            id: batch.id,
+            description: batch.label,
+            coupons: batch.count,
+            redemptions,
+            created_by: batch.created_by,
+            created_at: batch.created_at,
+        }
+    }
+}
+
 /// Make coupons
 ///
 /// All or none; up to 10,000 with one call. What a coupon brings never changes afterwards.
@@ -263,9 +326,7 @@ pub(super) async fn read(
     _: May<Manage>,
     InPath(raw): InPath<String>,
 ) -> Result<Answer<CouponResponse>, Problem> {
-    let code = CouponCode::normalise(&raw).ok_or_else(unknown)?;
-    let coupon = coupons::find(&site.env, &code).await?.ok_or_else(unknown)?;
-    Ok(Answer(coupon.into()))
+    Ok(Answer(found(&site, &raw).await?.into()))
 }
 
 /// Change a coupon
@@ -325,6 +386,113 @@ pub(super) async fn redeem(
         Ok(grant) => Ok(Answer(RedeemResponse { grant: GrantResponse::at(now, grant) })),
         Err(error) => Err(not_redeemed(error, now)),
     }
+}
+
+/// List who redeemed a coupon
+///
+/// The newest first.
+#[utoipa::path(
+    get, path = "/api/v1/coupons/{code}/redemptions", operation_id = "list_coupon_redemptions", tag = "Coupons",
+    security(("bearer" = ["manage"])),
+    params(("code" = String, Path, description = "The coupon's code", example = "SUMMER2027"), PageParameters),
+    responses(
+        (status = 200, description = "A page of them", body = Page<RedemptionResponse>),
+        (status = 404, description = "coupon_unknown", body = ProblemShape, content_type = "application/problem+json"),
+        (status = 422, description = "invalid_parameter", body = ProblemShape, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn list_redemptions(
+    State(site): State<Site>,
+    _: May<Manage>,
+    InPath(raw): InPath<String>,
+    Parameters(page): Parameters<PageParameters>,
+) -> Result<Answer<Page<RedemptionResponse>>, Problem> {
+    let (count, before) = (page.count()?, page.cursor()?);
+    let coupon = found(&site, &raw).await?;
+    let found = coupons::redemptions(&site.env, coupon.id, before, count + 1).await?;
+    Ok(Answer(Page::new(found, count, |one: &ListedRedemption| one.id.to_string(), RedemptionResponse::from)))
+}
+
+/// Draw the QR code of a coupon
+///
+/// It holds the link under which the coupon is redeemed, black on white.
+#[utoipa::path(
+    get, path = "/api/v1/coupons/{code}/qr.svg", operation_id = "draw_coupon", tag = "Coupons",
+    security(("bearer" = ["manage"])),
+    params(("code" = String, Path, description = "The coupon's code", example = "SUMMER2027")),
+    responses(
+        (status = 200, description = "The drawing", body = String, content_type = "image/svg+xml"),
+        (status = 404, description = "coupon_unknown", body = ProblemShape, content_type = "application/problem+json"),
+        (status = 409, description = "link_too_long: no QR code holds the address of this site", body = ProblemShape, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn draw(
+    State(site): State<Site>,
+    _: May<Manage>,
+    InPath(raw): InPath<String>,
+) -> Result<Response, Problem> {
+    let code = found(&site, &raw).await?.code;
+    let too_long = || Problem::conflict("link_too_long", "The address of this site is too long for a QR code.");
+    let drawing = coupons::drawing(&site.env, &code).ok_or_else(too_long)?;
+    Ok(file("image/svg+xml", &format!("{code}.svg"), drawing))
+}
+
+/// List what was made in one go
+///
+/// The newest first. `GET /api/v1/coupons?batch=…` lists the coupons of one.
+#[utoipa::path(
+    get, path = "/api/v1/coupon-batches", operation_id = "list_coupon_batches", tag = "Coupons",
+    security(("bearer" = ["manage"])),
+    params(PageParameters),
+    responses(
+        (status = 200, description = "A page of them", body = Page<BatchResponse>),
+        (status = 422, description = "invalid_parameter", body = ProblemShape, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn list_batches(
+    State(site): State<Site>,
+    _: May<Manage>,
+    Parameters(page): Parameters<PageParameters>,
+) -> Result<Answer<Page<BatchResponse>>, Problem> {
+    let (count, before) = (page.count()?, page.cursor()?);
+    let found = coupons::batches(&site.env, before, count + 1).await?;
+    Ok(Answer(Page::new(found, count, |(batch, _): &(Batch, i64)| batch.id.to_string(), BatchResponse::from)))
+}
+
+/// Read what was made in one go
+///
+/// With `format=csv` its coupons, each with its code, its link and what it brings; times are on the clocks of the
+/// product's zone.
+#[utoipa::path(
+    get, path = "/api/v1/coupon-batches/{id}", operation_id = "read_coupon_batch", tag = "Coupons",
+    security(("bearer" = ["manage"])),
+    params(("id" = BatchId, Path, description = "The batch"), FormatParameters),
+    responses(
+        (status = 200, description = "The batch, or the file of its coupons", content((BatchResponse = "application/json"), (String = "text/csv"))),
+        (status = 404, description = "batch_unknown", body = ProblemShape, content_type = "application/problem+json"),
+        (status = 422, description = "invalid_parameter", body = ProblemShape, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn read_batch(
+    State(site): State<Site>,
+    _: May<Manage>,
+    InPath(id): InPath<String>,
+    Parameters(format): Parameters<FormatParameters>,
+) -> Result<Response, Problem> {
+    let unknown =
+        || Problem::not_found("batch_unknown", "There is no such batch. GET /api/v1/coupon-batches lists them.");
+    let id: BatchId = id.parse().map_err(|_| unknown())?;
+    if format.is_csv() {
+        let csv = coupons::batch_file(&site.env, id).await?.ok_or_else(unknown)?;
+        return Ok(file(CSV, "coupons.csv", csv));
+    }
+    let batch = coupons::find_batch(&site.env, id).await?.ok_or_else(unknown)?;
+    Ok(json(&BatchResponse::from(batch)))
+}
+
+async fn found(site: &Site, raw: &str) -> Result<Coupon, Problem> {
+    let code = CouponCode::normalise(raw).ok_or_else(unknown)?;
+    coupons::find(&site.env, &code).await?.ok_or_else(unknown)
 }
 
 fn unknown() -> Problem {

@@ -92,6 +92,14 @@ impl From<ListedMail> for MailResponse {
     }
 }
 
+/// How many mails are tried again.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ResentResponse {
+    /// So many.
+    #[schema(example = 3)]
+    count: u64,
+}
+
 /// List mails
 ///
 /// The newest first. What they say, and codes, are not shown.
@@ -163,6 +171,22 @@ pub(super) async fn resend(
         Err(error @ ResendError::NotGivenUp) => Err(Problem::conflict("mail_not_failed", sentence(&error))),
         Err(ResendError::Store(error)) => Err(error.into()),
     }
+}
+
+/// Send all mails again that were given up
+///
+/// Each is tried at once, and later if need be.
+#[utoipa::path(
+    post, path = "/api/v1/mails/resend", operation_id = "resend_all_mails", tag = "Mails",
+    security(("bearer" = ["manage"])),
+    responses((status = 200, description = "They wait", body = ResentResponse)),
+)]
+pub(super) async fn resend_all(
+    State(site): State<Site>,
+    May { caller, .. }: May<Manage>,
+) -> Result<Answer<ResentResponse>, Problem> {
+    let count = letters::resend_all(&site.env, &caller.actor()).await?;
+    Ok(Answer(ResentResponse { count }))
 }
 
 fn mail_unknown() -> Problem {
@@ -355,6 +379,63 @@ pub(super) async fn read_template(
 ) -> Result<Answer<TemplateResponse>, Problem> {
     let (letter, lang) = named(&path)?;
     Ok(Answer(mail_templates::find(&site.env, letter, lang).await?.into()))
+}
+
+/// A wording to be tried.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct WordingRequest {
+    /// The template of the subject.
+    #[schema(max_length = 500, example = "Welcome to {{ product }}")]
+    subject: String,
+    /// The template of the plain text.
+    #[schema(max_length = 8000, example = "Hello! Here you are: {{ link }}")]
+    text: String,
+    /// The template of the HTML.
+    #[schema(max_length = 16000, example = "<p>Hello!</p>")]
+    html: String,
+}
+
+/// A letter with sample values.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PreviewResponse {
+    /// The subject.
+    #[schema(example = "Welcome to Vouchsafe")]
+    subject: String,
+    /// The plain text.
+    text: String,
+    /// The HTML, a whole page.
+    html: String,
+}
+
+/// See a letter with a wording
+///
+/// With sample values, as it would be sent. Nothing is kept.
+#[utoipa::path(
+    post, path = "/api/v1/mail-templates/{letter}/{lang}/preview", operation_id = "preview_mail_template", tag = "Mails",
+    security(("bearer" = ["manage"])),
+    params(
+        ("letter" = String, Path, description = "Which letter", example = "welcome"),
+        ("lang" = String, Path, description = "In which language", example = "en"),
+    ),
+    request_body = WordingRequest,
+    responses(
+        (status = 200, description = "The letter", body = PreviewResponse),
+        (status = 404, description = "template_unknown", body = ProblemShape, content_type = "application/problem+json"),
+        (status = 422, description = "invalid_body, or template_broken with part and line", body = ProblemShape, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn preview_template(
+    State(site): State<Site>,
+    _: May<Manage>,
+    InPath(path): InPath<(String, String)>,
+    JsonBody(request): JsonBody<WordingRequest, FORM_LIMIT>,
+) -> Result<Answer<PreviewResponse>, Problem> {
+    let (letter, lang) = named(&path)?;
+    let WordingRequest { subject, text, html } = request;
+    let wording = Wording { subject, text, html }.tidied();
+    let seen = mail_templates::preview(&site.env, letter, lang, &wording);
+    let seen = seen.map_err(|problem| not_kept(problem.into()))?;
+    Ok(Answer(PreviewResponse { subject: seen.subject, text: seen.text, html: seen.html }))
 }
 
 /// Word a letter anew

@@ -12,7 +12,9 @@ use utoipa::{IntoParams, ToSchema};
 use crate::{
     api::{
         Problem,
-        body::{Answer, InPath, JsonBody, Page, PageParameters, Parameters, instant, json},
+        body::{
+            Answer, CSV, FormatParameters, InPath, JsonBody, Page, PageParameters, Parameters, file, instant, json,
+        },
         caller::{Manage, May},
         problem::{ProblemShape, sentence},
     },
@@ -328,29 +330,35 @@ pub(super) async fn end_link(
 /// Read a partner's statement of a month
 ///
 /// Every redemption of their coupons, without who it was. A month begins and ends in the product's
-/// zone.
+/// zone. With `format=csv` it is the file that the partner gets.
 #[utoipa::path(
     get, path = "/api/v1/partners/{id}/statements/{month}", operation_id = "read_statement", tag = "Partners",
     security(("bearer" = ["manage"])),
     params(
         ("id" = PartnerId, Path, description = "The partner"),
         ("month" = String, Path, description = "The month", example = "2026-11"),
+        FormatParameters,
     ),
     responses(
-        (status = 200, description = "The statement", body = StatementResponse),
+        (status = 200, description = "The statement", content((StatementResponse = "application/json"), (String = "text/csv"))),
         (status = 404, description = "partner_unknown", body = ProblemShape, content_type = "application/problem+json"),
-        (status = 422, description = "invalid_month", body = ProblemShape, content_type = "application/problem+json"),
+        (status = 422, description = "invalid_month or invalid_parameter", body = ProblemShape, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn statement(
     State(site): State<Site>,
     _: May<Manage>,
     InPath((id, month)): InPath<(String, String)>,
-) -> Result<Answer<StatementResponse>, Problem> {
+    Parameters(format): Parameters<FormatParameters>,
+) -> Result<Response, Problem> {
     let partner = find(&site, &id).await?;
     let month: Month = month.parse().map_err(|error| Problem::unprocessable("invalid_month", sentence(&error)))?;
+    if format.is_csv() {
+        let csv = partners::statement_file(&site.env, partner.id, month).await?;
+        return Ok(file(CSV, &format!("statement-{month}.csv"), csv));
+    }
     let lines = partners::statement(&site.env, partner.id, month).await?;
-    Ok(Answer(StatementResponse {
+    Ok(json(&StatementResponse {
         partner: partner.id,
         month: month.to_string(),
         redemptions: i64::try_from(lines.len()).unwrap_or(i64::MAX),

@@ -171,4 +171,21 @@ on_both! {
         give(&app).await;
         assert_eq!(app.mailbox().await.remove(0).subject, "2 days of Premium at Vouchsafe");
     }
+
+    async fn an_app_sees_a_letter_before_it_is_worded_so(app: TestApp) {
+        let operator = app.operator();
+        let preview = format!("{GIFT_API}/preview");
+        let wording = |text: &str| json!({ "subject": SUBJECT, "text": text, "html": HTML });
+        let seen = operator.post(&preview, wording(TEXT)).await.ok();
+        assert!(seen["subject"].as_str().unwrap().starts_with("A gift: ") && !seen["subject"].as_str().unwrap().contains("{{"), "{seen}");
+        assert!(seen["text"].as_str().unwrap().starts_with("Dear reader,\n\n"), "{seen}");
+        assert!(seen["html"].as_str().unwrap().contains("</html>"), "{seen}");
+        assert_eq!(versions(&app).await, (false, 0), "nothing is kept");
+        let broken = operator.post(&preview, wording("Hi!\n{{ nothing }}\n")).await;
+        broken.is(422, "template_broken");
+        let problem: Value = serde_json::from_str(&broken.body).unwrap();
+        assert_eq!((&problem["part"], &problem["line"]), (&json!("text"), &json!(2)));
+        operator.post("/api/v1/mail-templates/wellcome/en/preview", wording(TEXT)).await.is(404, "template_unknown");
+        operator.post(&preview, json!({ "subject": "x" })).await.is(422, "invalid_body");
+    }
 }

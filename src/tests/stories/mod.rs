@@ -10,6 +10,7 @@ mod admin_settings;
 mod admin_users;
 mod analyze;
 mod api_configuration;
+mod api_coupons;
 mod api_docs;
 mod api_payments;
 mod api_prices;
