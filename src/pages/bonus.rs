@@ -714,8 +714,8 @@ fn form(
     }
 }
 
-/// What a member sees of it in /settings: their badges, and how far they are.
-pub fn member_sheet(lang: Lang, standing: &Standing) -> Option<impl IntoView + use<>> {
+/// What a member sees of it in /settings, and admins on the member's page: their badges, and how far they are.
+pub fn member_sheet(lang: Lang, title: &'static str, standing: &Standing) -> Option<impl IntoView + use<>> {
     if standing.awards.is_empty() && standing.open.is_empty() {
         return None;
     }
@@ -727,7 +727,7 @@ pub fn member_sheet(lang: Lang, standing: &Standing) -> Option<impl IntoView + u
     let open = (!standing.open.is_empty()).then(|| {
         view! { <div><h3>{text::to_earn(lang)}</h3><ul class="meters">{open.collect_view()}</ul></div> }
     });
-    Some(view! { <Sheet title=text::your_bonus(lang) id="bonus">{awards}{open}</Sheet> })
+    Some(view! { <Sheet title=title id="bonus">{awards}{open}</Sheet> })
 }
 
 fn brings(lang: Lang, reward: &Reward, tier: Option<&str>) -> String {

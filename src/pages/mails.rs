@@ -34,6 +34,9 @@ pub struct Link {
     to: String,
     #[serde(default)]
     before: String,
+    /// How many are tried again.
+    #[serde(default)]
+    said: String,
 }
 
 /// What the list shows.
@@ -44,6 +47,8 @@ struct OutboxView {
     mails: Vec<ListedMail>,
     older: Option<String>,
     newest: Option<String>,
+    /// How many are tried again, if somebody has just asked for it.
+    resent: Option<i64>,
 }
 
 /// The two pages about mails.
@@ -97,7 +102,8 @@ pub async fn list(State(site): State<Site>, admin: Admin, Query(link): Query<Lin
     let last = mails.last().filter(|_| has_more).map(|last| last.id);
     let older = last.map(|last| address(state, &typed, Some(last)));
     let newest = before.map(|_| address(state, &typed, None));
-    let view = Arc::new(OutboxView { state, typed, mails, older, newest });
+    let resent = link.said.parse().ok().filter(|resent| *resent >= 0);
+    let view = Arc::new(OutboxView { state, typed, mails, older, newest, resent });
     let lang = admin.visit.origin.lang;
     frame::render(&site, &admin.visit, StatusCode::OK, frame(lang), move || outbox_page(lang, &view)).await
 }
@@ -108,6 +114,14 @@ fn address(state: Option<MailState>, to: &str, before: Option<MailId>) -> String
     let before = before.map(|before| format!("before={before}"));
     let query: Vec<String> = [state, to, before].into_iter().flatten().collect();
     if query.is_empty() { "/admin/mails".to_owned() } else { format!("/admin/mails?{}", query.join("&")) }
+}
+
+/// `POST /admin/mails/resend`
+pub async fn resend_all(State(site): State<Site>, admin: Admin) -> Response {
+    match letters::resend_all(&site.env, &admin.identity.user.label()).await {
+        Ok(resent) => Redirect::to(&format!("/admin/mails?said={resent}")).into_response(),
+        Err(error) => failed(&error),
+    }
 }
 
 /// What a link to one mail may say.
@@ -207,7 +221,17 @@ fn outbox_page(lang: Lang, view: &OutboxView) -> impl IntoView + use<> {
         view! { <nav class="row between" aria-label=pages(lang)><span>{newest}</span>{older}</nav> }
     });
     let kept = view.state.map(|state| view! { <input type="hidden" name="state" value=state.as_str() /> });
+    let resent = view.resent.map(|resent| view! { <Note><span>{text::are_resent(lang, resent)}</span></Note> });
+    let again = (view.state == Some(MailState::Failed) && !view.mails.is_empty()).then(|| {
+        view! {
+            <form class="row between" method="post" action="/admin/mails/resend">
+                <p class="soft">{text::resend_all_hint(lang)}</p>
+                <button class="btn">{text::resend_all(lang)}</button>
+            </form>
+        }
+    });
     view! {
+        {resent}
         {head(lang, Tab::Outbox, text::intro(lang))}
         <nav class="tabs inner" aria-label=text::which(lang)>{states}</nav>
         <form class="row" method="get" action="/admin/mails" role="search">
@@ -217,6 +241,7 @@ fn outbox_page(lang: Lang, view: &OutboxView) -> impl IntoView + use<> {
             />
             <button class="btn">{text::find(lang)}</button>
         </form>
+        {again}
         {list}
         {turns}
     }

@@ -95,6 +95,7 @@ pub fn routes(site: &Site) -> Router<Site> {
         .route("/settings/mails", post(mail_preferences::submit))
         .route("/unsubscribe/{token}", get(unsubscribe::show).post(unsubscribe::submit))
         .route("/admin/mails", get(mails::list))
+        .route("/admin/mails/resend", post(mails::resend_all))
         .route("/admin/mails/templates", get(mail_templates::list))
         .route("/admin/mails/templates/{letter}/{lang}", get(mail_templates::edit).post(mail_templates::save))
         .route(

@@ -406,7 +406,7 @@ fn settings_page(lang: Lang, shown: Shown) -> impl IntoView {
         </Sheet>
         {shown.purchase.map(|purchase| purchase_sheet(lang, purchase))}
         {usage_sheet(lang, shown.usage)}
-        {pages::bonus::member_sheet(lang, &shown.bonus)}
+        {pages::bonus::member_sheet(lang, words::bonus::your_bonus(lang), &shown.bonus)}
         <Sheet title=words::invite_a_friend(lang) id="invite">
             <p class="soft">{words::invite_reward(lang, shown.referral_days)}</p>
             <div class="ticket">

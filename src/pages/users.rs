@@ -19,7 +19,7 @@ use crate::{
         user::{Role, User},
     },
     pages::{self, settings::browser_name},
-    services::{grants::days_left, members::AdminView},
+    services::{bonus::Standing, grants::days_left, members::AdminView},
     words::{self, grants as text},
 };
 
@@ -91,6 +91,8 @@ impl Complaints {
 struct MemberView {
     said: Option<&'static str>,
     shown: AdminView,
+    /// What they have earned, and how far they are.
+    bonus: Standing,
     /// When the account is deleted, if it is to be.
     leaving: Option<DateTime<Utc>>,
     /// Whether the admin looks at themselves.
@@ -224,6 +226,7 @@ fn member_page(lang: Lang, view: &MemberView) -> impl IntoView + use<> {
         </div>
         <div class="pair">{about(lang, view)}{access(lang, view)}</div>
         {grants(lang, view)}
+        {pages::bonus::member_sheet(lang, words::bonus::title(lang), &view.bonus)}
         {entitlements(lang, view)}
         <div class="pair">{restrictions(lang, view)}{credit(lang, view)}</div>
         <div class="pair">{browsers(lang, view)}{activity(lang, view)}</div>

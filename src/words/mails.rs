@@ -48,6 +48,10 @@ phrases! {
     resend_hint:
         "It was given up. Remove the cause first; then it is tried again at once, and later if need be." |
         "Sie wurde aufgegeben. Beheben Sie erst die Ursache; dann wird sie sofort wieder versucht und bei Bedarf später noch einmal.";
+    resend_all: "Send all again" | "Alle noch einmal senden";
+    resend_all_hint:
+        "All that were given up, whoever they are to. Remove the cause first." |
+        "Alle aufgegebenen, an wen sie auch gehen. Beheben Sie erst die Ursache.";
     is_resent: "It is tried again." | "Sie wird noch einmal versucht.";
     not_resent: "Only an e-mail that was given up is sent again." | "Nur eine aufgegebene E-Mail wird noch einmal gesendet.";
     templates_intro:
@@ -184,6 +188,16 @@ pub fn tried(lang: Lang, tries: i64, next: Option<DateTime<Utc>>) -> String {
         (Lang::De, Some(next)) => format!("Versuche: {tries}, nächster {}", long_time(lang, next)),
         (Lang::En, None) => format!("tries: {tries}"),
         (Lang::De, None) => format!("Versuche: {tries}"),
+    }
+}
+
+/// How many mails are tried again.
+pub fn are_resent(lang: Lang, count: i64) -> String {
+    match (lang, count) {
+        (Lang::En, 1) => "1 e-mail is tried again.".to_owned(),
+        (Lang::De, 1) => "1 E-Mail wird noch einmal versucht.".to_owned(),
+        (Lang::En, _) => format!("{} e-mails are tried again.", number(lang, count)),
+        (Lang::De, _) => format!("{} E-Mails werden noch einmal versucht.", number(lang, count)),
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
     },
     platform::caller::{Admin, Site, encode_query, failed},
     services::{
-        catalogue,
+        bonus, catalogue,
         credits::{self, CreditError, Grant},
         grants::{self, Gift, GrantError},
         members::{self, MemberDetails, MemberError, PutError},
@@ -148,8 +148,13 @@ async fn page(
         Ok(view) => view.leaving.map(|leaving| leaving.due_at),
         Err(error) => return failed(&error),
     };
+    let bonus = match bonus::standing(&site.env, &shown.entitlements.standing.user).await {
+        Ok(bonus) => bonus,
+        Err(error) => return failed(&error),
+    };
     let view = Arc::new(MemberView {
         said,
+        bonus,
         leaving,
         is_self: id == admin.identity.user.id,
         this_session: admin.identity.session,

@@ -169,6 +169,7 @@ pub const TABLE: &[(Method, &str, [Gets; 3])] = &[
     (GET, "/unsubscribe/{token}", [In, In, In]),
     (POST, "/unsubscribe/{token}", [In, In, In]),
     (GET, "/admin/mails", [SignIn, Nothing, In]),
+    (POST, "/admin/mails/resend", [SignIn, Nothing, In]),
     (GET, "/admin/mails/templates", [SignIn, Nothing, In]),
     (GET, "/admin/mails/templates/{letter}/{lang}", [SignIn, Nothing, In]),
     (POST, "/admin/mails/templates/{letter}/{lang}", [SignIn, Nothing, In]),

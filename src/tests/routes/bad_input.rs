@@ -298,7 +298,7 @@ const LINKS: &[(&str, &[&str])] = &[
     ("/admin/payments", &["state", "before", "applied", "failed"]),
     ("/admin/payments/{id}", &["said"]),
     ("/admin/payments/subscriptions", &["provider", "open", "before"]),
-    ("/admin/mails", &["state", "to", "before"]),
+    ("/admin/mails", &["state", "to", "before", "said"]),
     ("/admin/mails/{id}", &["said"]),
     ("/admin/mails/templates/{letter}/{lang}", &["said"]),
     ("/admin/referrals", &["state", "before", "said"]),

@@ -81,4 +81,25 @@ on_both! {
         app.operator().get("/api/v1/mails?state=lost").await.is(422, "invalid_parameter");
         app.operator().get("/api/v1/mails?recipient=%00").await.is(422, "invalid_parameter");
     }
+
+    async fn everything_that_was_given_up_is_sent_again_in_one_go(app: TestApp) {
+        app.signed_in("ann@example.com").await;
+        let operator = app.operator();
+        given_up(&app).await;
+        given_up(&app).await;
+        app.env.clock.advance(TimeDelta::seconds(1));
+        let sent = app.mailbox().await.len();
+        assert_eq!(operator.post("/api/v1/mails/resend", json!({})).await.ok(), json!({ "count": 2 }));
+        assert_eq!(operator.post("/api/v1/mails/resend", json!({})).await.ok(), json!({ "count": 0 }));
+        assert_eq!(app.mailbox().await.len(), sent + 2);
+
+        let mut root = app.signed_in_admin("root@example.com").await;
+        assert!(root.get("/admin/mails?state=failed").await.attribute("form[action='/admin/mails/resend']", "method").is_none(), "there is nothing to send again");
+        given_up(&app).await;
+        let page = root.get("/admin/mails?state=failed").await;
+        let resent = root.submit(&page, "form[action='/admin/mails/resend']", &[]).await;
+        assert_eq!(resent.location(), "/admin/mails?said=1");
+        assert!(root.get(resent.location()).await.text(".note").contains("1 e-mail is tried again."));
+        assert_eq!(root.post("/admin/mails/resend", &[]).await.location(), "/admin/mails?said=0");
+    }
 }
