@@ -4,7 +4,7 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use crate::harness::{Client, TestApp, on_both};
+use crate::harness::{Client, on_both};
 
 const NOTHING: &str = "0192f0c1-2345-7abc-8def-0123456789ab";
 

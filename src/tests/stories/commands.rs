@@ -137,7 +137,8 @@ fn partners_are_shown_changed_and_get_their_statement_as_a_file(place: &Place) {
     );
 
     place.ok(&["coupon", "redeem", "GYMPASS", "--for", "ann@example.com"]);
-    let month = &place.json(&["coupon", "redemptions", "GYMPASS"])[0]["redeemed_at"].as_str().unwrap()[..7];
+    let redemptions = place.json(&["coupon", "redemptions", "GYMPASS"]);
+    let month = &redemptions[0]["redeemed_at"].as_str().unwrap()[..7];
     let file = place.ok(&["partner", "statement", "Gym", month, "--csv"]);
     let lines: Vec<&str> = file.lines().collect();
     assert_eq!((lines.len(), lines[0]), (2, "redemption,redeemed_at,code,tier,days,pass"));
