@@ -10,6 +10,10 @@ use tracing_subscriber::{EnvFilter, util::SubscriberInitExt};
 
 use crate::config::{LogConfig, LogFormat};
 
+/// What nobody wants to hear unless they ask for it: PostgreSQL notes at every start that a table is there already, and
+/// commands would say so each time.
+const QUIET: &str = "sqlx::postgres::notice=warn";
+
 /// Why the log cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
@@ -33,7 +37,7 @@ pub fn start(log: &LogConfig) -> Result<(), TelemetryError> {
     };
     let has_colours = is_terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let lines = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::builder().parse(&log.filter)?)
+        .with_env_filter(EnvFilter::builder().parse(format!("{QUIET},{}", log.filter))?)
         .with_writer(io::stderr)
         .with_ansi(has_colours);
     if is_human {
