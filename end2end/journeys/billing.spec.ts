@@ -54,7 +54,7 @@ test("an invited person buys, and both get their days", async ({ visitor: ann, a
   }).toPass();
 
   await ann.page.reload();
-  await expect(stat(ann, "Converted")).toHaveText("1");
+  await expect(stat(ann, "Subscribed")).toHaveText("1");
   await expect(stat(ann, "Pending")).toHaveText("0");
   await expect(ann.page.getByText("+45 days on your account")).toBeVisible();
 

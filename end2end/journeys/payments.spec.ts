@@ -33,7 +33,7 @@ test("a newcomer sees a payment arrive without an account anywhere", async ({ vi
   await expect(ben.page.getByText("+45 days on your account")).toBeVisible();
   await admin.page.goto("/settings");
   await expect(stat(admin, "Pending")).toHaveText("0");
-  await expect(stat(admin, "Converted")).toHaveText("1");
+  await expect(stat(admin, "Subscribed")).toHaveText("1");
   await expect(admin.page.getByText("+45 days on your account")).toBeVisible();
 
   // All of it is in the inbox, and the reward is in the list.

@@ -10,7 +10,7 @@ use crate::{
         credits::{self, Grant},
         members::{self, MemberStatus},
     },
-    words,
+    words::{self, TimeLeft},
 };
 
 #[derive(Debug, Args)]
@@ -94,7 +94,12 @@ impl ShowStatus {
 fn human(status: &MemberStatus) -> Vec<String> {
     let paid = if status.paid.active { "yes" } else { "no" };
     let PaidStatus { source, days_remaining, expires_at, .. } = status.paid;
-    let access = words::access_line(Lang::En, &status.tier, source, days_remaining, expires_at);
+    let access = words::access_line(
+        Lang::En,
+        &status.tier,
+        source,
+        &TimeLeft { days: days_remaining, until: expires_at, renews: false },
+    );
     let mut lines = vec![
         format!("member     {}", status.email.as_deref().unwrap_or("-")),
         format!("id         {}", status.id),

@@ -59,6 +59,15 @@ pub struct Outlook {
     sentence: String,
     lanes: Vec<Lane>,
     now: DateTime<Utc>,
+    /// Whether the sentence and what counts now are said elsewhere on the page.
+    is_told: bool,
+}
+
+impl Outlook {
+    /// Leaves out what a trial that counts has told already.
+    pub fn told_by_trial(self) -> Self {
+        Self { is_told: true, ..self }
+    }
 }
 
 /// Lays out what a member has.
@@ -99,7 +108,10 @@ pub fn of(lang: Lang, catalogue: &Catalogue, view: &SettingsView) -> Outlook {
         spans.push(Span { tier: access.tier.clone(), source: access.source, from: now, until });
         let tier = name(&access.tier.id);
         lanes.push(Lane {
-            line: text::lasts(lang, &tier, until),
+            line: match (until, access.expires_at) {
+                (None, Some(end)) => text::renews(lang, &tier, end),
+                _ => text::lasts(lang, &tier, until),
+            },
             why: text::because(lang, access.source),
             tier,
             look: if access == decides { Look::Runs } else { Look::Beside },
@@ -116,11 +128,11 @@ pub fn of(lang: Lang, catalogue: &Catalogue, view: &SettingsView) -> Outlook {
     let steps = outlook(&own, &spans, now);
     let steps: Vec<(String, Option<DateTime<Utc>>)> =
         steps.into_iter().map(|step| (name(&step.tier), step.until)).collect();
-    Outlook { sentence: text::outlook(lang, &steps), lanes, now }
+    Outlook { sentence: text::outlook(lang, &steps), lanes, now, is_told: false }
 }
 
 /// Returns whether the subscription goes on unless somebody ends it.
-fn renews(view: &SettingsView) -> bool {
+pub(super) fn renews(view: &SettingsView) -> bool {
     view.billing.held.as_ref().is_some_and(|held| {
         let subscription = &held.subscription;
         let is_ending = subscription
@@ -138,11 +150,14 @@ const LEAST: i64 = 12;
 
 /// Draws what a member has; nothing if that is their own tier alone.
 pub fn drawn(lang: Lang, outlook: Outlook) -> impl IntoView {
-    let Outlook { sentence, lanes, now } = outlook;
+    let Outlook { sentence, lanes, now, is_told } = outlook;
     let end = lanes.iter().filter_map(|lane| lane.until).max();
     let scale = (end.unwrap_or(now) - now).num_seconds().max(1);
     let place = move |at: DateTime<Utc>| (at - now).num_seconds().clamp(0, scale) * WIDTH / scale;
-    let has_lanes = !lanes.is_empty();
+    let has_lanes = lanes.len() > usize::from(is_told);
+    // What goes on until somebody ends it is not used up.
+    let is_used_up = lanes.iter().any(|lane| lane.look == Look::Beside && lane.until.is_some());
+    let has_legend = lanes.len() > 1;
     let looks: Vec<Look> = [Look::Runs, Look::Beside, Look::Waits]
         .into_iter()
         .filter(|look| lanes.iter().any(|lane| lane.look == *look))
@@ -165,7 +180,8 @@ pub fn drawn(lang: Lang, outlook: Outlook) -> impl IntoView {
     let legend = looks.into_iter().map(|look| {
         let name = match look {
             Look::Runs => text::counts_now(lang),
-            Look::Beside => text::runs_beside(lang),
+            Look::Beside if is_used_up => text::runs_beside(lang),
+            Look::Beside => text::goes_beside(lang),
             Look::Waits => text::waits_its_turn(lang),
         };
         view! { <li><i class=look.class() aria-hidden="true"></i>{name}</li> }
@@ -173,12 +189,12 @@ pub fn drawn(lang: Lang, outlook: Outlook) -> impl IntoView {
     let legend = legend.collect_view();
     let last = end.map(|end| long_date(lang, end.date_naive()));
     view! {
-        <p class="outlook-said">{sentence}</p>
+        {(!is_told).then(|| view! { <p class="outlook-said">{sentence}</p> })}
         {has_lanes.then(|| view! {
             <div class="outlook">
                 <div class="axis" aria-hidden="true"><span>{text::today(lang)}</span><span>{last}</span></div>
                 <ol>{rows}</ol>
-                <ul class="legend" aria-label=text::legend(lang)>{legend}</ul>
+                {has_legend.then(|| view! { <ul class="legend" aria-label=text::legend(lang)>{legend}</ul> })}
             </div>
         })}
     }

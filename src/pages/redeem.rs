@@ -10,12 +10,12 @@ use leptos::prelude::*;
 use serde::Deserialize;
 
 use crate::{
-    components::TextField,
+    components::{Crumb, TextField},
     domain::{coupon::CouponCode, lang::Lang},
     pages::frame::{self, Frame, Section, Width},
     platform::caller::{Member, Site, failed},
     services::coupons::{self, Guesser, RedeemError},
-    words::grants as text,
+    words::{self, grants as text},
 };
 
 /// The longest text that comes back as it was typed.
@@ -44,7 +44,9 @@ pub async fn submit(State(site): State<Site>, member: Member, Form(form): Form<R
     let (lang, user) = (member.visit.origin.lang, &member.identity.user);
     let guesser = Guesser::Person(member.visit.origin.network.clone());
     let error = match coupons::redeem(&site.env, user.id, &form.code, guesser, &user.label()).await {
-        Ok(_) => return Redirect::to("/settings?said=redeemed").into_response(),
+        Ok(given) => {
+            return Redirect::to(&format!("/settings?said=redeemed&grant={}", given.grant.id)).into_response();
+        }
         Err(error) => error,
     };
     let problem = match &error {
@@ -99,6 +101,7 @@ fn redeem_page(lang: Lang, code: String, problem: Option<String>) -> impl IntoVi
     view! {
         <form class="sheet stack" method="post" action="/redeem">
             <div>
+                <Crumb path="/settings" name=words::settings(lang) />
                 <h1>{text::redeem_title(lang)}</h1>
                 <p class="soft">{text::redeem_intro(lang)}</p>
             </div>

@@ -15,7 +15,9 @@ use crate::{
         islands::{CopyButton, LocalTime},
     },
     domain::{
+        access::Source,
         entitlement::Decision,
+        ids::GrantId,
         lang::Lang,
         letter::MailCategory,
         subscription::{ScheduledAction, SubscriptionStatus},
@@ -35,11 +37,12 @@ use crate::{
         bonus::{self, Standing},
         catalogue,
         entitlements::{self, Known},
+        grants::days_left,
         mail_preferences,
         members::{self, MemberError, SettingsView},
         privacy, sessions,
     },
-    words,
+    words::{self, TimeLeft},
 };
 
 /// What a link to /settings may say.
@@ -47,6 +50,9 @@ use crate::{
 pub struct Link {
     #[serde(default)]
     said: String,
+    /// What a coupon gave: it is looked for among what the reader has, so that nobody is told of others'.
+    #[serde(default)]
+    grant: String,
 }
 
 /// `GET /settings`
@@ -95,7 +101,17 @@ pub async fn show(State(site): State<Site>, member: Member, Query(link): Query<L
         Ok(catalogue) => outlook::of(lang, &catalogue, &view),
         Err(error) => return failed(&error),
     };
+    let gift = match link.said.as_str() {
+        "redeemed" => brought(lang, &link.grant, &view),
+        _ => None,
+    };
+    // A trial that counts is told in its own words, once.
+    let ahead = match trial {
+        Some(TrialView::Running(_)) => ahead.told_by_trial(),
+        _ => ahead,
+    };
     let shown = Shown {
+        gift,
         ahead,
         usage: usage.unwrap_or_default(),
         leaving,
@@ -113,6 +129,14 @@ pub async fn show(State(site): State<Site>, member: Member, Query(link): Query<L
         islands: true,
     };
     frame::render(&site, &member.visit, StatusCode::OK, frame, move || settings_page(lang, shown.clone())).await
+}
+
+/// Returns what a coupon brought, if the grant is one of those that the member has.
+fn brought(lang: Lang, grant: &str, view: &SettingsView) -> Option<String> {
+    let id = grant.parse::<GrantId>().ok()?;
+    let (tier, listed) = view.grants.iter().find(|(_, listed)| listed.grant.id == id)?;
+    let dates = listed.from.zip(listed.until)?;
+    Some(words::grants::brought(lang, tier, days_left(&listed.grant, view.now), dates))
 }
 
 /// What the form of one session sends.
@@ -243,9 +267,12 @@ struct Shown {
     /// When the account is deleted, if it is to be.
     leaving: Option<DateTime<Utc>>,
     said: Option<&'static str>,
+    /// What a coupon has just brought.
+    gift: Option<String>,
     email: String,
     tier_name: String,
     is_paid: bool,
+    /// What gives access, in the words that the documents promise, and how much credit is among it.
     lines: Vec<String>,
     credit_days: i64,
     code: String,
@@ -307,8 +334,12 @@ impl Shown {
             .iter()
             .filter(|access| access.tier.paid || access.expires_at.is_some())
             .map(|access| {
-                let days = access.days_remaining(view.now);
-                words::access_line(lang, &view.user.tier, access.source, days, access.expires_at)
+                let time = TimeLeft {
+                    days: access.days_remaining(view.now),
+                    until: access.expires_at,
+                    renews: access.source == Source::Subscription && outlook::renews(&view),
+                };
+                words::access_line(lang, &view.user.tier, access.source, &time)
             })
             .collect();
         let browsers = view
@@ -331,6 +362,7 @@ impl Shown {
             invites: None,
             mails: Vec::new(),
             said,
+            gift: None,
             email: view.user.label(),
             tier_name: view.tier_name,
             is_paid: status.active,
@@ -384,13 +416,14 @@ fn settings_page(lang: Lang, shown: Shown) -> impl IntoView {
     let badge = if shown.is_paid { "badge paid" } else { "badge" };
     let has_lines = !shown.lines.is_empty();
     let lines = shown.lines.into_iter().map(|line| view! { <li class="num">{line}</li> }).collect_view();
+    let credit = (shown.credit_days > 0).then(|| view! { <p>{words::days_on_account(lang, shown.credit_days)}</p> });
     let stats = shown
         .stats
         .map(|(name, count)| view! { <div><dt>{name}</dt><dd class="num">{words::number(lang, count)}</dd></div> })
         .collect_view();
     let browsers = shown.browsers.into_iter().map(|browser| session_row(lang, browser)).collect_view();
     view! {
-        {shown.said.map(|said| view! { <Note><span>{said}</span></Note> })}
+        {shown.said.map(|said| view! { <Note><span>{said}{shown.gift.map(|gift| format!(" {gift}"))}</span></Note> })}
         {pages::privacy::banner(lang, shown.leaving)}
         <div class="row between">
             <h1>{words::settings(lang)}</h1>
@@ -399,8 +432,12 @@ fn settings_page(lang: Lang, shown: Shown) -> impl IntoView {
         <Sheet title=words::your_access(lang) id="access">
             {trial::trial_line(lang, shown.trial)}
             {outlook::drawn(lang, shown.ahead)}
-            {has_lines.then(|| view! { <ul class="lines">{lines}</ul> })}
-            {(shown.credit_days > 0).then(|| view! { <p class="soft">{words::days_on_account(lang, shown.credit_days)}</p> })}
+            {has_lines.then(|| view! {
+                <div class="exact soft">
+                    <ul class="lines">{lines}</ul>
+                    {credit}
+                </div>
+            })}
             {(!shown.is_paid).then(|| view! { <p class="soft">{words::no_access_hint(lang, shown.referral_days)}</p> })}
             {redeem::redeem_form(lang)}
         </Sheet>

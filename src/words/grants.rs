@@ -12,12 +12,12 @@ phrases! {
     redeem: "Redeem" | "Einlösen";
     redeem_title: "Redeem a coupon" | "Gutschein einlösen";
     redeem_intro:
-        "It gives you days at a tier. What you have already waits meanwhile or goes first, and no day is lost." |
-        "Er gibt Ihnen Tage in einer Stufe. Was Sie schon haben, wartet solange oder kommt zuerst, und kein Tag geht verloren.";
+        "It gives you days at a tier. Coupons and gifts take turns. A trial, credit or subscription runs on meanwhile." |
+        "Er gibt Ihnen Tage in einer Stufe. Gutscheine und Geschenke wechseln sich ab. Testzeit, Guthaben oder Abonnement laufen währenddessen weiter.";
     grants: "Days at a tier" | "Tage in einer Stufe";
     grants_intro:
         "At most one runs: a partner's pass first, then the strongest tier, then the oldest. The others wait and lose nothing." |
-        "Höchstens eines läuft: zuerst ein Partnerpass, dann die stärkste Stufe, dann das älteste. Die anderen warten und verlieren nichts.";
+        "Höchstens eine Freischaltung läuft: zuerst ein Partnerpass, dann die stärkste Stufe, dann die älteste. Die anderen warten und verlieren nichts.";
     no_grants: "Nothing runs or waits." | "Nichts läuft oder wartet.";
     grant_tier: "Tier" | "Stufe";
     grant_days: "Days, 1 to 3,650" | "Tage, 1 bis 3.650";
@@ -30,7 +30,8 @@ phrases! {
     today: "today" | "heute";
     legend: "Legend" | "Legende";
     counts_now: "counts now" | "zählt jetzt";
-    runs_beside: "runs beside it" | "läuft daneben";
+    runs_beside: "runs beside it and is being used up" | "läuft daneben und wird verbraucht";
+    goes_beside: "goes on beside it" | "läuft daneben weiter";
     waits_its_turn: "waits for its turn, and loses nothing" | "wartet, bis es an der Reihe ist, und verliert nichts";
     coupon_code: "Coupon code" | "Gutscheincode";
     coupon_hint: "Capitals, spaces and dashes do not matter." | "Großschreibung, Leerzeichen und Striche sind egal.";
@@ -130,6 +131,26 @@ pub fn because(lang: Lang, source: Source) -> &'static str {
         (Lang::De, Source::Credit) => "durch Ihr Guthaben",
         (Lang::En, Source::Trial) => "to try it out",
         (Lang::De, Source::Trial) => "zum Ausprobieren",
+    }
+}
+
+/// What a coupon brought, and when it runs: “30 days of Premium. They run from 22 December 2026 to 21 January 2027.”
+pub fn brought(lang: Lang, tier: &str, days: i64, (from, until): (DateTime<Utc>, DateTime<Utc>)) -> String {
+    let (from, until) = (long_date(lang, from.date_naive()), long_date(lang, until.date_naive()));
+    match (lang, days) {
+        (Lang::En, 1) => format!("1 day of {tier}. It runs from {from} to {until}."),
+        (Lang::En, _) => format!("{days} days of {tier}. They run from {from} to {until}."),
+        (Lang::De, 1) => format!("1 Tag {tier}. Er läuft vom {from} bis {until}."),
+        (Lang::De, _) => format!("{days} Tage {tier}. Sie laufen vom {from} bis {until}."),
+    }
+}
+
+/// When a subscription goes on by itself: “Premium renews on 21 December 2026”.
+pub fn renews(lang: Lang, tier: &str, at: DateTime<Utc>) -> String {
+    let day = long_date(lang, at.date_naive());
+    match lang {
+        Lang::En => format!("{tier} renews on {day}"),
+        Lang::De => format!("{tier} verlängert sich am {day}"),
     }
 }
 

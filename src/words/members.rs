@@ -51,8 +51,8 @@ phrases! {
     copy_link: "Copy link" | "Link kopieren";
     copied: "Copied" | "Kopiert";
     pending: "Pending" | "Offen";
-    converted: "Converted" | "Gewonnen";
-    active_credits: "Active credits" | "Aktive Guthaben";
+    converted: "Subscribed" | "Abonniert";
+    active_credits: "Rewards running" | "Laufende Belohnungen";
     save: "Save" | "Speichern";
     language_saved: "The language is saved." | "Die Sprache ist gespeichert.";
     sessions: "Signed-in browsers" | "Angemeldete Browser";
@@ -158,22 +158,34 @@ pub fn source(lang: Lang, source: Source) -> &'static str {
 
 /// One line about one source of access: `free · credit · 45 day(s) remaining (expires
 /// 2027-01-05)`, the member's own tier first.
-pub fn access_line(
-    lang: Lang,
-    own: &TierId,
-    from: Source,
-    days_remaining: Option<i64>,
-    expires_at: Option<DateTime<Utc>>,
-) -> String {
+pub fn access_line(lang: Lang, own: &TierId, from: Source, time: &TimeLeft) -> String {
+    format!("{own} · {}", access_of(lang, from, time))
+}
+
+/// The same without the member's own tier.
+pub fn access_of(lang: Lang, from: Source, time: &TimeLeft) -> String {
     let source = source(lang, from);
-    let (Some(days), Some(until)) = (days_remaining, expires_at) else {
-        return format!("{own} · {source}");
+    let TimeLeft { days: Some(days), until: Some(until), renews } = time else {
+        return source.to_owned();
     };
     let until = until.format("%Y-%m-%d");
-    match lang {
-        Lang::En => format!("{own} · {source} · {days} day(s) remaining (expires {until})"),
-        Lang::De => format!("{own} · {source} · noch {days} Tag(e) (läuft ab am {until})"),
+    match (lang, renews) {
+        (Lang::En, false) => format!("{source} · {days} day(s) remaining (expires {until})"),
+        (Lang::De, false) => format!("{source} · noch {days} Tag(e) (läuft ab am {until})"),
+        (Lang::En, true) => format!("{source} · {days} day(s) remaining (renews {until})"),
+        (Lang::De, true) => format!("{source} · noch {days} Tag(e) (verlängert sich am {until})"),
     }
+}
+
+/// How long something goes on.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TimeLeft {
+    /// Days, rounded up.
+    pub days: Option<i64>,
+    /// The end of what is paid or given.
+    pub until: Option<DateTime<Utc>>,
+    /// Whether it goes on after that unless somebody ends it.
+    pub renews: bool,
 }
 
 /// “+45 days on your account”.

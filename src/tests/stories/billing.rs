@@ -456,6 +456,16 @@ with_a_provider! {
             sheet.retain(|text| !text.is_empty());
             let to_do = "To change or cancel it, ask the people who run this product.";
             assert_eq!(sheet, ["Premium, monthly, paid through Stripe", told, to_do], "Stripe does not know her");
+            // The sheet above it tells the same.
+            let (access, lines) = (page.text("section:has(#access)"), page.texts(".lines li"));
+            let line = |end: &str| lines.contains(&format!("free · subscription · 10 day(s) remaining ({end} 2026-12-01)"));
+            if told.starts_with("It renews") {
+                assert!(line("renews") && access.contains("Premium renews on 1 December 2026"), "{access}");
+                assert!(!access.contains("until you end it") && !line("expires"), "{access}");
+            }
+            if told.starts_with("It ends") {
+                assert!(line("expires") && access.contains("Premium lasts until 1 December 2026"), "{access}");
+            }
         }
         billing.know(user, Provider::Stripe, "cus_ann").await;
         let settings = ann.get("/settings").await;

@@ -62,7 +62,7 @@ on_both! {
         credits::grant(&app.env, ann, &days(45, None)).await.unwrap();
         let settings = browser.get("/settings").await;
         assert_eq!(settings.texts(".lines li"), ["free · credit · 45 day(s) remaining (expires 2027-01-19)"]);
-        assert_eq!(settings.text("#access ~ p.soft"), "+45 days on your account");
+        assert_eq!(settings.text(".exact p"), "+45 days on your account");
         assert_eq!(settings.text(".badge.paid"), "Premium");
     }
 

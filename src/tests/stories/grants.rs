@@ -340,9 +340,16 @@ on_both! {
         let form = ann.get(&path).await;
         assert!(form.body.contains(&format!(r#"value="{code}""#)), "{}", form.body);
         let redeemed = ann.post("/redeem", &[("code", &code)]).await;
-        assert_eq!((redeemed.status.as_u16(), redeemed.location()), (303, "/settings?said=redeemed"));
+        assert_eq!(redeemed.status.as_u16(), 303);
+        assert!(redeemed.location().starts_with("/settings?said=redeemed&grant="), "{}", redeemed.location());
         let settings = ann.get(redeemed.location()).await;
-        assert!(settings.body.contains("The coupon is redeemed."));
+        assert_eq!(
+            settings.text("[role=status]"),
+            "The coupon is redeemed. 30 days of Premium. They run from 21 November 2026 to 21 December 2026."
+        );
+        // Whoever follows the link of somebody else reads nothing of what they have.
+        let ben = app.signed_in("ben@example.com").await.get(redeemed.location()).await;
+        assert_eq!(ben.text("[role=status]"), "The coupon is redeemed.");
         assert!(settings.body.contains("Premium runs until 21 December 2026"), "{}", settings.body);
         let again = ann.post("/redeem", &[("code", &code)]).await;
         assert_eq!(again.status, 422);
@@ -511,6 +518,8 @@ on_both! {
         last.extend([("until", "9999-12-30"), ("count", "1"), ("code", "FOREVER")]);
         assert_eq!(root.post("/admin/coupons", &last).await.location(), "/admin/coupons/FOREVER?said=made");
         assert!(root.get("/admin/coupons?state=open").await.body.contains("FOREVER"));
+        let wrong = [("kind", "period"), ("tier", "premium"), ("days", "0"), ("count", "0"), ("code", "ä"), ("most", "x")];
+        assert_eq!(root.post("/admin/coupons", &wrong).await.texts(".err").len(), 4, "all at once");
         let qr = root.get("/admin/coupons/SUMMER2027/qr.svg").await;
         assert_eq!((qr.status.as_u16(), qr.headers["content-type"].to_str().unwrap()), (200, "image/svg+xml"));
         assert!(qr.body.starts_with("<svg"));

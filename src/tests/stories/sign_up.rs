@@ -27,6 +27,7 @@ on_both! {
             line.text(".trial"),
             "You are trying Premium free of charge until 5 December 2026. After that you have Free; nothing is charged by itself."
         );
+        assert_eq!((line.text(".outlook-said"), line.text(".outlook")), (String::new(), String::new()), "told once");
         let mails = app.mailbox().await;
         let welcome = mails.iter().find(|mail| mail.subject.starts_with("Welcome")).unwrap();
         assert!(welcome.text.contains("Until 5 December 2026 you can try Premium"), "{}", welcome.text);
