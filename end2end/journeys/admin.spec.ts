@@ -25,12 +25,12 @@ test("an admin finds a member, gives credit and a limit of their own, and the me
   await expect(page.getByRole("status")).toHaveText("The days are on the account.");
   await expect(page.getByRole("region", { name: "Credit" })).toContainText("45 days are left");
 
-  const restrictions = page.getByRole("region", { name: "Restrictions" });
+  const restrictions = page.getByRole("region", { name: "Exceptions" });
   await restrictions.getByLabel("Feature").selectOption({ label: "AI analyses" });
   await restrictions.getByLabel("Limit").fill("2");
   await restrictions.getByLabel("Reason").fill("promised");
-  await restrictions.getByRole("button", { name: "Set restriction" }).click();
-  await expect(page.getByRole("status")).toHaveText("The restriction is set.");
+  await restrictions.getByRole("button", { name: "Set exception" }).click();
+  await expect(page.getByRole("status")).toHaveText("The exception is set.");
   await page.locator(".why summary").nth(6).click();
   await expect(page.locator(".trail").nth(6).locator("li", { hasText: "decides" })).toContainText("promised");
 

@@ -6,7 +6,7 @@ use crate::{
     cli::{CliError, OPERATOR, say, say_json},
     domain::{
         entitlement::{Decision, Reason},
-        ids::FeatureId,
+        ids::{FeatureId, TierId},
         lang::Lang,
         limit::LimitKind,
         usage::{Act, MOST_UNITS, OnExceed, Outcome, UsageCall},
@@ -106,10 +106,12 @@ impl Explain {
         if self.json {
             return say_json(&explanation);
         }
-        let kind = catalogue::current(env).await?.feature(&feature).map_or(LimitKind::Count, |feature| feature.kind);
+        let catalogue = catalogue::current(env).await?;
+        let kind = catalogue.feature(&feature).map_or(LimitKind::Count, |feature| feature.kind);
+        let name = |tier: &TierId| catalogue.tier_name(tier);
         for layer in &explanation.trail {
             let mark = if explain::layer_counts(layer) { "→" } else { " " };
-            say(&format!("{mark} {}", explain::layer(Lang::En, layer, kind)))?;
+            say(&format!("{mark} {}", explain::layer(Lang::En, layer, kind, name)))?;
         }
         // A question for why is answered, whatever the answer is.
         for line in lines(&explanation.decision) {

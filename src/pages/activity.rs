@@ -7,6 +7,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
+use chrono::DateTime;
 use leptos::prelude::*;
 use serde::Deserialize;
 
@@ -249,9 +250,11 @@ fn activity_page(lang: Lang, view: &ActivityView) -> impl IntoView + use<> {
 fn form(lang: Lang, view: &ActivityView) -> impl IntoView + use<> {
     let (asked, complaints) = (view.asked.clone(), view.complaints.clone());
     let mut actions = vec![(String::new(), text::any(lang).to_owned())];
-    actions.extend(view.actions.iter().map(|action| (action.clone(), action.replace('_', " "))));
+    let mut known: Vec<_> = view.actions.iter().map(|action| (action.clone(), words::action(lang, action))).collect();
+    known.sort_by(|one, other| one.1.cmp(&other.1));
+    actions.extend(known);
     if !asked.action.is_empty() && !view.actions.contains(&asked.action) {
-        actions.push((asked.action.clone(), asked.action.clone()));
+        actions.push((asked.action.clone(), words::action(lang, &asked.action)));
     }
     let show_all = view.asked.is_filtered().then(|| view! { <a href="/admin/activity">{text::show_all(lang)}</a> });
     view! {
@@ -280,34 +283,62 @@ fn row(lang: Lang, listed: &ListedActivity) -> impl IntoView + use<> {
     });
     let address = line.ip_address.clone().map(|address| view! { <code class="address">{address}</code> });
     let browser = line.user_agent.clone().map(|agent| view! { <small class="soft address">{agent}</small> });
+    // A cell with nothing in it is left out on a phone.
+    let from_where = (address.is_some() || browser.is_some()).then(|| view! { <span>{address}{browser}</span> });
     let at = line.created_at;
     view! {
         <tr>
             <th scope="row">
-                <b>{line.action.replace('_', " ")}</b>
+                <b>{words::action(lang, &line.action)}</b>
                 <small><span class="address">{line.actor.clone()}</span></small>
                 <small class="soft"><time datetime=at.to_rfc3339()>{long_time(lang, at)}</time></small>
             </th>
             <td data-label=text::whom(lang)>{member}</td>
-            <td data-label=text::details(lang)>{details(&line.details)}</td>
-            <td data-label=text::from_where(lang)><span>{address}{browser}</span></td>
+            <td data-label=text::details(lang)>{details(lang, &line.details)}</td>
+            <td data-label=text::from_where(lang)>{from_where}</td>
         </tr>
     }
 }
 
-/// The particulars as names and values; what is inside of a value as JSON.
-fn details(details: &serde_json::Value) -> Option<AnyView> {
+/// The particulars as names and values; what is inside of a value as JSON. Ids lead to what they name, where that has
+/// a page, and are cut short elsewhere: the export has them in full.
+pub(super) fn details(lang: Lang, details: &serde_json::Value) -> Option<AnyView> {
     let map = details.as_object().filter(|map| !map.is_empty())?;
     let entries = map
         .iter()
         .map(|(name, value)| {
             let value = match value {
-                serde_json::Value::String(text) => text.clone(),
-                serde_json::Value::Null => "–".to_owned(),
-                other => other.to_string(),
+                serde_json::Value::String(text) => text_of(lang, name, text),
+                serde_json::Value::Null => "–".into_any(),
+                serde_json::Value::Bool(is_so) => text::yes_or_no(lang, *is_so).into_any(),
+                other => other.to_string().into_any(),
             };
-            view! { <div><dt>{name.replace('_', " ")}</dt><dd class="address">{value}</dd></div> }
+            view! { <div><dt>{text::detail(lang, name)}</dt><dd class="address">{value}</dd></div> }
         })
         .collect_view();
     Some(view! { <dl class="details">{entries}</dl> }.into_any())
+}
+
+/// The end of an id: the beginning is the time, which neighbours share.
+const END_OF_ID: usize = 8;
+
+fn text_of(lang: Lang, name: &str, value: &str) -> AnyView {
+    if let Ok(at) = DateTime::parse_from_rfc3339(value) {
+        let at = at.to_utc();
+        return view! { <time datetime=at.to_rfc3339()>{long_time(lang, at)}</time> }.into_any();
+    }
+    if value.parse::<ActivityId>().is_err() {
+        return value.to_owned().into_any();
+    }
+    let short = format!("…{}", &value[value.len().saturating_sub(END_OF_ID)..]);
+    let folder = match name {
+        "user" => "users",
+        "partner" => "partners",
+        "rule" => "bonus",
+        "endpoint" => "webhooks",
+        "mail" => "mails",
+        "batch" => "coupons/batches",
+        _ => return view! { <code title=value.to_owned()>{short}</code> }.into_any(),
+    };
+    view! { <a href=format!("/admin/{folder}/{value}")>{short}</a> }.into_any()
 }

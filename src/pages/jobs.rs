@@ -137,7 +137,7 @@ fn jobs_page(lang: Lang, view: &JobsView) -> impl IntoView + use<> {
             <p class="soft">{text::intro(lang)}</p>
         </div>
         <Sheet title=text::scheduled(lang) id="scheduled">
-            <div class="gridwrap">
+            <div class="flush">
                 <table class="rows" aria-labelledby="scheduled">
                     <thead>
                         <tr>
@@ -224,7 +224,7 @@ fn queue(lang: Lang, view: &JobsView) -> AnyView {
         })
         .collect_view();
     view! {
-        <div class="gridwrap">
+        <div class="flush">
             <table class="rows" aria-labelledby="queue">
                 <thead>
                     <tr>
@@ -281,7 +281,7 @@ fn dead(lang: Lang, view: &JobsView) -> AnyView {
         view! { <nav class="row end" aria-label=pages(lang)><a class="btn" href=older rel="next">{text::older(lang)}</a></nav> }
     });
     view! {
-        <div class="gridwrap">
+        <div class="flush">
             <table class="rows" aria-labelledby="given-up">
                 <thead>
                     <tr>

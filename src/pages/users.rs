@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use leptos::prelude::*;
 
 use crate::{
-    components::{Alert, Confirm, Field, Note, SelectField, Sheet, TextField, described_by, islands::LocalTime},
+    components::{Alert, Confirm, Crumb, Field, Note, SelectField, Sheet, TextField, described_by, islands::LocalTime},
     domain::{
         access::Access,
         catalogue::{Catalogue, Feature},
@@ -20,7 +20,7 @@ use crate::{
     },
     pages::{self, settings::browser_name},
     services::{bonus::Standing, grants::days_left, members::AdminView},
-    words::{self, grants as text},
+    words::{self, TimeLeft, grants as text},
 };
 
 pub use handlers::{
@@ -214,7 +214,7 @@ fn member_page(lang: Lang, view: &MemberView) -> impl IntoView + use<> {
         {view.said.map(|said| view! { <Note><span>{said}</span></Note> })}
         {view.complaints.alert.map(|alert| view! { <Alert>{alert}</Alert> })}
         <div>
-            <p class="crumb"><a href="/admin/users">{words::members_word(lang)}</a></p>
+            <Crumb path="/admin/users" name=words::members_word(lang) />
             <div class="row between">
                 <h1 class="address">{user.label()}</h1>
                 <div class="row">
@@ -224,6 +224,15 @@ fn member_page(lang: Lang, view: &MemberView) -> impl IntoView + use<> {
                 </div>
             </div>
         </div>
+        <nav class="jumps" aria-label=words::on_this_page(lang)>
+            <a href="#access">{words::access(lang)}</a>
+            <a href="#grants">{text::grants(lang)}</a>
+            <a href="#entitlements">{words::entitlements(lang)}</a>
+            <a href="#restrictions">{words::restrictions(lang)}</a>
+            <a href="#credit">{words::credit(lang)}</a>
+            <a href="#sessions">{words::sessions(lang)}</a>
+            <a href="#activity">{words::activity(lang)}</a>
+        </nav>
         <div class="pair">{about(lang, view)}{access(lang, view)}</div>
         {grants(lang, view)}
         {pages::bonus::member_sheet(lang, words::bonus::title(lang), &view.bonus)}
@@ -295,8 +304,8 @@ fn access(lang: Lang, view: &MemberView) -> impl IntoView + use<> {
     let lines = running
         .map(|access| {
             let name = view.catalogue().tier_name(&access.tier.id);
-            let line =
-                words::access_line(lang, &user.tier, access.source, access.days_remaining(now), access.expires_at);
+            let time = TimeLeft { days: access.days_remaining(now), until: access.expires_at, renews: false };
+            let line = words::access_of(lang, access.source, &time);
             view! { <li class="num"><b>{name}</b>" "<span class="soft">{line}</span></li> }
         })
         .collect_view();
@@ -358,6 +367,7 @@ fn grants(lang: Lang, view: &MemberView) -> impl IntoView + use<> {
     let tiers = view.catalogue().tiers().iter().map(|tier| (tier.id.to_string(), tier.name.clone())).collect();
     let (complaints, action) = (view.complaints.clone(), view.action("grants"));
     let key = view.form_key.to_string();
+    let chosen = pages::chosen_tier(&complaints.grant_tier, view.catalogue());
     view! {
         <Sheet title=text::grants(lang) id="grants">
             <p class="soft">{text::grants_intro(lang)}</p>
@@ -366,7 +376,7 @@ fn grants(lang: Lang, view: &MemberView) -> impl IntoView + use<> {
                 <input type="hidden" name="key" value=key />
                 <div class="fields">
                     <SelectField
-                        name="grant_tier" label=text::grant_tier(lang) options=tiers chosen=complaints.grant_tier
+                        name="grant_tier" label=text::grant_tier(lang) options=tiers chosen=chosen
                         error=complaints.grant_tier_error
                     />
                     <TextField
@@ -398,7 +408,7 @@ fn entitlements(lang: Lang, view: &MemberView) -> impl IntoView + use<> {
     } else {
         view! {
             <div class="flush">
-                <table class="rows">
+                <table class="rows terse">
                     <thead>
                         <tr>
                             <th scope="col">{words::feature(lang)}</th>
@@ -453,7 +463,7 @@ fn entitlement(
                     | Layer::Tier { decides: true, .. }
                     | Layer::Default { decides: true, .. }
             );
-            let sentence = words::explain::layer(lang, layer, feature.kind);
+            let sentence = words::explain::layer(lang, layer, feature.kind, |tier| catalogue.tier_name(tier));
             view! {
                 <li class:counts=words::explain::layer_counts(layer)>
                     {sentence}
@@ -463,6 +473,14 @@ fn entitlement(
         })
         .collect_view();
     let verdict = words::explain::verdict(lang, decision);
+    // What a phone leaves out of the row.
+    let facts = [
+        remaining.as_ref().map(|left| (words::remaining(lang), left.clone())),
+        resets.as_ref().map(|when| (words::resets(lang), when.clone())),
+        decision.decided_by.map(|by| (words::decided_by(lang), words::layer_name(lang, by).to_owned())),
+    ];
+    let facts: Vec<String> = facts.into_iter().flatten().map(|(name, value)| format!("{name}: {value}")).collect();
+    let facts = facts.join(" · ");
     let decided_by = decision.decided_by.map(|layer| words::layer_name(lang, layer));
     // What the tier does not have is no alarm.
     let is_alarm = matches!(decision.reason, Reason::LimitReached | Reason::UserDisabled);
@@ -487,6 +505,7 @@ fn entitlement(
                             {words::why(lang)}<span class="sr">" "{feature.name(lang).to_owned()}": "</span>" "
                             <span class=class>{verdict}</span>
                         </summary>
+                        <p class="terse-more soft">{facts}</p>
                         <ol class="trail">{trail}</ol>
                     </details>
                 </td>
@@ -682,14 +701,13 @@ fn activity(lang: Lang, view: &MemberView) -> impl IntoView + use<> {
         .map(|line| {
             let by_whom = (line.actor != label).then(|| format!(" · {}", line.actor));
             let from = line.ip_address.clone().map(|address| format!(" · {address}"));
-            let details = line.details.as_object().filter(|details| !details.is_empty());
-            let details = details.and_then(|details| serde_json::to_string_pretty(details).ok());
+            let details = pages::activity::details(lang, &line.details);
             view! {
                 <li>
                     <b>{words::action(lang, &line.action)}</b>
                     <small class="soft">{local_time(lang, line.created_at)}{by_whom}{from}</small>
                     {details.map(|details| view! {
-                        <details><summary>{words::particulars(lang)}</summary><pre>{details}</pre></details>
+                        <details><summary>{words::particulars(lang)}</summary>{details}</details>
                     })}
                 </li>
             }

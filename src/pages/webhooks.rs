@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use leptos::prelude::*;
 
 use crate::{
-    components::{Alert, CheckField, Confirm, Note, Sheet, TextField, islands::CopyButton},
+    components::{Alert, CheckField, Confirm, Crumb, Note, Sheet, TextField, islands::CopyButton},
     domain::{
         event::Event,
         lang::Lang,
@@ -273,7 +273,7 @@ fn endpoint_page(lang: Lang, view: &EndpointView) -> impl IntoView + use<> {
     view! {
         {said_view(view.said.clone(), view.alert)}
         <div>
-            <p class="crumb"><a href="/admin/webhooks">{text::title(lang)}</a></p>
+            <Crumb path="/admin/webhooks" name=text::title(lang) />
             <h1 class="address">{endpoint.url.clone()}</h1>
             <p class="soft">{endpoint.description.clone()}</p>
         </div>
@@ -382,7 +382,10 @@ fn answer_of(lang: Lang, tried: Option<&Try>) -> AnyView {
         Some(Try { status: Some(status), duration_ms, .. }) => text::answered(lang, *status, *duration_ms).into_any(),
         Some(Try { error, .. }) => {
             let error = error.clone().unwrap_or_default();
-            view! { <small class="soft" lang="en">{error}</small> }.into_any()
+            match text::problem(lang, &error) {
+                Some(told) => view! { <small class="soft">{told}</small> }.into_any(),
+                None => view! { <small class="soft" lang="en">{error}</small> }.into_any(),
+            }
         }
     }
 }
@@ -415,7 +418,9 @@ fn delivery_page(lang: Lang, view: &DeliveryView) -> impl IntoView + use<> {
     let tried = delivery.tried.as_ref();
     let last = tried.map(|tried| fact(text::last_try(lang), time(lang, tried.at).into_any()));
     let error = tried.and_then(|tried| tried.error.clone()).map(|error| {
-        fact(text::error(lang), view! { <span class="err" id="error" lang="en">{error}</span> }.into_any())
+        let told = text::problem(lang, &error).map(|told| view! { <span class="err">{told}</span>" " });
+        let raw = if told.is_some() { "soft" } else { "err" };
+        fact(text::error(lang), view! { {told}<span class=raw id="error" lang="en">{error}</span> }.into_any())
     });
     let resend = endpoint.disabled.is_none().then(|| {
         view! {
@@ -443,7 +448,7 @@ fn delivery_page(lang: Lang, view: &DeliveryView) -> impl IntoView + use<> {
     view! {
         {said_view(view.said.map(str::to_owned), view.alert)}
         <div>
-            <p class="crumb"><a href=address.clone()>{endpoint.url.clone()}</a></p>
+            <Crumb path=address.clone() name=endpoint.url.clone() />
             <div class="row between">
                 <h1>{delivery.kind.clone()}</h1>
                 {state_badge(lang, delivery.state)}

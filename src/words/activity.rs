@@ -1,6 +1,6 @@
 //! Words of the admins' page about the log of activity.
 
-use crate::words::phrases;
+use crate::{domain::lang::Lang, words::phrases};
 
 phrases! {
     intro: "Who did what, when and from where. Lines are never changed." | "Wer wann was von wo getan hat. Zeilen ändern sich nie.";
@@ -34,4 +34,90 @@ phrases! {
     error_days: "The last day comes before the first." | "Der letzte Tag liegt vor dem ersten.";
     error_member: "There is no such member." | "Dieses Mitglied gibt es nicht.";
     gone: "deleted" | "gelöscht";
+}
+
+/// What a particular of a line is called; one that nobody worded stands for itself.
+pub fn detail(lang: Lang, name: &str) -> String {
+    let (en, de) = match name {
+        "tier" => ("tier", "Stufe"),
+        "days" => ("days", "Tage"),
+        "until" => ("until", "bis"),
+        "note" => ("note", "Notiz"),
+        "new" => ("new member", "neues Mitglied"),
+        "name" => ("name", "Name"),
+        "code" => ("code", "Code"),
+        "count" => ("how many", "Anzahl"),
+        "type" | "kind" => ("kind", "Art"),
+        "description" => ("note", "Notiz"),
+        "batch" => ("batch", "Serie"),
+        "partner" => ("partner", "Partner"),
+        "grant" => ("grant", "Freischaltung"),
+        "reason" => ("reason", "Grund"),
+        "because" => ("because of", "wegen"),
+        "before" => ("before", "vorher"),
+        "after" => ("after", "nachher"),
+        "provider" => ("provider", "Anbieter"),
+        "invoice" => ("invoice", "Rechnung"),
+        "amount" => ("amount", "Betrag"),
+        "interval" => ("interval", "Zeitraum"),
+        "price_id" => ("price", "Preis"),
+        "referral" => ("referral", "Empfehlung"),
+        "as_referrer" => ("as the one who invited", "als Einladender"),
+        "invitation" => ("invitation", "Einladung"),
+        "invited_by" => ("invited by", "eingeladen von"),
+        "gift" => ("gift", "Geschenk"),
+        "due_at" => ("due", "fällig"),
+        "held_until" => ("held until", "zurückgehalten bis"),
+        "lost_seconds" => ("lost seconds", "verlorene Sekunden"),
+        "lang" => ("language", "Sprache"),
+        "letter" => ("letter", "Art der E-Mail"),
+        "mail" => ("e-mail", "E-Mail"),
+        "key" => ("key", "Schlüssel"),
+        "scopes" => ("may", "darf"),
+        "feature" => ("feature", "Funktion"),
+        "limit" => ("limit", "Limit"),
+        "role" => ("role", "Rolle"),
+        "external_id" => ("external id", "externe ID"),
+        "email" => ("e-mail address", "E-Mail-Adresse"),
+        "user" => ("member", "Mitglied"),
+        "event" => ("event", "Ereignis"),
+        "endpoint" => ("endpoint", "Endpunkt"),
+        "host" => ("host", "Host"),
+        "job" => ("job", "Aufgabe"),
+        "rule" => ("bonus", "Bonus"),
+        "badge" => ("badge", "Auszeichnung"),
+        "session" => ("browser", "Browser"),
+        "sessions" => ("browsers", "Browser"),
+        "setting" => ("setting", "Einstellung"),
+        "subscription" => ("subscription", "Abonnement"),
+        "version" => ("version", "Fassung"),
+        "active" => ("active", "aktiv"),
+        "archived" => ("put away", "abgelegt"),
+        "contract_from" => ("contract from", "Vertrag ab"),
+        "contract_until" => ("contract until", "Vertrag bis"),
+        "category" => ("kind", "Art"),
+        "wanted" => ("wanted", "gewünscht"),
+        "since" => ("since", "seit"),
+        "difference" => ("difference", "Unterschied"),
+        "flags" => ("what stands out", "Auffälliges"),
+        "digest" => ("in the daily mail", "in der täglichen E-Mail"),
+        "in_app" => ("in the list", "in der Liste"),
+        "webhook" => ("in the chat", "im Chat"),
+        "ways" => ("ways", "Wege"),
+        other => return other.replace('_', " "),
+    };
+    match lang {
+        Lang::En => en.to_owned(),
+        Lang::De => de.to_owned(),
+    }
+}
+
+/// Yes or no.
+pub fn yes_or_no(lang: Lang, is_so: bool) -> &'static str {
+    match (lang, is_so) {
+        (Lang::En, true) => "yes",
+        (Lang::De, true) => "ja",
+        (Lang::En, false) => "no",
+        (Lang::De, false) => "nein",
+    }
 }

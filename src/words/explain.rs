@@ -5,24 +5,21 @@ use chrono::{DateTime, Utc};
 use crate::{
     domain::{
         entitlement::{Decision, Layer, Reason},
+        ids::TierId,
         lang::Lang,
         limit::{Limit, LimitKind},
     },
-    words::{limit, number, source},
+    words::{limit, long_time, number, source},
 };
-
-/// A day and a time, in UTC.
-fn instant(at: DateTime<Utc>) -> String {
-    at.format("%Y-%m-%d %H:%M UTC").to_string()
-}
 
 fn amount(lang: Lang, stored: Option<i64>, kind: LimitKind) -> String {
     limit(lang, Limit::from_stored(stored), kind)
 }
 
-/// One layer that was looked at.
-pub fn layer(lang: Lang, layer: &Layer, kind: LimitKind) -> String {
+/// One layer that was looked at; `name` tells what a tier is called.
+pub fn layer(lang: Lang, layer: &Layer, kind: LimitKind, name: impl Fn(&TierId) -> String) -> String {
     let en = lang == Lang::En;
+    let instant = |at: DateTime<Utc>| long_time(lang, at);
     match layer {
         Layer::User { disabled_at: None, is_over: true } if en => {
             "The trial is over, and there is nothing else that gives access.".to_owned()
@@ -49,11 +46,11 @@ pub fn layer(lang: Lang, layer: &Layer, kind: LimitKind) -> String {
                 (true, true) => ": the strongest",
                 (true, false) => ": am stärksten",
             };
-            let from = source(lang, *from);
+            let (from, tier) = (source(lang, *from), name(tier));
             if en { format!("{tier} by {from}{end}{wins}.") } else { format!("{tier} durch {from}{end}{wins}.") }
         }
-        Layer::Restriction { restriction: None, .. } if en => "No restriction of the member's own.".to_owned(),
-        Layer::Restriction { restriction: None, .. } => "Keine eigene Einschränkung.".to_owned(),
+        Layer::Restriction { restriction: None, .. } if en => "No exception of the member's own.".to_owned(),
+        Layer::Restriction { restriction: None, .. } => "Keine eigene Ausnahme.".to_owned(),
         Layer::Restriction { restriction: Some(own), expired, .. } => {
             let limit = limit(lang, own.limit, kind);
             let end = match (own.expires_at, expired, en) {
@@ -65,15 +62,15 @@ pub fn layer(lang: Lang, layer: &Layer, kind: LimitKind) -> String {
             };
             let (by, reason) = (&own.created_by, &own.reason);
             if en {
-                format!("A restriction by {by}: {limit}{end}. “{reason}”")
+                format!("An exception by {by}: {limit}{end}. “{reason}”")
             } else {
-                format!("Eine Einschränkung von {by}: {limit}{end}. „{reason}“")
+                format!("Eine Ausnahme von {by}: {limit}{end}. „{reason}“")
             }
         }
-        Layer::Tier { tier, present: false, .. } if en => format!("{tier} has no limit of its own here."),
-        Layer::Tier { tier, present: false, .. } => format!("{tier} hat hier kein eigenes Limit."),
-        Layer::Tier { tier, limit, .. } if en => format!("{tier} has {}.", amount(lang, *limit, kind)),
-        Layer::Tier { tier, limit, .. } => format!("{tier} hat {}.", amount(lang, *limit, kind)),
+        Layer::Tier { tier, present: false, .. } if en => format!("{} has no limit of its own here.", name(tier)),
+        Layer::Tier { tier, present: false, .. } => format!("{} hat hier kein eigenes Limit.", name(tier)),
+        Layer::Tier { tier, limit, .. } if en => format!("{} has {}.", name(tier), amount(lang, *limit, kind)),
+        Layer::Tier { tier, limit, .. } => format!("{} hat {}.", name(tier), amount(lang, *limit, kind)),
         Layer::Default { limit, .. } if en => format!("The default of the feature is {}.", amount(lang, *limit, kind)),
         Layer::Default { limit, .. } => format!("Der Standard der Funktion ist {}.", amount(lang, *limit, kind)),
         Layer::Usage { period_start, resets_at, used, reserved } => {

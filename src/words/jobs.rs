@@ -14,7 +14,7 @@ phrases! {
         "Was das Programm neben den Anfragen tut. Jeweils einer der Knoten erledigt es, und was misslingt, wird noch einmal versucht.";
     scheduled: "By the clock" | "Nach der Uhr";
     queue: "Queue" | "Warteschlange";
-    given_up: "Given up" | "Aufgegeben";
+    given_up: "Failed for good" | "Endgültig gescheitert";
     job: "Job" | "Aufgabe";
     last_run: "Last run" | "Zuletzt";
     next_run: "Next run" | "Nächstes Mal";
@@ -32,7 +32,7 @@ phrases! {
     oldest: "Waits since" | "Wartet seit";
     queue_empty: "Nothing waits." | "Nichts wartet.";
     queue_empty_hint: "Mails, webhooks and events appear here until they are done." | "Mails, Webhooks und Ereignisse stehen hier, bis sie erledigt sind.";
-    none_given_up: "Nothing was given up." | "Nichts wurde aufgegeben.";
+    none_given_up: "Nothing failed for good." | "Nichts ist endgültig gescheitert.";
     none_given_up_hint: "What failed too often, or cannot work at all, would wait here for you." | "Was zu oft misslang oder gar nicht gelingen kann, würde hier auf Sie warten.";
     tries: "Tries" | "Versuche";
     error: "Error" | "Fehler";
@@ -76,13 +76,36 @@ pub fn about(lang: Lang, routine: Routine) -> &'static str {
     }
 }
 
-/// “forgotten 12, kept 3”, in the words of the program; “nothing to do” when all are 0.
+/// One thing that was counted: “12 forgotten”. What nobody worded keeps its name.
+fn counted(lang: Lang, name: &str, count: i64) -> String {
+    let is_one = count == 1;
+    let (en, de) = match name {
+        "admins" => (if is_one { "admin" } else { "admins" }, if is_one { "Admin" } else { "Admins" }),
+        "days" => (if is_one { "day" } else { "days" }, if is_one { "Tag" } else { "Tage" }),
+        "deleted" => ("deleted", "gelöscht"),
+        "forgotten" => ("forgotten", "vergessen"),
+        "postponed" => ("postponed", "verschoben"),
+        "lines" => (if is_one { "line" } else { "lines" }, if is_one { "Zeile" } else { "Zeilen" }),
+        "members" => (if is_one { "member" } else { "members" }, if is_one { "Mitglied" } else { "Mitglieder" }),
+        "providers" => (if is_one { "provider" } else { "providers" }, "Anbieter"),
+        "referrals" => {
+            (if is_one { "referral" } else { "referrals" }, if is_one { "Empfehlung" } else { "Empfehlungen" })
+        }
+        "rules" => (if is_one { "bonus" } else { "bonuses" }, if is_one { "Bonus" } else { "Boni" }),
+        "sessions" => (if is_one { "session" } else { "sessions" }, if is_one { "Sitzung" } else { "Sitzungen" }),
+        other => return format!("{} {}", number(lang, count), other.replace('_', " ")),
+    };
+    let word = match lang {
+        Lang::En => en,
+        Lang::De => de,
+    };
+    format!("{} {word}", number(lang, count))
+}
+
+/// “12 forgotten, 3 deleted”; “nothing to do” when all are 0.
 pub fn outcome(lang: Lang, counts: &Counts) -> String {
-    let some: Vec<String> = counts
-        .iter()
-        .filter(|(_, count)| **count != 0)
-        .map(|(name, count)| format!("{} {}", name.replace('_', " "), number(lang, *count)))
-        .collect();
+    let some: Vec<String> =
+        counts.iter().filter(|(_, count)| **count != 0).map(|(name, count)| counted(lang, name, *count)).collect();
     if some.is_empty() { nothing_counted(lang).to_owned() } else { some.join(", ") }
 }
 
@@ -101,5 +124,19 @@ pub fn failed_in_a_row(lang: Lang, failures: i64) -> String {
         (Lang::De, 1) => "misslungen".to_owned(),
         (Lang::En, _) => format!("failed {} times in a row", number(lang, failures)),
         (Lang::De, _) => format!("{}-mal nacheinander misslungen", number(lang, failures)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_job_did_is_told_in_words() {
+        let counts = Counts::from([("forgotten".to_owned(), 1204), ("lines".to_owned(), 1), ("days".to_owned(), 0)]);
+        assert_eq!(outcome(Lang::En, &counts), "1,204 forgotten, 1 line");
+        assert_eq!(outcome(Lang::De, &counts), "1.204 vergessen, 1 Zeile");
+        assert_eq!(outcome(Lang::De, &Counts::from([("sent_out".to_owned(), 2)])), "2 sent out");
+        assert_eq!(outcome(Lang::De, &Counts::new()), "nichts zu tun");
     }
 }

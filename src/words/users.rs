@@ -30,7 +30,7 @@ phrases! {
     member_since: "Member since" | "Mitglied seit";
     sign_ins: "Sign-ins" | "Anmeldungen";
     state: "State" | "Zustand";
-    account_open: "open" | "offen";
+    account_open: "active" | "aktiv";
     account_closed: "disabled" | "gesperrt";
     none: "none" | "keine";
     about_member: "Account" | "Konto";
@@ -58,7 +58,7 @@ phrases! {
     decides: "decides" | "entscheidet";
     may: "allowed" | "erlaubt";
     may_not: "refused" | "verweigert";
-    restrictions: "Restrictions" | "Einschränkungen";
+    restrictions: "Exceptions" | "Ausnahmen";
     restrictions_intro:
         "A limit for this member alone, more or less than the tier gives. It goes before the tier." |
         "Ein Limit nur für dieses Mitglied, mehr oder weniger als die Stufe gibt. Es geht der Stufe vor.";
@@ -68,7 +68,7 @@ phrases! {
     restriction_reason_hint: "It is kept in the log and shown here." | "Er bleibt im Protokoll und steht hier.";
     last_day: "Last day" | "Letzter Tag";
     last_day_hint: "Empty: without end." | "Leer: ohne Ende.";
-    set_restriction: "Set restriction" | "Einschränkung setzen";
+    set_restriction: "Set exception" | "Ausnahme setzen";
     remove: "Remove" | "Entfernen";
     ended: "ended" | "beendet";
     credit: "Credit" | "Guthaben";
@@ -90,8 +90,8 @@ phrases! {
     tier_is_set: "The own tier is set." | "Die eigene Stufe ist gesetzt.";
     account_is_disabled: "The account is disabled and signed out everywhere." | "Das Konto ist gesperrt und überall abgemeldet.";
     account_is_enabled: "The account is open again." | "Das Konto ist wieder offen.";
-    restriction_is_set: "The restriction is set." | "Die Einschränkung ist gesetzt.";
-    restriction_is_removed: "The restriction is removed." | "Die Einschränkung ist entfernt.";
+    restriction_is_set: "The exception is set." | "Die Ausnahme ist gesetzt.";
+    restriction_is_removed: "The exception is removed." | "Die Ausnahme ist entfernt.";
     credit_is_given: "The days are on the account." | "Die Tage sind auf dem Konto.";
     credit_was_given: "These days were given already; nothing was added twice." | "Diese Tage waren schon gegeben; nichts wurde doppelt gegeben.";
     credit_is_ended: "The credit has ended." | "Das Guthaben ist beendet.";
@@ -158,8 +158,8 @@ pub fn starts_again(lang: Lang, at: DateTime<Utc>, period: ResetPeriod, zone: Tz
 /// The word for the layer that decided.
 pub fn layer_name(lang: Lang, decided_by: DecidedBy) -> &'static str {
     match (lang, decided_by) {
-        (Lang::En, DecidedBy::Restriction) => "restriction",
-        (Lang::De, DecidedBy::Restriction) => "Einschränkung",
+        (Lang::En, DecidedBy::Restriction) => "exception",
+        (Lang::De, DecidedBy::Restriction) => "Ausnahme",
         (Lang::En, DecidedBy::Tier) => "tier",
         (Lang::De, DecidedBy::Tier) => "Stufe",
         (Lang::En, DecidedBy::Default) => "default",
@@ -189,7 +189,20 @@ pub fn credit_entry(lang: Lang, source: &str, days: i64) -> String {
 
 /// What a line of the log says happened; an action that we do not know stands for itself.
 pub fn action(lang: Lang, action: &str) -> String {
-    let (en, de) = match action {
+    match (action_words(action), lang) {
+        (Some((en, _)), Lang::En) => en.to_owned(),
+        (Some((_, de)), Lang::De) => de.to_owned(),
+        (None, _) => {
+            let spaced = action.replace('_', " ");
+            let mut letters = spaced.chars();
+            letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+        }
+    }
+}
+
+/// What an action is called in English and German.
+fn action_words(action: &str) -> Option<(&'static str, &'static str)> {
+    Some(match action {
         "login" => ("Signed in", "Angemeldet"),
         "logout" => ("Signed out", "Abgemeldet"),
         "signed_out_everywhere" => ("Signed out everywhere", "Überall abgemeldet"),
@@ -209,8 +222,8 @@ pub fn action(lang: Lang, action: &str) -> String {
         "user_changed" => ("Changed", "Geändert"),
         "credit_granted" => ("Credit given", "Guthaben gegeben"),
         "credit_revoked" => ("Credit ended", "Guthaben beendet"),
-        "restriction_set" => ("Restriction set", "Einschränkung gesetzt"),
-        "restriction_removed" => ("Restriction removed", "Einschränkung entfernt"),
+        "restriction_set" => ("Exception set", "Ausnahme gesetzt"),
+        "restriction_removed" => ("Exception removed", "Ausnahme entfernt"),
         "invoice_refunded" => ("Money paid back", "Geld zurückgezahlt"),
         "invoice_disputed" => ("Payment disputed", "Zahlung angefochten"),
         "dispute_lost" => ("Dispute lost", "Anfechtung verloren"),
@@ -247,13 +260,90 @@ pub fn action(lang: Lang, action: &str) -> String {
         "partner_link_made" => ("Partner's link made", "Link eines Partners erstellt"),
         "partner_link_ended" => ("Partner's link ended", "Link eines Partners beendet"),
         "mail_preference_changed" => ("Choice of e-mails changed", "Auswahl der E-Mails geändert"),
-        "mail_template_changed" => ("Letter worded anew", "Brief neu gefasst"),
-        "mail_template_reset" => ("Letter as built in again", "Brief wieder wie eingebaut"),
+        "mail_template_changed" => ("E-mail worded anew", "E-Mail neu gefasst"),
+        "mail_template_reset" => ("E-mail as built in again", "E-Mail wieder wie eingebaut"),
         "mail_resent" => ("E-mail sent again", "E-Mail noch einmal gesendet"),
-        other => return other.replace('_', " "),
-    };
-    match lang {
-        Lang::En => en.to_owned(),
-        Lang::De => de.to_owned(),
+        "login_failed" => ("Signing in failed", "Anmeldung misslang"),
+        "trial_started" => ("Trial began", "Testzeit begann"),
+        "trial_ended" => ("Trial over", "Testzeit vorbei"),
+        "lang_changed" => ("Language changed", "Sprache geändert"),
+        "portfolio_saved" => ("Portfolio saved", "Depot gespeichert"),
+        "portal_opened" => ("Went to the subscription's portal", "Ging zum Portal des Abonnements"),
+        "claim_issued" => ("Link for the first admin made", "Link für den ersten Admin erstellt"),
+        "reconcile_started" => {
+            ("Comparing with the payment provider began", "Abgleich mit dem Zahlungsanbieter begann")
+        }
+        "matrix_changed" => ("Limits changed", "Limits geändert"),
+        "feature_changed" => ("Feature changed", "Funktion geändert"),
+        "tier_changed" => ("Tier changed", "Stufe geändert"),
+        "setting_changed" => ("Setting changed", "Einstellung geändert"),
+        "prices_changed" => ("Prices changed", "Preise geändert"),
+        "api_key_created" => ("API key made", "API-Schlüssel erstellt"),
+        "api_key_revoked" => ("API key ended", "API-Schlüssel beendet"),
+        "invitation_sent" => ("Invited somebody", "Jemanden eingeladen"),
+        "invitation_sent_again" => ("Invitation sent again", "Einladung noch einmal gesendet"),
+        "invitation_revoked" => ("Invitation taken back", "Einladung zurückgenommen"),
+        "invitation_accepted" => ("Invitation accepted", "Einladung angenommen"),
+        "bonus_rule_created" => ("Bonus made", "Bonus erstellt"),
+        "bonus_rule_changed" => ("Bonus changed", "Bonus geändert"),
+        "bonus_rule_archived" => ("Bonus put away", "Bonus abgelegt"),
+        "bonus_awarded" => ("Earned a bonus", "Bonus bekommen"),
+        "notification_settings_changed" => ("Choice of notifications changed", "Auswahl der Meldungen geändert"),
+        "payment_event_given_up" => ("Payment event failed for good", "Zahlungsereignis endgültig gescheitert"),
+        "job_ordered" => ("Job begun by hand", "Aufgabe von Hand begonnen"),
+        "job_retried" => ("Job tried again", "Aufgabe noch einmal versucht"),
+        "job_discarded" => ("Job deleted", "Aufgabe gelöscht"),
+        "webhook_created" => ("Webhook set up", "Webhook eingerichtet"),
+        "webhook_changed" => ("Webhook changed", "Webhook geändert"),
+        "webhook_deleted" => ("Webhook deleted", "Webhook gelöscht"),
+        "webhook_enabled" => ("Webhook enabled", "Webhook eingeschaltet"),
+        "webhook_disabled" => ("Webhook disabled", "Webhook abgeschaltet"),
+        "webhook_tested" => ("Webhook tried out", "Webhook ausprobiert"),
+        "webhook_resent" => ("Webhook sent again", "Webhook noch einmal gesendet"),
+        "webhook_secret_rotated" => ("Webhook's secret made anew", "Geheimnis eines Webhooks erneuert"),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    /// Whether a name in the code tells that something was done.
+    fn tells_a_deed(name: &str) -> bool {
+        let deeds = ["sent", "resent", "made", "given", "set", "reset", "lost", "won", "paid", "up", "everywhere"];
+        name.contains('_')
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+            && name.rsplit('_').next().is_some_and(|last| last.ends_with("ed") || deeds.contains(&last))
+    }
+
+    /// The names that `code` holds as texts, outside of its tests and comments.
+    fn deeds(code: &str) -> Vec<&str> {
+        let code = code.split("#[cfg(test)]").next().unwrap_or_default();
+        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        lines.flat_map(|line| line.split('"').skip(1).step_by(2)).filter(|name| tells_a_deed(name)).collect()
+    }
+
+    #[test]
+    fn whatever_the_log_says_was_done_has_its_words() {
+        assert_eq!(deeds("note(env, \"coat_lost\", \"days\", \"sort_order\")"), ["coat_lost"]);
+        let services = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/services");
+        let mut written = vec!["login".to_owned(), "logout".to_owned()];
+        let grants = ["started", "paused", "resumed", "ended"].map(|change| format!("grant_{change}"));
+        let subscriptions = ["started", "changed", "past_due", "paused", "resumed", "ended"];
+        written.extend(grants.into_iter().chain(subscriptions.map(|change| format!("subscription_{change}"))));
+        for file in fs::read_dir(services).expect("the services") {
+            let path = file.expect("a file").path();
+            if path.is_file() {
+                let code = fs::read_to_string(path).expect("text");
+                written.extend(deeds(&code).into_iter().map(str::to_owned));
+            }
+        }
+        assert!(written.len() > 80, "{written:?}");
+        let mute: Vec<_> = written.iter().filter(|name| action_words(name).is_none()).collect();
+        assert!(mute.is_empty(), "words::action does not know {mute:?}");
+        assert_eq!(action(Lang::De, "coat_lost"), "Coat lost", "what nobody worded can be read");
     }
 }

@@ -168,3 +168,52 @@ pub fn answered(lang: Lang, status: u16, milliseconds: i64) -> String {
         Lang::De => format!("{status} nach {milliseconds} ms"),
     }
 }
+
+/// Why a delivery reached nobody, from what the client of outgoing calls said; nothing for what nobody worded.
+pub fn problem(lang: Lang, raw: &str) -> Option<String> {
+    if let Some(rest) = raw.strip_prefix("there was no answer within ") {
+        return Some(match lang {
+            Lang::En => format!("no answer within {rest}"),
+            Lang::De => format!("keine Antwort innerhalb von {rest}"),
+        });
+    }
+    let has = |part: &str| raw.contains(part);
+    let (en, de) = if has("does not lead to the open internet") {
+        ("not sent: the name leads into a private network", "nicht gesendet: Der Name führt in ein privates Netz")
+    } else if has("the address cannot be called") {
+        ("not sent: the address cannot be called", "nicht gesendet: Die Adresse lässt sich nicht aufrufen")
+    } else if !raw.starts_with("it was not reached") {
+        return None;
+    } else if has("dns error") || has("lookup address") {
+        ("not reached: there is no such name", "nicht erreicht: Den Namen gibt es nicht")
+    } else if has("refused") {
+        ("not reached: nobody listens there", "nicht erreicht: Dort nimmt niemand an")
+    } else if has("certificate") {
+        ("not reached: its certificate cannot be trusted", "nicht erreicht: Dem Zertifikat ist nicht zu trauen")
+    } else {
+        ("not reached", "nicht erreicht")
+    };
+    Some(match lang {
+        Lang::En => en.to_owned(),
+        Lang::De => de.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_nobody_was_reached_is_told_in_the_readers_language() {
+        let dns =
+            "it was not reached: error sending request: client error (Connect): dns error: failed to lookup address";
+        assert_eq!(problem(Lang::De, dns).as_deref(), Some("nicht erreicht: Den Namen gibt es nicht"));
+        let refused = "it was not reached: Connection refused (os error 111)";
+        assert_eq!(problem(Lang::En, refused).as_deref(), Some("not reached: nobody listens there"));
+        assert_eq!(
+            problem(Lang::De, "there was no answer within 15 s").as_deref(),
+            Some("keine Antwort innerhalb von 15 s")
+        );
+        assert_eq!(problem(Lang::De, "it answered with 500"), None);
+    }
+}

@@ -421,7 +421,8 @@ pub(super) async fn explain(
     })?;
     let catalogue = catalogue::current(&site.env).await?;
     let kind = catalogue.feature(&feature).map_or(LimitKind::Count, |feature| feature.kind);
-    let layers = explanation.trail.iter().map(|layer| explain::layer(Lang::En, layer, kind));
+    let name = |tier: &TierId| catalogue.tier_name(tier);
+    let layers = explanation.trail.iter().map(|layer| explain::layer(Lang::En, layer, kind, name));
     let verdict = sentence(&explain::verdict(Lang::En, &explanation.decision));
     let sentences = layers.chain([verdict]).collect();
     Ok(Answer(ExplainResponse { decision: explanation.decision, trail: explanation.trail, sentences }))

@@ -59,15 +59,15 @@ on_both! {
         assert!(actions(&page).len() >= 4, "{:?}", actions(&page));
         let page = admin.get("/admin/activity?member=ann%40example.com").await;
         let all: BTreeSet<String> = actions(&page).into_iter().collect();
-        let expected = ["login", "logout", "trial started", "user created"];
+        let expected = ["Created", "Signed in", "Signed out", "Trial began"];
         assert_eq!(all, expected.map(str::to_owned).into(), "in no order, being of one instant");
         assert!(page.body.contains(FIREFOX), "{}", page.body);
         let link = page.attribute("td a.address", "href").unwrap();
         assert_eq!(link, format!("/admin/users/{}", app.member("ann@example.com").await.id));
         let page = admin.get("/admin/activity?actor=ann%40example.com&action=login&from=2026-11-21&to=2026-11-21").await;
-        assert_eq!(actions(&page), ["login"]);
-        assert_eq!(page.texts("dl.details dt"), ["new"]);
-        assert_eq!(page.texts("dl.details dd"), ["true"]);
+        assert_eq!(actions(&page), ["Signed in"]);
+        assert_eq!(page.texts("dl.details dt"), ["new member"]);
+        assert_eq!(page.texts("dl.details dd"), ["yes"]);
         let page = admin.get("/admin/activity?member=ann%40example.com&from=2026-11-22").await;
         assert!(page.body.contains("No line fits."));
         for (query, problem) in [
@@ -80,7 +80,7 @@ on_both! {
             assert!(page.text(".err").contains(problem), "{}", page.body);
         }
         let page = admin.with_header("accept-language", "de").get("/admin/activity?action=logout").await;
-        assert_eq!(actions(&page), ["logout"]);
+        assert_eq!(actions(&page), ["Abgemeldet"]);
     }
 
     async fn pages_follow_each_other_and_the_export_has_every_line_once(app: TestApp) {

@@ -53,7 +53,7 @@ on_both! {
 
     async fn what_was_given_up_is_tried_again_or_deleted(app: TestApp) {
         let mut admin = app.signed_in_admin("root@example.com").await;
-        assert!(admin.get("/admin/jobs").await.body.contains("Nothing was given up."));
+        assert!(admin.get("/admin/jobs").await.body.contains("Nothing failed for good."));
         let (one, other) = (app.dead_job().await, app.dead_job().await);
         let page = admin.get("/admin/jobs").await;
         assert!(page.body.contains("550 no such mailbox &lt;here&gt;"), "{}", page.body);

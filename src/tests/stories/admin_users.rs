@@ -96,7 +96,7 @@ on_both! {
         assert_eq!(page.text("h1"), "ann@example.com");
         assert_eq!(page.texts(".facts dd")[0], "ann@example.com");
         assert_eq!(page.texts(".facts dd")[1], "none");
-        assert_eq!(page.texts(".lines li"), ["Free free · own tier"]);
+        assert_eq!(page.texts(".lines li"), ["Free own tier"]);
         assert_eq!(row(&page, "photos"), ["5", "0", "5", "", "tier"]);
         assert_eq!(row(&page, "export_csv"), ["off", "", "", "", "tier"]);
 
@@ -109,8 +109,8 @@ on_both! {
         assert_eq!(row(&page, "ai_calls"), ["3", "0 + 2 held", "1", "1 January 2027", "tier"]);
         let trails = page.texts(".trail");
         assert_eq!(trails.len(), 11);
-        assert!(trails[6].contains("basic by own tier: the strongest."), "{}", trails[6]);
-        assert!(trails[6].contains("basic has 3. decides"), "{}", trails[6]);
+        assert!(trails[6].contains("Basic by own tier: the strongest."), "{}", trails[6]);
+        assert!(trails[6].contains("Basic has 3. decides"), "{}", trails[6]);
         assert!(!trails[6].contains("off. decides"), "{}", trails[6]);
 
         let unknown = admin.submit(&page, &form("tier"), &[("tier", "gold")]).await;
@@ -127,7 +127,7 @@ on_both! {
         let set = admin.submit(&page, &form("restrict"), &typed).await;
         assert_eq!(set.location(), format!("/admin/users/{ann}?said=restricted"));
         let page = admin.get(set.location()).await;
-        assert_eq!(row(&page, "photos"), ["5,000", "0", "5,000", "", "restriction"]);
+        assert_eq!(row(&page, "photos"), ["5,000", "0", "5,000", "", "exception"]);
         let line = page.text("section:has(#restrictions) .sessions li");
         assert!(line.starts_with("Progress photos: 5,000 A\u{a0}trusted <tester>") || line.contains("<tester>"), "{line}");
         assert!(line.contains("through 30 November 2026 · root@example.com"), "{line}");
