@@ -84,7 +84,7 @@ impl Kind {
     pub fn title(self, lang: Lang) -> &'static str {
         match (lang, self) {
             (Lang::En, Self::PaymentEventDead) => "Payment event given up",
-            (Lang::De, Self::PaymentEventDead) => "Zahlungsereignis aufgegeben",
+            (Lang::De, Self::PaymentEventDead) => "Zahlungsereignis endgültig gescheitert",
             (Lang::En, Self::PaymentLost) => "Money went back",
             (Lang::De, Self::PaymentLost) => "Geld ging zurück",
             (Lang::En, Self::ReferralFlagged) => "Invitation looks odd",
@@ -92,9 +92,9 @@ impl Kind {
             (Lang::En, Self::WebhookDisabled) => "Webhook endpoint switched off",
             (Lang::De, Self::WebhookDisabled) => "Webhook-Endpunkt abgeschaltet",
             (Lang::En, Self::JobGivenUp) => "Job given up",
-            (Lang::De, Self::JobGivenUp) => "Aufgabe aufgegeben",
+            (Lang::De, Self::JobGivenUp) => "Aufgabe endgültig gescheitert",
             (Lang::En, Self::MailGivenUp) => "E-mail given up",
-            (Lang::De, Self::MailGivenUp) => "E-Mail aufgegeben",
+            (Lang::De, Self::MailGivenUp) => "E-Mail endgültig gescheitert",
             (Lang::En, Self::CouponUsedUp) => "Coupon used up",
             (Lang::De, Self::CouponUsedUp) => "Gutschein aufgebraucht",
             (Lang::En, Self::PartnerEnding) => "Partner’s contract ends",

@@ -40,8 +40,8 @@ phrases! {
         "Ein Schlüssel öffnet viel, darum braucht es dafür eine Anmeldung, die keine 15 Minuten alt ist.";
     sign_in_again: "Sign in again" | "Neu anmelden";
     step_up_intro:
-        "What you are about to do opens a lot: prove once more that it is you. We send a code to your address." |
-        "Was Sie vorhaben, öffnet viel: Weisen Sie sich noch einmal aus. Wir senden einen Code an Ihre Adresse.";
+        "To be safe, please sign in once more. We send a code to your address." |
+        "Zur Sicherheit melden Sie sich bitte noch einmal an. Wir senden einen Code an Ihre Adresse.";
     older: "Older keys" | "Ältere Schlüssel";
     error_key_name: "A name has 1 to 100 characters." | "Ein Name hat 1 bis 100 Zeichen.";
     error_no_scopes: "Choose at least one." | "Wählen Sie mindestens eines.";

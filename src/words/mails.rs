@@ -26,7 +26,7 @@ phrases! {
     recipient: "Recipient" | "Empfänger";
     recipient_hint: "The whole address." | "Die ganze Adresse.";
     find: "Find" | "Suchen";
-    letter: "Letter" | "Brief";
+    letter: "E-mail" | "E-Mail";
     written: "Written" | "Geschrieben";
     state: "State" | "Stand";
     none: "There are no such e-mails." | "Es gibt keine solchen E-Mails.";
@@ -46,24 +46,25 @@ phrases! {
     unknown_letter: "unknown" | "unbekannt";
     resend: "Send again" | "Noch einmal senden";
     resend_hint:
-        "It was given up. Remove the cause first; then it is tried again at once, and later if need be." |
-        "Sie wurde aufgegeben. Beheben Sie erst die Ursache; dann wird sie sofort wieder versucht und bei Bedarf später noch einmal.";
+        "It failed for good. Remove the cause first; then it is tried again at once, and later if need be." |
+        "Sie ist endgültig gescheitert. Beheben Sie erst die Ursache; dann wird sie sofort wieder versucht und bei Bedarf später noch einmal.";
     resend_all: "Send all again" | "Alle noch einmal senden";
     resend_all_hint:
-        "All that were given up, whoever they are to. Remove the cause first." |
-        "Alle aufgegebenen, an wen sie auch gehen. Beheben Sie erst die Ursache.";
+        "All that failed for good, whoever they are to. Remove the cause first." |
+        "Alle endgültig gescheiterten, an wen sie auch gehen. Beheben Sie erst die Ursache.";
     is_resent: "It is tried again." | "Sie wird noch einmal versucht.";
-    not_resent: "Only an e-mail that was given up is sent again." | "Nur eine aufgegebene E-Mail wird noch einmal gesendet.";
+    not_resent: "Only an e-mail that failed for good is sent again." | "Nur eine endgültig gescheiterte E-Mail wird noch einmal gesendet.";
     templates_intro:
-        "Every letter in every language. Change what you like; the built-in wording can be had back at any time." |
-        "Jeder Brief in jeder Sprache. Ändern Sie, was Sie möchten; den eingebauten Text gibt es jederzeit zurück.";
+        "Every e-mail in every language. Change what you like; the built-in wording can be had back at any time." |
+        "Jede E-Mail in jeder Sprache. Ändern Sie, was Sie möchten; den eingebauten Text gibt es jederzeit zurück.";
     kind: "Kind" | "Art";
     essential: "always sent" | "immer gesendet";
-    optional: "members can do without" | "abbestellbar";
+    optional: "members can switch it off" | "abbestellbar";
+    edit: "Edit" | "Bearbeiten";
     is_built_in: "built in" | "eingebaut";
     is_edited: "edited" | "geändert";
-    back_to_templates: "All letters" | "Alle Briefe";
-    languages: "Language of the letter" | "Sprache des Briefs";
+    back_to_templates: "All e-mails" | "Alle E-Mails";
+    languages: "Language of the e-mail" | "Sprache der E-Mail";
     subject: "Subject" | "Betreff";
     text: "Plain text" | "Nur Text";
     text_hint: "A paragraph on one line; long lines are broken when it is sent." | "Ein Absatz in einer Zeile; lange Zeilen werden beim Senden umbrochen.";
@@ -83,11 +84,11 @@ phrases! {
     meaning_word: "Meaning" | "Bedeutung";
     reset: "Back to the built-in wording" | "Zurück zum eingebauten Text";
     reset_ask: "What was written here is given up." | "Was hier geschrieben wurde, geht verloren.";
-    is_saved: "The wording is saved. The next such letter says so." | "Der Text ist gespeichert. Der nächste solche Brief lautet so.";
+    is_saved: "The wording is saved. The next such e-mail says so." | "Der Text ist gespeichert. Die nächste solche E-Mail lautet so.";
     is_reset: "The wording is the built-in one again." | "Der Text ist wieder der eingebaute.";
     is_changed_meanwhile:
-        "Somebody has changed this letter since you opened it. Below is what you wrote; open the page anew to see what is there now, then save again." |
-        "Jemand hat diesen Brief geändert, seit Sie ihn geöffnet haben. Unten steht, was Sie geschrieben haben; öffnen Sie die Seite neu, um den jetzigen Stand zu sehen, und speichern Sie dann noch einmal.";
+        "Somebody has changed this e-mail since you opened it. Below is what you wrote; open the page anew to see what is there now, then save again." |
+        "Jemand hat diese E-Mail geändert, seit Sie sie geöffnet haben. Unten steht, was Sie geschrieben haben; öffnen Sie die Seite neu, um den jetzigen Stand zu sehen, und speichern Sie dann noch einmal.";
     your_mails: "E-mails to you" | "E-Mails an Sie";
     your_mails_intro:
         "Choose what we write to you about. Codes, and what concerns money or your account, always come." |
@@ -123,7 +124,7 @@ pub fn category_hint(lang: Lang, category: MailCategory) -> &'static str {
     match (lang, category) {
         (Lang::En, MailCategory::Access) => "Coupons, days you were given, the end of a trial, and reminders of it.",
         (Lang::De, MailCategory::Access) => {
-            "Gutscheine, geschenkte Tage, das Ende der Probezeit und Erinnerungen daran."
+            "Gutscheine, geschenkte Tage, das Ende der Testzeit und Erinnerungen daran."
         }
         (Lang::En, MailCategory::Referrals) => "When a friend opens an account or subscribes.",
         (Lang::De, MailCategory::Referrals) => "Wenn jemand ein Konto eröffnet oder ein Abonnement abschließt.",
@@ -161,8 +162,8 @@ pub fn state_name(lang: Lang, state: MailState) -> &'static str {
         (Lang::De, MailState::Waiting) => "wartet",
         (Lang::En, MailState::Sent) => "sent",
         (Lang::De, MailState::Sent) => "gesendet",
-        (Lang::En, MailState::Failed) => "given up",
-        (Lang::De, MailState::Failed) => "aufgegeben",
+        (Lang::En, MailState::Failed) => "failed for good",
+        (Lang::De, MailState::Failed) => "endgültig gescheitert",
         (Lang::En, MailState::Skipped) => "not sent",
         (Lang::De, MailState::Skipped) => "nicht gesendet",
     }
@@ -237,8 +238,8 @@ pub fn letter_name(lang: Lang, letter: LetterName) -> &'static str {
         LetterName::GrantResumed => ("Grant goes on", "Zugang läuft weiter"),
         LetterName::GrantEnding => ("Grant ends soon", "Zugang endet bald"),
         LetterName::GrantEnded => ("Grant used up", "Zugang aufgebraucht"),
-        LetterName::TrialEnding => ("Trial ends soon", "Probezeit endet bald"),
-        LetterName::TrialEnded => ("Trial over", "Probezeit vorbei"),
+        LetterName::TrialEnding => ("Trial ends soon", "Testzeit endet bald"),
+        LetterName::TrialEnded => ("Trial over", "Testzeit vorbei"),
         LetterName::ReferralJoined => ("Friend has an account", "Eingeladene Person hat ein Konto"),
         LetterName::ReferralConverted => ("Friend has subscribed", "Eingeladene Person hat abonniert"),
         LetterName::ReferralTakenBack => ("Reward taken back", "Belohnung zurückgenommen"),
@@ -277,9 +278,9 @@ pub fn meaning(lang: Lang, name: &str) -> Option<&'static str> {
         "link" => ("The address that accepts the invitation", "Die Adresse, die die Einladung annimmt"),
         "expires_at" => ("The day until which it can be accepted", "Der Tag, bis zu dem sie gilt"),
         "trial_tier" => {
-            ("The name of the tier that can be tried, if any", "Der Name der Stufe der Probezeit, falls es eine gibt")
+            ("The name of the tier that can be tried, if any", "Der Name der Stufe der Testzeit, falls es eine gibt")
         }
-        "trial_until" => ("The day on which the trial ends", "Der Tag, an dem die Probezeit endet"),
+        "trial_until" => ("The day on which the trial ends", "Der Tag, an dem die Testzeit endet"),
         "tier" => ("The name of the tier", "Der Name der Stufe"),
         "until" => ("The day on which it ends", "Der Tag, an dem es endet"),
         "days" => ("How many days", "Wie viele Tage"),

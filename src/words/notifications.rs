@@ -12,8 +12,8 @@ use crate::{
 phrases! {
     title: "Notifications" | "Meldungen";
     intro:
-        "What may need a person. The same again is counted on one line until somebody has read it." |
-        "Was einen Menschen brauchen könnte. Dasselbe zählt in einer Zeile weiter, bis es jemand gelesen hat.";
+        "What needs your attention. The same again is counted until somebody has read it." |
+        "Was Ihre Aufmerksamkeit braucht. Wiederholungen werden gezählt, bis jemand sie gelesen hat.";
     which: "Which notifications" | "Welche Meldungen";
     all: "All" | "Alle";
     unread_ones: "Unread" | "Ungelesene";

@@ -133,7 +133,7 @@ pub fn status(lang: Lang, status: SubscriptionStatus) -> &'static str {
         (Lang::En, SubscriptionStatus::Incomplete) => "not paid yet",
         (Lang::De, SubscriptionStatus::Incomplete) => "noch nicht bezahlt",
         (Lang::En, SubscriptionStatus::Trialing) => "in trial",
-        (Lang::De, SubscriptionStatus::Trialing) => "in der Probezeit",
+        (Lang::De, SubscriptionStatus::Trialing) => "in der Testzeit",
         (Lang::En, SubscriptionStatus::Active) => "active",
         (Lang::De, SubscriptionStatus::Active) => "aktiv",
         (Lang::En, SubscriptionStatus::PastDue) => "payment failed",

@@ -24,14 +24,14 @@ phrases! {
         "Ihr Konto wird sieben Tage nach Ihrem Auftrag gelöscht. Bis dahin melden Sie sich wie immer an und können es behalten.";
     what_goes: "What is erased" | "Was gelöscht wird";
     goes_person: "Your address, your sessions, IP addresses and browsers" | "Ihre Adresse, Ihre Sitzungen, IP-Adressen und Browser";
-    goes_contents: "Your portfolio with all its versions, notes and letters to you" | "Ihr Depot mit allen Fassungen, Notizen und Briefe an Sie";
+    goes_contents: "Your portfolio with all its versions, notes and e-mails to you" | "Ihr Depot mit allen Fassungen, Notizen und E-Mails an Sie";
     goes_access: "What is left of credit, passes and coupons: nothing of it comes back" | "Was von Guthaben, Pässen und Gutscheinen übrig ist: Nichts davon kommt zurück";
     what_stays: "What stays, without your name" | "Was bleibt, ohne Ihren Namen";
     stays_sums: "Sums: how much was used, paid and given" | "Summen: wie viel genutzt, bezahlt und gegeben wurde";
     stays_friends: "What friends got because you invited them, or still get" | "Was Freunde durch Ihre Einladung bekamen oder noch bekommen";
     stays_marks:
         "A keyed hash of your address for coupons until they expire, and for the trial, so that nobody gets them twice" |
-        "Ein mit Schlüssel gebildeter Hashwert Ihrer Adresse für Gutscheine, bis sie ablaufen, und für die Probezeit, damit niemand sie zweimal bekommt";
+        "Ein mit Schlüssel gebildeter Hashwert Ihrer Adresse für Gutscheine, bis sie ablaufen, und für die Testzeit, damit niemand sie zweimal bekommt";
     sure: "I want my account deleted" | "Ich möchte, dass mein Konto gelöscht wird";
     sure_hint: "After the seven days nobody can bring it back." | "Nach den sieben Tagen kann es niemand zurückholen.";
     error_sure: "Tick the box, so that nothing is deleted by accident." | "Setzen Sie den Haken, damit nichts aus Versehen gelöscht wird.";
@@ -52,7 +52,7 @@ phrases! {
     erase_member: "Delete this account" | "Dieses Konto löschen";
     erase_intro:
         "What identifies the person is erased for good; sums stay. They get a letter." |
-        "Was die Person erkennbar macht, wird endgültig gelöscht; Summen bleiben. Sie bekommt einen Brief.";
+        "Was die Person erkennbar macht, wird endgültig gelöscht; Summen bleiben. Sie bekommt eine E-Mail.";
     type_the_name: "Type their address to confirm" | "Tippen Sie zur Bestätigung ihre Adresse";
     type_the_name_hint: "Exactly as it stands above." | "Genau so, wie sie oben steht.";
     error_name: "That is not what stands above." | "Das ist nicht, was oben steht.";

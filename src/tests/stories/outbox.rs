@@ -27,7 +27,7 @@ on_both! {
         let page = root.get("/admin/mails").await;
         // Both were welcomed, and the admin signed in twice.
         assert_eq!(page.texts("tbody tr").len(), 6, "{}", page.body);
-        assert!(page.texts("tbody tr")[0].contains("Days given by an admin") && page.texts("tbody tr")[0].contains("given up"));
+        assert!(page.texts("tbody tr")[0].contains("Days given by an admin") && page.texts("tbody tr")[0].contains("failed for good"));
         assert_eq!(root.get("/admin/mails?state=failed").await.texts("tbody tr").len(), 1);
         assert_eq!(root.get("/admin/mails?state=sent").await.texts("tbody tr").len(), 5);
         assert_eq!(root.get("/admin/mails?to=ANN%40example.com").await.texts("tbody tr").len(), 3);
@@ -56,7 +56,7 @@ on_both! {
         assert!(page.text(".note").contains("It is tried again.") && page.text("main .badge").contains("waiting"));
         let again = root.post(&resend, &[]).await;
         assert_eq!(again.status, 422);
-        assert!(again.text(".alert").contains("Only an e-mail that was given up"));
+        assert!(again.text(".alert").contains("Only an e-mail that failed for good"));
         assert_eq!(app.mailbox().await.len(), sent + 1);
         assert!(root.get(&failed).await.text("main .badge").contains("sent"));
     }
