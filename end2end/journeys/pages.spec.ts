@@ -320,7 +320,7 @@ const STATES: State[] = [
       faults.expect(422, "/admin/coupons");
       await page.goto("/admin/coupons");
       await sendForm(page, "/admin/coupons", { days: "0", count: "0", code: "ä", most: "none" });
-      await expect(page.locator(".err")).toHaveCount(2);
+      await expect(page.locator(".err")).toHaveCount(4);
     },
   },
   {
@@ -903,7 +903,16 @@ const STATES: State[] = [
     },
   },
   { name: "mail-templates", before: asAdmin, open: (visitor) => goTo(visitor, "/admin/mails/templates") },
-  { name: "mail-template", before: asAdmin, open: (visitor) => goTo(visitor, "/admin/mails/templates/welcome/en") },
+  {
+    name: "mail-template",
+    before: asAdmin,
+    async open(visitor) {
+      await goTo(visitor, "/admin/mails/templates/welcome/en");
+      await visitor.page.locator("iframe.preview").scrollIntoViewIfNeeded();
+      await expect(visitor.page.frameLocator("iframe.preview").locator("body")).toContainText("Vouchsafe");
+      await toTop(visitor.page);
+    },
+  },
   {
     name: "mail-template-error",
     before: asAdmin,

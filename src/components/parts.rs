@@ -20,6 +20,19 @@ pub fn Sheet(
     }
 }
 
+/// The way back to what a page belongs to.
+#[component]
+pub fn Crumb(
+    /// Where it leads.
+    #[prop(into)]
+    path: String,
+    /// What that is called.
+    #[prop(into)]
+    name: String,
+) -> impl IntoView {
+    view! { <p class="crumb"><a class="address" href=path>{name}</a></p> }
+}
+
 /// A good thing to know, said once.
 #[component]
 pub fn Note(

@@ -20,7 +20,7 @@ use crate::{
     pages::frame::{self, Frame, Section, Width},
     platform::caller::{Admin, Site, failed},
     services::catalogue::{self, CatalogueError, LastChange},
-    words::app_settings as text,
+    words::{self, app_settings as text},
 };
 
 /// The longest text that comes back as it was typed.
@@ -129,14 +129,21 @@ async fn page(
     frame::render(site, &admin.visit, status, frame, move || settings_page(lang, &view)).await
 }
 
+/// Where the sections stand on the page.
+const SECTION_IDS: [&str; 6] = ["sign-up", "invitations", "rewards", "payments", "limits", "operation"];
+
 fn settings_page(lang: Lang, view: &SettingsView) -> impl IntoView + use<> {
     let sections = text::SECTIONS.iter().enumerate().map(|(number, title)| {
         let fields = AppSettings::KEYS.into_iter().filter(|key| text::section(key) == number);
         let fields = fields.map(|key| field(lang, view, key)).collect_view();
-        let id = ["sign-up", "invitations", "rewards", "payments", "limits", "operation"][number];
+        let id = SECTION_IDS[number];
         view! { <Sheet title=title(lang) id=id>{fields}</Sheet> }
     });
     let sections = sections.collect_view();
+    let jumps = text::SECTIONS.iter().zip(SECTION_IDS).map(|(title, id)| {
+        view! { <a href=format!("#{id}")>{title(lang)}</a> }
+    });
+    let jumps = jumps.collect_view();
     view! {
         {view.said.map(|said| view! { <Note><span>{said}</span></Note> })}
         {view.alert.map(|alert| view! { <Alert><span>{alert}</span></Alert> })}
@@ -144,9 +151,10 @@ fn settings_page(lang: Lang, view: &SettingsView) -> impl IntoView + use<> {
             <h1>{text::title(lang)}</h1>
             <p class="soft">{text::intro(lang)}</p>
         </div>
+        <nav class="jumps" aria-label=words::on_this_page(lang)>{jumps}</nav>
         <form class="stack" method="post" action="/admin/settings">
             {sections}
-            <div><button class="btn main">{text::save(lang)}</button></div>
+            <div class="save-bar"><button class="btn main">{text::save(lang)}</button></div>
         </form>
     }
 }
@@ -167,7 +175,8 @@ fn field(lang: Lang, view: &SettingsView, key: &'static str) -> AnyView {
     };
     let usually = text::default_of(key).map(|default| text::usually(lang, &shown(default)));
     let more: Vec<String> = usually.into_iter().chain(change).collect();
-    let more = view! { <p class="hint"><span>{help}</span>" "<code>{key}</code>" "<span>{more.join(" ")}</span></p> };
+    let more = view! { <p class="hint">{help}</p>
+    <p class="hint key"><code>{key}</code>" "<span>{more.join(" ")}</span></p> };
     let field = match input {
         Input::Choice(mut options) => {
             if !options.iter().any(|(known, _)| *known == value) {
@@ -183,7 +192,7 @@ fn field(lang: Lang, view: &SettingsView, key: &'static str) -> AnyView {
             view! { <TextField name=key label=label value=value error=error most="100" required=true /> }.into_any()
         }
     };
-    view! { <div>{field}{more}</div> }.into_any()
+    view! { <div class="field">{field}{more}</div> }.into_any()
 }
 
 /// Flags are chosen, not ticked: what a form does not send is left as it is.

@@ -13,7 +13,7 @@ use leptos::prelude::*;
 use serde::Deserialize;
 
 use crate::{
-    components::{Alert, CheckField, Confirm, Note, SelectField, Sheet, TextField},
+    components::{Alert, CheckField, Confirm, Crumb, Note, SelectField, Sheet, TextField},
     domain::{
         bonus::{Award, BadTerms, Progress, Reward, Rule, Terms, Trigger, badge_letter},
         catalogue::Catalogue,
@@ -21,6 +21,7 @@ use crate::{
         lang::Lang,
     },
     pages::{
+        chosen_tier,
         day::{end_of_day, start_of_day},
         frame::{self, Frame, Section, Width},
     },
@@ -605,7 +606,7 @@ fn rule_page(lang: Lang, view: &RuleView) -> impl IntoView + use<> {
     };
     view! {
         <div>
-            <p class="crumb"><a href="/admin/bonus">{text::back(lang)}</a></p>
+            <Crumb path="/admin/bonus" name=text::back(lang) />
             <h1>{rule.name(lang).to_owned()}</h1>
             <p class="soft">{deal}</p>
             {hint.map(|hint| view! { <p class="soft">{hint}</p> })}
@@ -646,63 +647,82 @@ fn form(
     let rewards = [("days", text::reward_days(lang)), ("badge", text::reward_badge(lang))];
     let rewards = rewards.map(|(value, name)| (value.to_owned(), name.to_owned())).to_vec();
     let tiers = catalogue.tiers().iter().map(|tier| (tier.id.to_string(), tier.name.clone())).collect();
+    let chosen = chosen_tier(&typed.tier, catalogue);
     let deal = has_deal.then(|| {
         view! {
-            <div class="fields">
-                <TextField
-                    name="threshold" label=text::threshold(lang) hint=text::threshold_hint(lang)
-                    value=typed.threshold error=complaints.threshold inputmode="numeric" most="5" required=true
+            <fieldset class="group">
+                <legend>{text::what_it_asks(lang)}</legend>
+                <div class="fields">
+                    <SelectField
+                        name="trigger" label=text::trigger(lang) options=triggers.to_vec() chosen=typed.trigger
+                        error=complaints.trigger
+                    />
+                    <TextField
+                        name="threshold" label=text::threshold(lang) hint=text::threshold_hint(lang)
+                        value=typed.threshold error=complaints.threshold inputmode="numeric" most="5" required=true
+                    />
+                    <TextField
+                        name="since" label=text::since(lang) hint=text::since_hint(lang) kind="date" value=typed.since
+                        error=complaints.since
+                    />
+                </div>
+                <CheckField
+                    name="before" label=text::also_before(lang) hint=text::also_before_hint(lang) checked=also_before
                 />
-                <SelectField
-                    name="trigger" label=text::trigger(lang) options=triggers.to_vec() chosen=typed.trigger
-                    error=complaints.trigger
-                />
-                <SelectField name="reward" label=text::reward(lang) options=rewards chosen=typed.reward />
-                <SelectField
-                    name="tier" label=text::tier(lang) hint=text::tier_hint(lang) options=tiers chosen=typed.tier
-                    error=complaints.tier
-                />
-                <TextField
-                    name="days" label=text::days(lang) hint=text::days_hint(lang) value=typed.days
-                    error=complaints.days inputmode="numeric" most="4"
-                />
-                <TextField
-                    name="letter" label=text::letter(lang) hint=text::letter_hint(lang) value=typed.letter
-                    error=complaints.letter most="2"
-                />
-                <TextField
-                    name="since" label=text::since(lang) hint=text::since_hint(lang) kind="date" value=typed.since
-                    error=complaints.since
-                />
-            </div>
-            <CheckField
-                name="before" label=text::also_before(lang) hint=text::also_before_hint(lang) checked=also_before
-            />
+            </fieldset>
+            // Fields of the other reward are hidden by the style alone; what stands in them is not read.
+            <fieldset class="group rewards">
+                <legend>{text::what_it_brings(lang)}</legend>
+                <div class="fields">
+                    <SelectField name="reward" label=text::reward(lang) options=rewards chosen=typed.reward />
+                    <div class="of-days">
+                        <SelectField
+                            name="tier" label=text::tier(lang) hint=text::tier_hint(lang) options=tiers chosen=chosen
+                            error=complaints.tier
+                        />
+                    </div>
+                    <div class="of-days">
+                        <TextField
+                            name="days" label=text::days(lang) hint=text::days_hint(lang) value=typed.days
+                            error=complaints.days inputmode="numeric" most="4"
+                        />
+                    </div>
+                    <div class="of-badge">
+                        <TextField
+                            name="letter" label=text::letter(lang) hint=text::letter_hint(lang) value=typed.letter
+                            error=complaints.letter most="2"
+                        />
+                    </div>
+                </div>
+            </fieldset>
         }
     });
     view! {
         <form class="stack tight" method="post" action=action>
             {complaints.form.map(|problem| view! { <Alert><span>{problem}</span></Alert> })}
             {preview}
-            <div class="fields">
-                <TextField
-                    name="name_en" label=text::name_en(lang) hint=text::name_hint(lang) value=typed.name_en
-                    error=complaints.name most="80"
-                />
-                <TextField name="name_de" label=text::name_de(lang) value=typed.name_de most="80" />
-                <TextField
-                    name="description_en" label=text::description_en(lang) hint=text::description_hint(lang)
-                    value=typed.description_en error=complaints.description most="300"
-                />
-                <TextField
-                    name="description_de" label=text::description_de(lang) value=typed.description_de most="300"
-                />
-                <TextField
-                    name="until" label=text::until(lang) hint=text::until_hint(lang) kind="date" value=typed.until
-                    error=complaints.until
-                />
-            </div>
             {deal}
+            <fieldset class="group">
+                <legend>{text::how_it_is_called(lang)}</legend>
+                <div class="fields">
+                    <TextField
+                        name="name_en" label=text::name_en(lang) hint=text::name_hint(lang) value=typed.name_en
+                        error=complaints.name most="80"
+                    />
+                    <TextField name="name_de" label=text::name_de(lang) value=typed.name_de most="80" />
+                    <TextField
+                        name="description_en" label=text::description_en(lang) hint=text::description_hint(lang)
+                        value=typed.description_en error=complaints.description most="300"
+                    />
+                    <TextField
+                        name="description_de" label=text::description_de(lang) value=typed.description_de most="300"
+                    />
+                    <TextField
+                        name="until" label=text::until(lang) hint=text::until_hint(lang) kind="date" value=typed.until
+                        error=complaints.until
+                    />
+                </div>
+            </fieldset>
             <CheckField
                 name="active" label=text::active(lang) hint=text::active_hint(lang) checked=!typed.active.is_empty()
             />

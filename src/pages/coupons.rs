@@ -19,11 +19,13 @@ use crate::{
     components::{Note, SelectField, Sheet, TextField},
     domain::{
         catalogue::Catalogue,
-        coupon::{BadTerms, Coupon, CouponCode, CouponKind, CouponState, Terms},
+        coupon::{BadTerms, Coupon, CouponCode, CouponKind, CouponState, MOST_AT_ONCE, Terms},
+        grant::MOST_DAYS,
         ids::{CouponId, PartnerId},
         lang::Lang,
     },
     pages::{
+        chosen_tier,
         day::{end_of_day, start_of_day},
         frame::{self, Frame, Section, Width},
     },
@@ -261,8 +263,15 @@ fn read(
     let some = |error: &'static str| Some(error.to_owned());
     let kind = form.kind.parse().map_err(|_| complaints.kind = some(text::error_kind(lang))).ok();
     let tier = form.tier.parse().map_err(|_| complaints.tier = some(text::error_tier(lang))).ok();
-    let days = form.days.parse().map_err(|_| complaints.days = some(text::error_days(lang))).ok();
-    let count = form.count.parse().map_err(|_| complaints.count = some(text::error_count(lang))).ok();
+    let within = |typed: &str, most: i64| typed.parse::<i64>().ok().filter(|number| (1..=most).contains(number));
+    let days = within(&form.days, MOST_DAYS);
+    if days.is_none() {
+        complaints.days = some(text::error_days(lang));
+    }
+    let count = within(&form.count, MOST_AT_ONCE);
+    if count.is_none() {
+        complaints.count = some(text::error_count(lang));
+    }
     let code = match form.code.as_str() {
         "" => Some(None),
         typed => match CouponCode::normalise(typed) {
@@ -493,52 +502,66 @@ fn form(lang: Lang, view: &CouponsView) -> impl IntoView + use<> {
     let (typed, complaints) = (view.typed.clone(), view.complaints.clone());
     let kinds = CouponKind::ALL.map(|kind| (kind.as_str().to_owned(), text::kind_name(lang, kind).to_owned())).to_vec();
     let tiers = view.catalogue.tiers().iter().map(|tier| (tier.id.to_string(), tier.name.clone())).collect();
+    let chosen_tier = chosen_tier(&typed.tier, &view.catalogue);
     let nobody = (String::new(), text::no_partner(lang).to_owned());
     let partners = view.partners.iter().map(|(id, name)| (id.to_string(), name.clone()));
     let partners = std::iter::once(nobody).chain(partners).collect();
     view! {
         <Sheet title=text::new(lang) id="new">
             <form class="stack tight" method="post" action="/admin/coupons">
-                <div class="fields">
-                    <SelectField
-                        name="kind" label=text::kind(lang) options=kinds chosen=typed.kind error=complaints.kind
-                    />
-                    <SelectField
-                        name="tier" label=text::tier(lang) options=tiers chosen=typed.tier error=complaints.tier
-                    />
-                    <TextField
-                        name="days" label=text::days(lang) hint=text::days_hint(lang) value=typed.days
-                        error=complaints.days inputmode="numeric" most="4" required=true
-                    />
-                    <TextField
-                        name="count" label=text::count(lang) hint=text::count_hint(lang) value=typed.count
-                        error=complaints.count inputmode="numeric" most="5" required=true
-                    />
-                    <TextField
-                        name="code" label=text::own_code(lang) hint=text::own_code_hint(lang) value=typed.code
-                        error=complaints.code most="60"
-                    />
-                    <TextField
-                        name="most" label=text::most(lang) hint=text::most_hint(lang) value=typed.most
-                        error=complaints.most inputmode="numeric" most="9"
-                    />
-                    <TextField
-                        name="from" label=text::first_day(lang) hint=text::first_day_hint(lang) kind="date"
-                        value=typed.from error=complaints.from
-                    />
-                    <TextField
-                        name="until" label=text::last_day(lang) hint=text::last_day_hint(lang) kind="date"
-                        value=typed.until error=complaints.until
-                    />
-                    <SelectField
-                        name="partner" label=text::partner(lang) hint=text::partner_hint(lang) options=partners
-                        chosen=typed.partner error=complaints.partner
-                    />
-                    <TextField
-                        name="description" label=text::description(lang) hint=text::description_hint(lang)
-                        value=typed.description error=complaints.description most="200"
-                    />
-                </div>
+                <fieldset class="group">
+                    <legend>{text::what_it_gives(lang)}</legend>
+                    <div class="fields">
+                        <SelectField
+                            name="tier" label=text::tier(lang) options=tiers chosen=chosen_tier error=complaints.tier
+                        />
+                        <TextField
+                            name="days" label=text::days(lang) hint=text::days_hint(lang) value=typed.days
+                            error=complaints.days inputmode="numeric" most="4" required=true
+                        />
+                        <SelectField
+                            name="kind" label=text::kind(lang) options=kinds chosen=typed.kind error=complaints.kind
+                        />
+                    </div>
+                </fieldset>
+                <fieldset class="group">
+                    <legend>{text::how_many_codes(lang)}</legend>
+                    <div class="fields">
+                        <TextField
+                            name="count" label=text::count(lang) hint=text::count_hint(lang) value=typed.count
+                            error=complaints.count inputmode="numeric" most="5" required=true
+                        />
+                        <TextField
+                            name="code" label=text::own_code(lang) hint=text::own_code_hint(lang) value=typed.code
+                            error=complaints.code most="60"
+                        />
+                        <TextField
+                            name="most" label=text::most(lang) hint=text::most_hint(lang) value=typed.most
+                            error=complaints.most inputmode="numeric" most="9"
+                        />
+                    </div>
+                </fieldset>
+                <fieldset class="group">
+                    <legend>{text::when_and_for_whom(lang)}</legend>
+                    <div class="fields">
+                        <TextField
+                            name="from" label=text::first_day(lang) hint=text::first_day_hint(lang) kind="date"
+                            value=typed.from error=complaints.from
+                        />
+                        <TextField
+                            name="until" label=text::last_day(lang) hint=text::last_day_hint(lang) kind="date"
+                            value=typed.until error=complaints.until
+                        />
+                        <SelectField
+                            name="partner" label=text::partner(lang) hint=text::partner_hint(lang) options=partners
+                            chosen=typed.partner error=complaints.partner
+                        />
+                        <TextField
+                            name="description" label=text::description(lang) hint=text::description_hint(lang)
+                            value=typed.description error=complaints.description most="200"
+                        />
+                    </div>
+                </fieldset>
                 <div><button class="btn main">{text::make(lang)}</button></div>
             </form>
         </Sheet>

@@ -11,7 +11,7 @@ use leptos::prelude::*;
 use serde::Deserialize;
 
 use crate::{
-    components::{CheckField, Note, SelectField, TextField},
+    components::{CheckField, Crumb, Note, SelectField, TextField},
     domain::{
         catalogue::{Catalogue, Feature},
         ids::FeatureId,
@@ -404,7 +404,7 @@ fn form_page(lang: Lang, view: FormView) -> impl IntoView {
         .to_vec();
     let suggestions = categories.into_iter().map(|category| view! { <option value=category></option> }).collect_view();
     view! {
-        <p class="crumb"><a href="/admin/features">{words::features(lang)}</a></p>
+        <Crumb path="/admin/features" name=words::features(lang) />
         <form class="sheet stack" method="post" action=action>
             <div><h1>{title}</h1></div>
             {id}

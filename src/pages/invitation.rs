@@ -131,10 +131,11 @@ async fn page(site: &Site, visit: &Visit, status: StatusCode, shown: Shown) -> R
         section: None,
         islands: false,
     };
-    frame::render(site, visit, status, frame, move || invitation_page(lang, &shown)).await
+    let product = site.env.config.product.name.clone();
+    frame::render(site, visit, status, frame, move || invitation_page(lang, &shown, &product)).await
 }
 
-fn invitation_page(lang: Lang, shown: &Shown) -> AnyView {
+fn invitation_page(lang: Lang, shown: &Shown, product: &str) -> AnyView {
     match shown {
         Shown::Over(title, hint) => view! {
             <div class="sheet stack">
@@ -155,10 +156,7 @@ fn invitation_page(lang: Lang, shown: &Shown) -> AnyView {
         }
         .into_any(),
         Shown::Open { opened, token, alert } => {
-            let who = match &opened.inviter {
-                Some(inviter) => text::invited_by(lang, inviter),
-                None => text::invited_to(lang).to_owned(),
-            };
+            let who = text::invited_by(lang, opened.inviter.as_deref(), product);
             let gift = opened.gift.as_ref().map(|(tier, days)| text::gift_waits(lang, tier, *days));
             let note = Some(opened.invitation.note.clone()).filter(|note| !note.is_empty());
             let (before, after) = text::code_goes_to(lang);
@@ -168,7 +166,7 @@ fn invitation_page(lang: Lang, shown: &Shown) -> AnyView {
                         <h1>{text::you_are_invited(lang)}</h1>
                         <p>{who}</p>
                         {gift.map(|gift| view! { <p><b>{gift}</b></p> })}
-                        {note.map(|note| view! { <blockquote>{note}</blockquote> })}
+                        {note.map(|note| view! { <blockquote class="words">{note}</blockquote> })}
                     </div>
                     {alert.clone().map(|alert| view! { <Alert>{alert}</Alert> })}
                     <p class="soft">{before}<b class="address">{opened.invitation.email.clone()}</b>{after}</p>

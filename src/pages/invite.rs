@@ -11,7 +11,7 @@ use leptos::prelude::*;
 use serde::Deserialize;
 
 use crate::{
-    components::{Alert, Confirm, Note, Sheet, TextField},
+    components::{Alert, Confirm, Crumb, Note, Sheet, TextField},
     domain::{email::EmailAddress, invitation::Invitation, lang::Lang},
     pages::frame::{self, Frame, Section, Width},
     platform::caller::{Member, Site, failed},
@@ -194,7 +194,7 @@ async fn page(
             {alert.clone().map(|alert| view! { <Alert><span>{alert}</span></Alert> })}
             <h1>{text::title(lang)}</h1>
             {block.clone().map(|block| invite_block(lang, block, true))}
-            <p><a href="/settings">{words::settings(lang)}</a></p>
+            <Crumb path="/settings" name=words::settings(lang) />
         }
     })
     .await

@@ -12,7 +12,7 @@ use leptos::prelude::*;
 use serde::Deserialize;
 
 use crate::{
-    components::{Alert, Confirm, Field, Note, TextArea, TextField, described_by},
+    components::{Alert, Confirm, Crumb, Field, Note, TextArea, TextField, described_by},
     domain::{
         lang::Lang,
         letter::LetterName,
@@ -238,11 +238,11 @@ fn list_page(lang: Lang, templates: &[MailTemplate]) -> impl IntoView + use<> {
                 .filter(|template| template.letter == letter)
                 .map(|template| {
                     let name = template.lang.own_name();
-                    let (word, _) = wording_word(lang, template);
-                    let label = format!("{}, {name}: {word}", text::letter_name(lang, letter));
+                    let label = format!("{}: {}, {name}", text::edit(lang), text::letter_name(lang, letter));
+                    let changed = template.edited.is_some().then(|| view! { " "{edited_badge(lang, template)} });
                     view! {
                         <td data-label=name>
-                            <a href=address(letter, template.lang) aria-label=label>{edited_badge(lang, template)}</a>
+                            <span><a href=address(letter, template.lang) aria-label=label>{text::edit(lang)}</a>{changed}</span>
                         </td>
                     }
                 })
@@ -314,7 +314,7 @@ fn editor_page(lang: Lang, view: &EditorView) -> impl IntoView + use<> {
     view! {
         {view.said.map(|said| view! { <Note><span>{said}</span></Note> })}
         {view.is_changed.then(|| view! { <Alert><span>{text::is_changed_meanwhile(lang)}</span></Alert> })}
-        <p><a href="/admin/mails/templates">{text::back_to_templates(lang)}</a></p>
+        <Crumb path="/admin/mails/templates" name=text::back_to_templates(lang) />
         <div class="row between"><h1>{text::letter_name(lang, letter)}</h1>{edited_badge(lang, &view.template)}</div>
         {changed}
         <nav class="tabs" aria-label=text::languages(lang)>{languages}</nav>
@@ -339,7 +339,10 @@ fn editor_page(lang: Lang, view: &EditorView) -> impl IntoView + use<> {
                 </button>
             </div>
         </form>
-        <iframe class="preview" name="preview" title=text::preview(lang) sandbox="" src=preview></iframe>
+        <section class="stack" aria-labelledby="preview">
+            <h2 id="preview">{text::preview(lang)}</h2>
+            <iframe class="preview" name="preview" title=text::preview(lang) sandbox="" src=preview></iframe>
+        </section>
         {reset}
         <section class="stack" aria-labelledby="names">
             <h2 id="names">{text::names(lang)}</h2>

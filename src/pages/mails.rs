@@ -12,7 +12,7 @@ use leptos::prelude::*;
 use serde::Deserialize;
 
 use crate::{
-    components::{Alert, Note, TextField},
+    components::{Alert, Crumb, Note, TextField},
     domain::{ids::MailId, lang::Lang, mail::MailState},
     pages::frame::{self, Frame, Section, Width},
     platform::caller::{Admin, Site, encode_query, failed},
@@ -293,7 +293,7 @@ fn mail_page(lang: Lang, mail: &ListedMail, resent: Option<bool>) -> impl IntoVi
     });
     view! {
         {said}
-        <p><a href="/admin/mails">{text::back_to_outbox(lang)}</a></p>
+        <Crumb path="/admin/mails" name=text::back_to_outbox(lang) />
         <div class="row between"><h1>{letter(lang, mail)}</h1>{badge(lang, mail.state)}</div>
         <section class="sheet stack" aria-label=text::mail(lang)>
             <dl class="facts">

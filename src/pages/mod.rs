@@ -52,7 +52,10 @@ use axum::{
     routing::{get, post},
 };
 
-use crate::platform::caller::{Refused, Site, Visit};
+use crate::{
+    domain::catalogue::Catalogue,
+    platform::caller::{Refused, Site, Visit},
+};
 
 pub use error::ErrorPages;
 
@@ -199,4 +202,11 @@ pub fn routes(site: &Site) -> Router<Site> {
 
 async fn start(visit: Visit) -> Result<Redirect, Refused> {
     Ok(Redirect::to(if visit.identity.is_some() { "/settings" } else { "/login" }))
+}
+
+/// Returns the tier that a form starts with where nobody has chosen one: the weakest that is paid for, for nobody is
+/// given what is free.
+fn chosen_tier(typed: &str, catalogue: &Catalogue) -> String {
+    let first_paid = || catalogue.tiers().iter().find(|tier| tier.paid).map(|tier| tier.id.to_string());
+    Some(typed.to_owned()).filter(|typed| !typed.is_empty()).or_else(first_paid).unwrap_or_default()
 }

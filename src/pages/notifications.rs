@@ -396,8 +396,8 @@ fn settings_page(lang: Lang, view: &SettingsView) -> impl IntoView + use<> {
         <form class="stack" method="post" action="/admin/notifications/settings">
             <Sheet title=text::ways(lang) id="ways">
                 <p class="soft">{digest_hour}</p>
-                <div class="gridwrap">
-                    <table class="rows">
+                <div class="flush">
+                    <table class="rows boxes">
                         <thead>
                             <tr>
                                 <th scope="col">{text::kind(lang)}</th>

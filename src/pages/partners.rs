@@ -16,7 +16,7 @@ use leptos::prelude::*;
 use serde::Deserialize;
 
 use crate::{
-    components::{CheckField, Confirm, Note, Sheet, TextField},
+    components::{CheckField, Confirm, Crumb, Note, Sheet, TextField},
     domain::{
         catalogue::Catalogue,
         coupon::Coupon,
@@ -353,7 +353,7 @@ pub async fn make_link(State(site): State<Site>, admin: Admin, Path(id): Path<St
     let frame = Frame { title: text::link_made(lang), ..frame(lang, Width::Narrow) };
     frame::render(&site, &admin.visit, StatusCode::CREATED, frame, move || {
         view! {
-            <p><a href=back.clone()>{name.clone()}</a></p>
+            <Crumb path=back.clone() name=name.clone() />
             <section class="sheet stack">
                 <h1>{text::link_made(lang)}</h1>
                 <p>{text::link_once(lang)}</p>
@@ -551,7 +551,7 @@ fn partner_page(lang: Lang, view: &PartnerView) -> impl IntoView + use<> {
     };
     view! {
         {view.said.map(|said| view! { <Note><span>{said}</span></Note> })}
-        <p><a href="/admin/partners">{text::title(lang)}</a></p>
+        <Crumb path="/admin/partners" name=text::title(lang) />
         <div class="row between">
             <h1>{partner.details.name.clone()}</h1>
             {contract_badge(lang, partner, view.now)}

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use leptos::prelude::*;
 
 use crate::{
-    components::{Alert, CheckField, Note, SelectField, Sheet, TextField},
+    components::{Alert, CheckField, Crumb, Note, SelectField, Sheet, TextField},
     domain::{
         catalogue::Catalogue,
         ids::UserId,
@@ -363,7 +363,7 @@ fn event_page(lang: Lang, view: &EventView) -> impl IntoView + use<> {
     view! {
         {said}
         <div>
-            <p class="crumb"><a href="/admin/payments">{text::title(lang)}</a></p>
+            <Crumb path="/admin/payments" name=text::title(lang) />
             <div class="row between">
                 <h1>{name}</h1>
                 <div class="row">{test_badge(lang, listed.is_sample)}{state_badge(lang, event.state)}</div>

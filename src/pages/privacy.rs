@@ -11,7 +11,7 @@ use leptos::prelude::*;
 use serde::Deserialize;
 
 use crate::{
-    components::{Alert, CheckField, SelectField, Sheet, TextField},
+    components::{Alert, CheckField, Crumb, Sheet, TextField},
     domain::{ids::UserId, lang::Lang, privacy::Hindrance, user::User},
     pages::frame::{self, Frame, Section, Width},
     platform::{
@@ -123,20 +123,20 @@ fn delete_page(lang: Lang, view: DeleteView) -> impl IntoView {
     view! {
         {banner(lang, leaving.leaving.map(|leaving| leaving.due_at))}
         <div>
-            <p class="crumb"><a href="/settings">{text::to_settings(lang)}</a></p>
+            <Crumb path="/settings" name=text::to_settings(lang) />
             <h1>{text::delete_account(lang)}</h1>
             <p class="soft">{text::delete_intro(lang)}</p>
         </div>
         <div class="pair">
             <Sheet title=text::what_goes(lang) id="goes">
-                <ul class="lines">
+                <ul class="lines bulleted">
                     <li>{text::goes_person(lang)}</li>
                     <li>{text::goes_contents(lang)}</li>
                     <li>{text::goes_access(lang)}</li>
                 </ul>
             </Sheet>
             <Sheet title=text::what_stays(lang) id="stays">
-                <ul class="lines">
+                <ul class="lines bulleted">
                     <li>{text::stays_sums(lang)}</li>
                     <li>{text::stays_friends(lang)}</li>
                     <li>{text::stays_marks(lang)}</li>
@@ -203,16 +203,16 @@ pub(super) fn banner(lang: Lang, due_at: Option<DateTime<Utc>>) -> impl IntoView
 
 /// What /settings says of a member's data.
 pub(super) fn your_data(lang: Lang, is_leaving: bool) -> impl IntoView {
-    let delete = (!is_leaving)
-        .then(|| view! { <a class="btn quiet" href="/settings/delete">{text::delete_account(lang)}" …"</a> });
+    let delete =
+        (!is_leaving).then(|| view! { <p><a href="/settings/delete">{text::delete_account(lang)}" …"</a></p> });
     view! {
         <Sheet title=text::your_data(lang) id="data">
             <p class="soft">{text::your_data_intro(lang)}</p>
-            <div class="row">
+            <div>
                 <a class="btn" href="/settings/export">{text::export(lang)}</a>
-                {delete}
+                <p class="hint">{text::export_hint(lang)}</p>
             </div>
-            <p class="hint">{text::export_hint(lang)}</p>
+            {delete}
         </Sheet>
     }
 }
@@ -342,17 +342,26 @@ fn erase_page(lang: Lang, user: &User, leaving: LeavingView, typed: Typed) -> im
         Some(Hindrance::Subscription) => view! { <Alert>{text::their_subscription_runs(lang)}</Alert> }.into_any(),
         Some(Hindrance::LastAdmin) => view! { <Alert>{text::is_the_last_admin(lang)}</Alert> }.into_any(),
         None => {
-            let options = vec![
-                ("later".to_owned(), text::in_seven_days(lang).to_owned()),
-                ("now".to_owned(), text::at_once(lang).to_owned()),
-            ];
+            let is_now = typed.when == "now";
+            let options = [("later", text::in_seven_days(lang), !is_now), ("now", text::at_once(lang), is_now)];
+            let options = options.map(|(value, name, is_chosen)| {
+                view! {
+                    <label class="check">
+                        <input type="radio" name="when" value=value checked=is_chosen />
+                        <span>{name}</span>
+                    </label>
+                }
+            });
             view! {
                 <form class="stack tight" method="post" action=action>
                     <TextField
                         name="name" label=text::type_the_name(lang) hint=text::type_the_name_hint(lang)
                         value=typed.name error=typed.name_error most="254" required=true
                     />
-                    <SelectField name="when" label=text::when(lang) options=options chosen=typed.when />
+                    <fieldset class="checks">
+                        <legend>{text::when(lang)}</legend>
+                        {options}
+                    </fieldset>
                     <div><button class="btn danger">{text::erase_member(lang)}</button></div>
                 </form>
             }
@@ -361,7 +370,7 @@ fn erase_page(lang: Lang, user: &User, leaving: LeavingView, typed: Typed) -> im
     };
     view! {
         <div>
-            <p class="crumb"><a class="address" href=back>{label.clone()}</a></p>
+            <Crumb path=back name=label.clone() />
             <h1>{text::erase_member(lang)}</h1>
             <p class="soft">{text::erase_intro(lang)}</p>
         </div>

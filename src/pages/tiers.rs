@@ -9,7 +9,7 @@ use leptos::prelude::*;
 use serde::Deserialize;
 
 use crate::{
-    components::{CheckField, Note, TextField},
+    components::{CheckField, Crumb, Note, TextField},
     domain::{
         catalogue::{Catalogue, Tier},
         ids::TierId,
@@ -352,7 +352,7 @@ fn form_page(lang: Lang, view: FormView) -> impl IntoView {
         .into_any(),
     };
     view! {
-        <p class="crumb"><a href="/admin/tiers">{words::tiers(lang)}</a></p>
+        <Crumb path="/admin/tiers" name=words::tiers(lang) />
         <form class="sheet stack" method="post" action=action>
             <div><h1>{title}</h1></div>
             {id}

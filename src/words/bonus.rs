@@ -48,6 +48,9 @@ phrases! {
     description_en: "What it is about, English" | "Worum es geht, englisch";
     description_de: "What it is about, German" | "Worum es geht, deutsch";
     description_hint: "One sentence, or nothing." | "Ein Satz oder nichts.";
+    what_it_asks: "What it asks for" | "Was sie verlangt";
+    what_it_brings: "What it brings" | "Was sie bringt";
+    how_it_is_called: "How it is called" | "Wie sie heißt";
     trigger: "When" | "Wenn";
     threshold: "How many" | "Wie viele";
     threshold_hint: "Days in a row: up to 365." | "Tage in Folge: bis 365.";

@@ -20,7 +20,7 @@ phrases! {
     code: "Code" | "Code";
     gives: "Gives" | "Gibt";
     redeemed: "Redeemed" | "Eingelöst";
-    window: "Good" | "Gültig";
+    window: "Valid" | "Gültig";
     state: "State" | "Stand";
     none: "There are no such coupons." | "Es gibt keine solchen Gutscheine.";
     none_hint: "Make one below." | "Erstellen Sie unten einen.";
@@ -36,7 +36,7 @@ phrases! {
     days: "Days" | "Tage";
     days_hint: "1 to 3,650." | "1 bis 3.650.";
     own_code: "Code of your own" | "Eigener Code";
-    own_code_hint: "4 to 40 letters and digits. Empty: it is drawn." | "4 bis 40 Buchstaben und Ziffern. Leer: Er wird gezogen.";
+    own_code_hint: "4 to 40 letters and digits. Empty: we make one up." | "4 bis 40 Buchstaben und Ziffern. Leer: Wir erzeugen einen.";
     count: "How many" | "Wie viele";
     count_hint: "Up to 10,000, each with a code of its own." | "Bis 10.000, jeder mit eigenem Code.";
     most: "Redemptions at most" | "Höchstens eingelöst";
@@ -55,7 +55,10 @@ phrases! {
     find: "Code, note or partner" | "Code, Notiz oder Partner";
     none_found: "No coupon is like that." | "Kein Gutschein ist so.";
     none_found_hint: "Change the filter, or show all." | "Ändern Sie den Filter, oder zeigen Sie alle an.";
-    batches: "Made in one go" | "Auf einmal erstellte";
+    what_it_gives: "What it gives" | "Was er gibt";
+    how_many_codes: "How many, and which code" | "Wie viele und welcher Code";
+    when_and_for_whom: "When and for whom" | "Wann und für wen";
+    batches: "Batches" | "Serien";
     batches_intro:
         "Coupons that were made together: their file and their sheet for printing can be had again at any time." |
         "Gutscheine, die zusammen erstellt wurden: Ihre Datei und ihr Druckbogen sind jederzeit wieder zu haben.";
@@ -65,6 +68,9 @@ phrases! {
     coupons_made: "The coupons are made." | "Die Gutscheine sind erstellt.";
     how_many: "Coupons" | "Gutscheine";
     created: "Made" | "Erstellt";
+    files: "Files" | "Dateien";
+    copy_link: "Copy link" | "Link kopieren";
+    copied: "Copied" | "Kopiert";
     file: "CSV file" | "CSV-Datei";
     sheet: "Sheet for printing" | "Druckbogen";
     sheet_hint: "Print it from your browser: what is not for paper is left out. Cut along the lines." |

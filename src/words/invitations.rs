@@ -175,19 +175,13 @@ pub fn sent(lang: Lang, times: i64, last: DateTime<Utc>) -> String {
     }
 }
 
-/// Who invites.
-pub fn invited_by(lang: Lang, inviter: &str) -> String {
-    match lang {
-        Lang::En => format!("{inviter} invites you to open an account."),
-        Lang::De => format!("{inviter} lädt Sie ein, ein Konto zu eröffnen."),
-    }
-}
-
-/// That somebody invites, who is not named.
-pub fn invited_to(lang: Lang) -> &'static str {
-    match lang {
-        Lang::En => "You are invited to open an account.",
-        Lang::De => "Sie sind eingeladen, ein Konto zu eröffnen.",
+/// Who invites, and to what; where nobody is named, the product does.
+pub fn invited_by(lang: Lang, inviter: Option<&str>, product: &str) -> String {
+    match (lang, inviter) {
+        (Lang::En, Some(inviter)) => format!("{inviter} invites you to open an account at {product}."),
+        (Lang::De, Some(inviter)) => format!("{inviter} lädt Sie ein, ein Konto bei {product} zu eröffnen."),
+        (Lang::En, None) => format!("{product} invites you to open an account."),
+        (Lang::De, None) => format!("{product} lädt Sie ein, ein Konto zu eröffnen."),
     }
 }
 

@@ -77,6 +77,7 @@ phrases! {
     main_navigation: "Main" | "Haupt";
     cancel: "Cancel" | "Abbrechen";
     back: "Back" | "Zurück";
+    on_this_page: "On this page" | "Auf dieser Seite";
     not_found: "Nothing here" | "Hier ist nichts";
     not_found_hint: "The address may be old or mistyped." | "Die Adresse ist vielleicht alt oder vertippt.";
     refused: "Not accepted" | "Nicht angenommen";

@@ -11,9 +11,9 @@ use chrono::{DateTime, Utc};
 use leptos::prelude::*;
 use serde::Deserialize;
 
-use super::{PAGE, Part, head, table, tier_of};
+use super::{PAGE, Part, head, kind_of, state_badge, tier_of, window};
 use crate::{
-    components::Note,
+    components::{Crumb, Note},
     domain::{
         catalogue::Catalogue,
         coupon::{Batch, Coupon},
@@ -147,9 +147,10 @@ pub async fn batch_sheet(
     let drawn: Vec<_> = drawn.collect();
     let origin = site.env.config.server.public_url.as_str();
     let origin = origin.trim_end_matches('/').split("//").last().unwrap_or(origin).to_owned();
-    let view = Arc::new((batch, drawn, catalogue));
+    let place = Place { product: site.env.config.product.name.clone(), origin, is_first: link.before.is_empty() };
+    let view = Arc::new(((batch, drawn, catalogue), place));
     frame::render(&site, &admin.visit, StatusCode::OK, frame(lang), move || {
-        sheet_page(lang, &view, next.clone(), &origin)
+        sheet_page(lang, &view.0, next.clone(), &view.1)
     })
     .await
 }
@@ -173,7 +174,7 @@ fn batches_page(lang: Lang, found: &[(Batch, i64)], older: Option<String>) -> im
                             <th scope="col">{text::how_many(lang)}</th>
                             <th scope="col">{text::redeemed(lang)}</th>
                             <th scope="col">{text::created(lang)}</th>
-                            <th scope="col">{text::file(lang)}</th>
+                            <th scope="col">{text::files(lang)}</th>
                         </tr>
                     </thead>
                     <tbody>{rows}</tbody>
@@ -206,7 +207,7 @@ fn batch_row(lang: Lang, batch: &Batch, redeemed: i64) -> impl IntoView + use<> 
                     <small class="soft address">{batch.created_by.clone()}</small>
                 </span>
             </td>
-            <td data-label=text::file(lang)>
+            <td data-label=text::files(lang)>
                 <span><a href=format!("{address}/coupons.csv")>{text::file(lang)}</a>" · "<a href=format!("{address}/sheet")>{text::sheet(lang)}</a></span>
             </td>
         </tr>
@@ -224,9 +225,16 @@ fn batch_page(
     let older = older.map(|older| {
         view! { <nav class="row end" aria-label=pages(lang)><a class="btn" href=older rel="next">{text::older(lang)}</a></nav> }
     });
+    // They were made together, so the first tells the terms of all.
+    let terms = found.first().map(|coupon| {
+        let terms = &coupon.terms;
+        let gives = text::days_of(lang, terms.days, &tier_of(terms, catalogue));
+        view! { <p><b>{gives}</b>" · "{kind_of(lang, terms)}" · "{window(lang, terms, catalogue)}</p> }
+    });
+    let rows = found.iter().map(|coupon| coupon_row(lang, coupon, now)).collect_view();
     view! {
         {said.map(|said| view! { <Note><span>{said}</span></Note> })}
-        <p><a href="/admin/coupons/batches">{text::batches(lang)}</a></p>
+        <Crumb path="/admin/coupons/batches" name=text::batches(lang) />
         <div>
             <h1>{label(lang, batch)}</h1>
             <p class="soft">{text::batch_of(lang, batch.count, &long_date(lang, batch.created_at.date_naive()), &batch.created_by)}</p>
@@ -235,30 +243,68 @@ fn batch_page(
             <a class="btn main" href=format!("{address}/coupons.csv")>{text::file(lang)}</a>
             <a class="btn" href=format!("{address}/sheet")>{text::sheet(lang)}</a>
         </div>
-        {table(lang, found, catalogue, now)}
+        {terms}
+        <div class="gridwrap">
+            <table class="rows">
+                <thead>
+                    <tr>
+                        <th scope="col">{text::code(lang)}</th>
+                        <th scope="col">{text::redeemed(lang)}</th>
+                        <th scope="col">{text::state(lang)}</th>
+                    </tr>
+                </thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </div>
         {older}
+    }
+}
+
+/// One coupon of a batch: what tells it from the others.
+fn coupon_row(lang: Lang, coupon: &Coupon, now: DateTime<Utc>) -> impl IntoView + use<> {
+    view! {
+        <tr>
+            <th scope="row"><a href=format!("/admin/coupons/{}", coupon.code)><code>{coupon.code.to_string()}</code></a></th>
+            <td data-label=text::redeemed(lang)>
+                {text::redeemed_of(lang, coupon.redemptions, coupon.terms.max_redemptions)}
+            </td>
+            <td data-label=text::state(lang)><div class="state">{state_badge(lang, coupon, now)}</div></td>
+        </tr>
     }
 }
 
 type Drawn = (Batch, Vec<(Coupon, Option<Drawing>)>, Arc<Catalogue>);
 
+/// What every ticket of a sheet says alike, and which sheet it is.
+#[derive(Debug)]
+struct Place {
+    /// What the product is called.
+    product: String,
+    /// Where it is, as people type it.
+    origin: String,
+    is_first: bool,
+}
+
 fn sheet_page(
     lang: Lang,
     (batch, drawn, catalogue): &Drawn,
     next: Option<String>,
-    origin: &str,
+    place: &Place,
 ) -> impl IntoView + use<> {
     let address = format!("/admin/coupons/batches/{}", batch.id);
-    let tickets = drawn.iter().map(|(coupon, drawing)| ticket(lang, coupon, drawing.as_ref(), catalogue, origin));
+    let tickets = drawn.iter().map(|(coupon, drawing)| ticket(lang, coupon, drawing.as_ref(), catalogue, place));
     let next = next.map(|next| view! { <a class="btn" href=next rel="next">{text::next_sheet(lang)}</a> });
+    let first = (!place.is_first).then(|| {
+        view! { <a class="btn" href=format!("{address}/sheet")>{text::first_sheet(lang)}</a> }
+    });
     view! {
         <div class="screen-only stack">
-            <p><a href=address.clone()>{label(lang, batch)}</a></p>
+            <Crumb path=address.clone() name=label(lang, batch) />
             <div>
                 <h1>{text::sheet(lang)}</h1>
                 <p class="soft">{text::sheet_hint(lang)}</p>
             </div>
-            <div class="row"><a href=format!("{address}/sheet")>{text::first_sheet(lang)}</a>{next}</div>
+            <div class="row">{first}{next}</div>
         </div>
         <ul class="print-sheet">{tickets.collect_view()}</ul>
     }
@@ -269,7 +315,7 @@ fn ticket(
     coupon: &Coupon,
     drawing: Option<&Drawing>,
     catalogue: &Catalogue,
-    origin: &str,
+    place: &Place,
 ) -> impl IntoView + use<> {
     let code = coupon.code.to_string();
     let drawing = drawing.map(|drawing| {
@@ -287,9 +333,10 @@ fn ticket(
         <li>
             {drawing}
             <div>
+                <small>{place.product.clone()}</small>
                 <b>{text::days_of(lang, coupon.terms.days, &tier_of(&coupon.terms, catalogue))}</b>
                 <code>{code}</code>
-                <small>{text::redeem_at(lang)}" "{origin.to_owned()}"/redeem"</small>
+                <small>{text::redeem_at(lang)}" "{place.origin.clone()}"/redeem"</small>
                 {until}
             </div>
         </li>

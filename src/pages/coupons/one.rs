@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::{LONGEST_TYPED, PAGE, kind_of, state_badge, tier_of, window};
 use crate::{
-    components::{CheckField, Confirm, Note, Sheet, TextField},
+    components::{CheckField, Confirm, Crumb, Note, Sheet, TextField, islands::CopyButton},
     domain::{
         catalogue::Catalogue,
         coupon::{Coupon, CouponCode},
@@ -138,7 +138,7 @@ async fn page(
         address: "/admin/coupons",
         width: Width::Wide,
         section: Some(Section::Coupons),
-        islands: false,
+        islands: true,
     };
     frame::render(site, &admin.visit, status, frame, move || coupon_page(lang, &view)).await
 }
@@ -285,7 +285,7 @@ fn coupon_page(lang: Lang, view: &CouponView) -> impl IntoView + use<> {
     let address = format!("/admin/coupons/{code}");
     view! {
         {view.said.map(|said| view! { <Note><span>{said}</span></Note> })}
-        <p><a href="/admin/coupons">{text::title(lang)}</a></p>
+        <Crumb path="/admin/coupons" name=text::title(lang) />
         <div class="row between">
             <h1><code>{code.clone()}</code></h1>
             {state_badge(lang, coupon, view.now)}
@@ -297,8 +297,15 @@ fn coupon_page(lang: Lang, view: &CouponView) -> impl IntoView + use<> {
                     {partner}
                     {batch}
                 </dl>
-                <div class="link">
-                    <input readonly value=link aria-label=text::link(lang) />
+                <div class="field">
+                    <label for="link">{text::link(lang)}</label>
+                    <div class="link">
+                        <input id="link" readonly value=link.clone() />
+                        <CopyButton
+                            text=link label=text::copy_link(lang).to_owned() done=text::copied(lang).to_owned()
+                            main=false
+                        />
+                    </div>
                 </div>
                 {drawing}
             </Sheet>

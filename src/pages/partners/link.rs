@@ -20,6 +20,7 @@ use super::{
     statement::{self, csv, statement_of},
 };
 use crate::{
+    components::Crumb,
     domain::{lang::Lang, partner::Partner},
     pages::frame::{self, Frame, Width},
     platform::caller::{Site, Visit, failed},
@@ -98,7 +99,7 @@ pub async fn statement(
     let (statement, address, name) = (Arc::new(statement), format!("/partner/{token}"), partner.details.name);
     let page = move || {
         view! {
-            <p><a href=address.clone()>{name.clone()}</a></p>
+            <Crumb path=address.clone() name=name.clone() />
             {statement_of(lang, &statement, &address)}
         }
     };

@@ -11,6 +11,7 @@ use leptos::prelude::*;
 
 use super::{find, frame};
 use crate::{
+    components::Crumb,
     domain::{
         catalogue::Catalogue,
         lang::Lang,
@@ -51,7 +52,7 @@ pub async fn show(State(site): State<Site>, admin: Admin, Path((id, month)): Pat
     let (name, statement) = (partner.details.name, Arc::new(statement));
     frames::render(&site, &admin.visit, StatusCode::OK, frame(lang, Width::Wide), move || {
         view! {
-            <p><a href=address.clone()>{name.clone()}</a></p>
+            <Crumb path=address.clone() name=name.clone() />
             {statement_of(lang, &statement, &address)}
         }
     })
