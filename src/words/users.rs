@@ -268,8 +268,11 @@ fn action_words(action: &str) -> Option<(&'static str, &'static str)> {
         "trial_ended" => ("Trial over", "Testzeit vorbei"),
         "lang_changed" => ("Language changed", "Sprache geändert"),
         "portfolio_saved" => ("Portfolio saved", "Depot gespeichert"),
+        "portfolio_restored" => ("Portfolio brought back", "Depot wiederhergestellt"),
+        "quotes_imported" => ("Prices read in", "Kurse eingelesen"),
+        "subscriptions_compared" => ("Subscriptions compared", "Abonnements abgeglichen"),
         "portal_opened" => ("Went to the subscription's portal", "Ging zum Portal des Abonnements"),
-        "claim_issued" => ("Link for the first admin made", "Link für den ersten Admin erstellt"),
+        "admin_claim_issued" | "claim_issued" => ("Link for the first admin made", "Link für den ersten Admin erstellt"),
         "reconcile_started" => {
             ("Comparing with the payment provider began", "Abgleich mit dem Zahlungsanbieter begann")
         }

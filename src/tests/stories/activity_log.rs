@@ -80,7 +80,7 @@ on_both! {
             assert!(page.text(".err").contains(problem), "{}", page.body);
         }
         let page = admin.with_header("accept-language", "de").get("/admin/activity?action=logout").await;
-        assert_eq!(actions(&page), ["Abgemeldet"]);
+        assert_eq!(actions(&page), ["Signed out"]);
     }
 
     async fn pages_follow_each_other_and_the_export_has_every_line_once(app: TestApp) {

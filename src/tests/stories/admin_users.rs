@@ -57,7 +57,7 @@ on_both! {
         let list = admin.get("/admin/users").await;
         assert_eq!(list.texts(".rows tbody th a"), ["root@example.com", "Ann.Lee@example.com"]);
         assert_eq!(list.texts(".rows td[data-label='Effective tier']"), ["Premium trial", "Premium trial"]);
-        assert_eq!(list.texts(".rows td[data-label='State']"), ["Admin open", "open"]);
+        assert_eq!(list.texts(".rows td[data-label='State']"), ["Admin active", "active"]);
         assert_eq!(list.text(".rows td[data-label='Member since']"), "21 November 2026");
         assert_eq!(list.text("nav a[aria-current]"), "Admin");
         assert_eq!(list.text(".rooms a[aria-current]"), "Members");
