@@ -272,7 +272,9 @@ fn action_words(action: &str) -> Option<(&'static str, &'static str)> {
         "quotes_imported" => ("Prices read in", "Kurse eingelesen"),
         "subscriptions_compared" => ("Subscriptions compared", "Abonnements abgeglichen"),
         "portal_opened" => ("Went to the subscription's portal", "Ging zum Portal des Abonnements"),
-        "admin_claim_issued" | "claim_issued" => ("Link for the first admin made", "Link für den ersten Admin erstellt"),
+        "admin_claim_issued" | "claim_issued" => {
+            ("Link for the first admin made", "Link für den ersten Admin erstellt")
+        }
         "reconcile_started" => {
             ("Comparing with the payment provider began", "Abgleich mit dem Zahlungsanbieter begann")
         }
