@@ -25,6 +25,11 @@ pub const SECRET_PREFIX: &str = "whsec_";
 pub const OVERLAP: TimeDelta = TimeDelta::hours(24);
 /// After how long of nothing but failures an endpoint is disabled.
 pub const FAILING_AT_MOST: TimeDelta = TimeDelta::days(5);
+/// How long an endpoint that fails may go without being tried: longer than any wait between two tries. Who fails
+/// again after that has been told nothing meanwhile, and begins anew.
+pub const QUIET_AT_MOST: TimeDelta = TimeDelta::hours(36);
+/// How many secrets of before sign at once.
+pub const MOST_SECRETS: usize = 10;
 /// How long deliveries are kept to be looked at.
 pub const KEPT_FOR: TimeDelta = TimeDelta::days(30);
 /// The kind of the event by which an admin tries an endpoint out.
@@ -49,6 +54,9 @@ pub const MOST_ATTEMPTS: i64 = 1 + WAITS.len() as i64;
 /// The longest that a receiver is listened to when it says when to come again.
 const LONGEST_WAIT: TimeDelta = TimeDelta::hours(24);
 
+/// The latest that a delivery is put off by a clock that is right: the longest wait and what it is spread by.
+pub const PUT_OFF_AT_MOST: TimeDelta = TimeDelta::hours(29);
+
 /// Returns how long to wait after the attempt-th try has failed, from 1; nothing after the last.
 /// `chance` from 0 to 200 spreads it by ±20 %, so that what failed together does not come back
 /// together. `asked` is for how long the receiver wants to be left alone.
@@ -59,9 +67,12 @@ pub fn wait_after(attempt: i64, chance: u8, asked: Option<TimeDelta>) -> Option<
 }
 
 /// The kinds of events that an endpoint wants to hear of. Its JSON is the list of their names.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-#[serde(transparent)]
-pub struct Wanted(Vec<&'static str>);
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wanted {
+    kinds: Vec<&'static str>,
+    /// It names kinds that only another version of the program knows.
+    is_nothing: bool,
+}
 
 /// Not the name of a kind of events.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,7 +81,7 @@ pub struct UnknownKind(pub String);
 
 impl Wanted {
     /// Everything, also what will be told one day.
-    pub const ALL: Self = Self(Vec::new());
+    pub const ALL: Self = Self { kinds: Vec::new(), is_nothing: false };
 
     /// Reads names. None at all stands for everything.
     pub fn read(names: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, UnknownKind> {
@@ -81,22 +92,37 @@ impl Wanted {
         }
         wanted.sort_by_key(|kind| Event::KINDS.iter().position(|known| known == kind));
         wanted.dedup();
-        Ok(Self(wanted))
+        Ok(Self { kinds: wanted, is_nothing: false })
+    }
+
+    /// Reads names that were stored. A newer program may have written some that this one never tells of: if
+    /// there are no others, nothing is wanted.
+    pub fn of_stored(names: &[String]) -> Self {
+        let kinds: Vec<&'static str> =
+            Event::KINDS.into_iter().filter(|kind| names.iter().any(|name| name == kind)).collect();
+        let is_nothing = kinds.is_empty() && !names.is_empty();
+        Self { kinds, is_nothing }
     }
 
     /// Returns whether events of a kind are wanted.
     pub fn wants(&self, kind: &str) -> bool {
-        self.is_all() || self.0.contains(&kind)
+        self.is_all() || self.kinds.contains(&kind)
     }
 
     /// Returns whether everything is wanted.
     pub fn is_all(&self) -> bool {
-        self.0.is_empty()
+        self.kinds.is_empty() && !self.is_nothing
     }
 
     /// Returns the names; none for everything.
     pub fn names(&self) -> &[&'static str] {
-        &self.0
+        &self.kinds
+    }
+}
+
+impl Serialize for Wanted {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.kinds.serialize(serializer)
     }
 }
 
@@ -305,6 +331,8 @@ mod tests {
         assert_eq!(wait_after(2, 200, None), Some(TimeDelta::minutes(6)));
         assert_eq!(wait_after(9, 100, None), Some(TimeDelta::hours(24)));
         assert_eq!(wait_after(MOST_ATTEMPTS, 100, None), None);
+        let longest = wait_after(MOST_ATTEMPTS - 1, 200, Some(TimeDelta::days(400))).expect("a wait");
+        assert!(longest < PUT_OFF_AT_MOST && PUT_OFF_AT_MOST < QUIET_AT_MOST && QUIET_AT_MOST < FAILING_AT_MOST);
         let all: TimeDelta = (1..MOST_ATTEMPTS).filter_map(|attempt| wait_after(attempt, 100, None)).sum();
         assert_eq!(all, TimeDelta::hours(75) + TimeDelta::minutes(35) + TimeDelta::seconds(5));
     }
@@ -324,6 +352,12 @@ mod tests {
         assert_eq!(some.names(), ["user.created", "user.deleted"]);
         assert!(some.wants("user.deleted") && !some.wants("access.changed"));
         assert_eq!(Wanted::read(["user.born"]), Err(UnknownKind("user.born".to_owned())));
+        let stored =
+            |names: &[&str]| Wanted::of_stored(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        assert_eq!(stored(&["user.deleted", "user.born", "user.created"]), some, "what is not known is passed over");
+        assert_eq!(stored(&[]), all);
+        let nothing = stored(&["user.born"]);
+        assert!(!nothing.is_all() && !nothing.wants("user.created") && !nothing.wants("user.born"));
         let json = serde_json::to_string(&some).expect("JSON");
         assert_eq!(serde_json::from_str::<Wanted>(&json).expect("read"), some);
     }

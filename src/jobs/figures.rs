@@ -4,10 +4,15 @@
 
 use crate::{
     platform::env::Env,
-    services::{jobs, schedules},
-    store::StoreError,
+    services::{
+        jobs::{self, KindState},
+        schedules,
+    },
+    store::{StoreError, jobs::Work},
 };
 
+const LAST_RUN: &str = "schedule_last_run_timestamp_seconds";
+const NEXT_RUN: &str = "schedule_next_run_timestamp_seconds";
 const LAST_SUCCESS: &str = "schedule_last_success_timestamp_seconds";
 const FAILURES: &str = "schedule_failures_in_a_row";
 const QUEUE: &str = "queue_jobs";
@@ -18,12 +23,23 @@ pub(super) async fn measure(env: &Env) -> Result<(), StoreError> {
     let now = env.clock.now();
     for schedule in schedules::list(env).await? {
         let name = schedule.routine.name();
+        metrics::gauge!(NEXT_RUN, "name" => name).set(seconds(schedule.next_run_at.timestamp()));
+        if let Some(at) = schedule.last_started_at {
+            metrics::gauge!(LAST_RUN, "name" => name).set(seconds(at.timestamp()));
+        }
         if let Some(at) = schedule.last_succeeded_at {
             metrics::gauge!(LAST_SUCCESS, "name" => name).set(seconds(at.timestamp()));
         }
         metrics::gauge!(FAILURES, "name" => name).set(seconds(schedule.failures));
     }
-    for kind in jobs::by_kind(env).await? {
+    let mut kinds = jobs::by_kind(env).await?;
+    // A figure stays as it was last set: what is done is none any more.
+    for kind in Work::KINDS {
+        if !kinds.iter().any(|known| known.kind == kind) {
+            kinds.push(KindState::nothing(kind));
+        }
+    }
+    for kind in kinds {
         let word = kind.kind.clone();
         let oldest = kind.oldest_due_at.map_or(0, |at| (now - at).num_seconds().max(0));
         metrics::gauge!(OLDEST, "kind" => word.clone()).set(seconds(oldest));

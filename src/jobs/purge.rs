@@ -27,6 +27,8 @@ const KEEP_COUNTS: TimeDelta = TimeDelta::days(2);
 const KEEP_ATTEMPTS: TimeDelta = TimeDelta::days(30);
 /// Mails and finished jobs, for those who ask whether it was sent.
 const KEEP_MAILS: TimeDelta = TimeDelta::days(30);
+/// Jobs that made deliveries: those tell by themselves what became of them.
+const KEEP_TOLD: TimeDelta = TimeDelta::days(1);
 /// What was held once, for those who settle late and are told so; and members' keys that ended.
 const KEEP_RESERVATIONS: TimeDelta = TimeDelta::days(30);
 /// Invitations that nobody accepted, for those who ask what became of them; longer than their mails are
@@ -51,15 +53,13 @@ pub(super) async fn run(env: &Env) -> Result<Counts, StoreError> {
     let forgotten = rate_limits::purge(conn, now - KEEP_COUNTS, now).await?
         + login::purge(conn, now - KEEP_ATTEMPTS, now).await?
         + sessions::purge(conn, now - longest.absolute, now - longest.idle).await?
-        + jobs::purge(conn, now - KEEP_MAILS).await?
-        + mails::purge(conn, now - KEEP_MAILS).await?
         + api_keys::purge(conn, now - KEEP_RESERVATIONS).await?
         + invitations::purge(conn, now - KEEP_INVITATIONS).await?
         + reminders::purge(conn, now - KEEP_REMINDERS).await?
         + address_marks::purge(conn, now).await?;
     tx.commit().await?;
     let mut forgotten = forgotten;
-    for pile in [Pile::LapsedReservations, Pile::OldReservations, Pile::OldAnswers, Pile::OldDeliveries] {
+    for pile in Pile::ALL {
         forgotten += pile.clear(env).await?;
     }
     Ok(counts([("forgotten", forgotten)]))
@@ -121,9 +121,22 @@ enum Pile {
     OldReservations,
     OldAnswers,
     OldDeliveries,
+    OldJobs,
+    OldTold,
+    OldMails,
 }
 
 impl Pile {
+    const ALL: [Self; 7] = [
+        Self::LapsedReservations,
+        Self::OldReservations,
+        Self::OldAnswers,
+        Self::OldDeliveries,
+        Self::OldJobs,
+        Self::OldTold,
+        Self::OldMails,
+    ];
+
     /// Forgets some rows at a time, each time in a transaction of its own, until there are none.
     async fn clear(self, env: &Env) -> Result<u64, StoreError> {
         let now = env.clock.now();
@@ -136,6 +149,9 @@ impl Pile {
                 Self::OldReservations => usage::purge_reservations(conn, now - KEEP_RESERVATIONS, AT_A_TIME).await?,
                 Self::OldAnswers => idempotency::purge(conn, now - ANSWERS_KEPT_FOR, AT_A_TIME).await?,
                 Self::OldDeliveries => webhooks::purge(conn, now - webhook::KEPT_FOR, AT_A_TIME).await?,
+                Self::OldJobs => jobs::purge(conn, now - KEEP_MAILS, AT_A_TIME).await?,
+                Self::OldTold => jobs::purge_told(conn, now - KEEP_TOLD, AT_A_TIME).await?,
+                Self::OldMails => mails::purge(conn, now - KEEP_MAILS, AT_A_TIME).await?,
             };
             tx.commit().await?;
             all += done;

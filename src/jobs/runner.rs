@@ -1,22 +1,30 @@
 //! Claims jobs and does them, with lease, fencing token, retry and back-off.
 
-use std::time::Duration;
+use std::{
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
-    domain::schedule::{Counts, Routine},
+    domain::schedule::{CLOCK_TOLERANCE, Counts, Routine},
     jobs::{bonus, figures, notifications as told, payments, purge, schedule, send_mail::Mailer, webhooks},
-    mail::SmtpUrlError,
+    mail::{AT_ONCE, SmtpUrlError},
     platform::env::Env,
     services::{
         notifications,
         schedules::{self, ClaimedRun},
+        webhooks::Doors,
     },
     store::{
         StoreError,
-        jobs::{self, ClaimedJob, Work},
+        jobs::{self, ClaimedJob, Lane, Work},
     },
 };
 
@@ -24,12 +32,18 @@ use crate::{
 const LEASE: TimeDelta = TimeDelta::seconds(60);
 /// How long one job may take; the lease outlasts it, so nobody works on it twice at once.
 const JOB_TIMEOUT: Duration = Duration::from_secs(45);
-/// How many jobs are claimed together.
-const BATCH: i64 = 8;
+/// How many places for letters are kept for those that somebody waits for.
+const CODES_AT_ONCE: usize = 4;
+/// How many deliveries are under way at once: many more than may wait for one receiver.
+const DELIVERIES_AT_ONCE: usize = 64;
 /// After how many tries a job is given up.
 const MOST_ATTEMPTS: i64 = 25;
 /// How often the queue is looked at when nobody calls: retries fall due without a call.
 const POLL: Duration = Duration::from_secs(1);
+/// The longest that a job is put off by a clock that is right, see [`back_off`].
+const LONGEST_WAIT: TimeDelta = TimeDelta::days(5);
+/// How often it is looked for what a clock that was ahead has put off.
+const REPLAN_EVERY: TimeDelta = TimeDelta::seconds(15);
 /// How often it is measured how the jobs stand.
 const MEASURE_EVERY: TimeDelta = TimeDelta::seconds(15);
 
@@ -63,73 +77,115 @@ pub enum StartError {
     SmtpUrl(#[from] SmtpUrlError),
 }
 
-/// Jobs that do not wait for each other.
-#[derive(Debug, Clone, Copy)]
-enum Lane {
-    /// Those that depend on us and on the mail server.
-    Inside,
-    /// Those that call addresses which somebody typed in, and may take all the time that they have.
-    Outside,
+/// Returns how many jobs of a lane are under way at once.
+fn places(lane: Lane) -> usize {
+    match lane {
+        Lane::Codes => CODES_AT_ONCE,
+        // As many letters as connections to the mail server are kept.
+        Lane::Letters => AT_ONCE - CODES_AT_ONCE,
+        Lane::Work | Lane::Providers => 4,
+        Lane::Webhooks => DELIVERIES_AT_ONCE,
+        Lane::Chat => 2,
+    }
 }
 
-/// Does jobs, one batch after the other.
+/// Jobs that are under way: in each lane so many and no more. Who is done makes room for the next, and
+/// nobody waits for the slowest.
+#[derive(Default)]
+struct UnderWay {
+    tasks: JoinSet<Lane>,
+    busy: [usize; Lane::ALL.len()],
+    /// Whether there may be more in a lane than had room.
+    may_be_more: [bool; Lane::ALL.len()],
+    replanned_at: Option<DateTime<Utc>>,
+}
+
+impl UnderWay {
+    fn is_idle(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// Says that there may be jobs in every lane.
+    fn look_everywhere(&mut self) {
+        self.may_be_more = [true; Lane::ALL.len()];
+    }
+
+    fn free(&self, lane: Lane) -> usize {
+        places(lane).saturating_sub(self.busy[lane as usize])
+    }
+
+    fn begin(&mut self, lane: Lane, job: impl Future<Output = ()> + Send + 'static) {
+        self.busy[lane as usize] += 1;
+        self.tasks.spawn(async move {
+            if contained(job).await.is_none() {
+                // Its lease runs out and it is tried again.
+                tracing::error!("the end of a job panicked");
+            }
+            lane
+        });
+    }
+
+    /// Waits until a job is done, and takes those that are done with it. Without any it returns at once.
+    async fn one_is_done(&mut self) {
+        let mut ended = self.tasks.join_next().await;
+        while let Some(result) = ended {
+            if let Ok(lane) = result {
+                self.busy[lane as usize] = self.busy[lane as usize].saturating_sub(1);
+            }
+            ended = self.tasks.try_join_next();
+        }
+    }
+}
+
+/// Does jobs, as they fall due.
 pub struct Runner {
     env: Env,
     mailer: Mailer,
+    doors: Arc<Doors>,
 }
 
 impl Runner {
     /// Makes a runner. Does nothing yet, not even connect.
     pub fn new(env: Env) -> Result<Self, StartError> {
         let mailer = Mailer::new(&env)?;
-        Ok(Self { env, mailer })
+        Ok(Self { env, mailer, doors: Arc::default() })
     }
 
-    /// Works until `shutdown` is done; a batch that is under way is finished, and what is done by the
-    /// clock is left to be begun again.
+    /// Works until `shutdown` is done; jobs that are under way are finished, and what is done by the clock
+    /// is left to be begun again.
     pub async fn run(&self, shutdown: impl Future<Output = ()>) {
         let (stop, stopped) = watch::channel(false);
         let until_told = async {
             shutdown.await;
             stop.send_replace(true);
         };
-        tokio::join!(
-            until_told,
-            self.work_on_queue(Lane::Inside, told(stopped.clone())),
-            self.work_on_queue(Lane::Outside, told(stopped.clone())),
-            self.keep_to_the_clock(told(stopped))
-        );
+        tokio::join!(until_told, self.work_on_queue(told(stopped.clone())), self.keep_to_the_clock(told(stopped)));
     }
 
-    async fn work_on_queue(&self, lane: Lane, shutdown: impl Future<Output = ()>) {
-        let mut shutdown = std::pin::pin!(shutdown);
+    async fn work_on_queue(&self, shutdown: impl Future<Output = ()>) {
+        let mut shutdown = pin!(shutdown);
+        let mut under_way = UnderWay::default();
+        under_way.look_everywhere();
         loop {
-            let did_something = match self.work_once(lane).await {
-                Ok(count) => count > 0,
-                Err(error) => {
-                    tracing::error!(error = %error, "the queue of jobs cannot be read");
-                    false
-                }
-            };
-            let pause = async {
-                // After work there may be more; without, somebody calls or something falls due.
-                if !did_something {
-                    tokio::select! {
-                        () = self.env.work.notified() => {}
-                        () = tokio::time::sleep(POLL) => {}
-                    }
-                }
-            };
+            if let Err(error) = self.begin_what_is_due(&mut under_way).await {
+                tracing::error!(error = %error, "the queue of jobs cannot be read");
+            }
             tokio::select! {
                 biased;
-                () = &mut shutdown => return,
-                () = pause => {}
+                () = &mut shutdown => break,
+                () = under_way.one_is_done(), if !under_way.is_idle() => {}
+                // Somebody calls, or something may have fallen due.
+                () = self.env.work.notified() => under_way.look_everywhere(),
+                () = tokio::time::sleep(POLL) => under_way.look_everywhere(),
             }
+        }
+        while !under_way.is_idle() {
+            under_way.one_is_done().await;
         }
     }
 
     async fn keep_to_the_clock(&self, shutdown: impl Future<Output = ()>) {
-        let mut shutdown = std::pin::pin!(shutdown);
+        let mut shutdown = pin!(shutdown);
         let mut measured_at: Option<DateTime<Utc>> = None;
         loop {
             let due = schedules::due(&self.env).await.unwrap_or_else(|error| {
@@ -172,12 +228,20 @@ impl Runner {
     /// Does every job that is due, and returns how many there were.
     pub async fn run_until_idle(&self) -> Result<usize, StoreError> {
         let mut done = 0;
+        let mut under_way = UnderWay::default();
         loop {
-            match self.work_once(Lane::Inside).await? + self.work_once(Lane::Outside).await? {
-                0 => return Ok(done),
-                count => done += count,
+            under_way.look_everywhere();
+            done += self.begin_what_is_due(&mut under_way).await?;
+            if under_way.is_idle() {
+                return Ok(done);
             }
+            under_way.one_is_done().await;
         }
+    }
+
+    /// Measures how everything stands, for `/metrics`.
+    pub async fn measure(&self) -> Result<(), StoreError> {
+        figures::measure(&self.env).await
     }
 
     /// Does everything that is due by the clock and in nobody's hands, and what comes every minute in any
@@ -229,12 +293,14 @@ impl Runner {
 
     /// Does a run within the time that it may take. What came of it is not noted.
     pub async fn perform(&self, run: &ClaimedRun) -> Result<Counts, String> {
-        match tokio::time::timeout(run.routine.time_limit(), schedule::perform(&self.env, run)).await {
-            Ok(Ok(counts)) => Ok(counts),
-            Ok(Err(JobError::Retry(problem) | JobError::GiveUp(problem) | JobError::Later { problem, .. })) => {
+        let task = tokio::time::timeout(run.routine.time_limit(), schedule::perform(&self.env, run));
+        match contained(task).await {
+            Some(Ok(Ok(counts))) => Ok(counts),
+            Some(Ok(Err(JobError::Retry(problem) | JobError::GiveUp(problem) | JobError::Later { problem, .. }))) => {
                 Err(problem)
             }
-            Err(_) => Err("it took too long; what is left is done by the next run".to_owned()),
+            Some(Err(_)) => Err("it took too long; what is left is done by the next run".to_owned()),
+            None => Err(PANICKED.to_owned()),
         }
     }
 
@@ -243,30 +309,55 @@ impl Runner {
         purge::run(&self.env).await
     }
 
-    /// Claims one batch and does it. Returns how many jobs it had.
-    async fn work_once(&self, lane: Lane) -> Result<usize, StoreError> {
+    /// Claims what is due and has room, and begins it. Returns how many jobs that were.
+    async fn begin_what_is_due(&self, under_way: &mut UnderWay) -> Result<usize, StoreError> {
         let now = self.env.clock.now();
+        let lanes: Vec<(Lane, usize)> = Lane::ALL
+            .into_iter()
+            .filter(|lane| under_way.may_be_more[*lane as usize])
+            .map(|lane| (lane, under_way.free(lane)))
+            .filter(|(_, free)| *free > 0)
+            .collect();
+        if lanes.is_empty() {
+            return Ok(0);
+        }
         let mut tx = self.env.db.begin().await?;
         let conn = &mut tx.conn();
-        let batch = match lane {
-            Lane::Inside => jobs::claim(conn, BATCH, now, now + LEASE).await?,
-            Lane::Outside => jobs::claim_outside(conn, BATCH, now, now + LEASE).await?,
-        };
-        tx.commit().await?;
-        let count = batch.len();
-        let mut running = tokio::task::JoinSet::new();
-        for job in batch {
-            let (env, mailer) = (self.env.clone(), self.mailer.clone());
-            running.spawn(async move { do_job(&env, &mailer, job).await });
+        // A clock that was set back is seen at once, what another node's clock did within a quarter of a minute.
+        if under_way.replanned_at.is_none_or(|at| now < at || now - at >= REPLAN_EVERY) {
+            jobs::replan(conn, now + LONGEST_WAIT + CLOCK_TOLERANCE, now).await?;
         }
-        while let Some(ended) = running.join_next().await {
-            if let Err(error) = ended {
-                // Its lease runs out and it is tried again.
-                tracing::error!(error = %error, "a job ended badly");
+        let mut claimed = Vec::with_capacity(lanes.len());
+        for (lane, free) in lanes {
+            let free = i64::try_from(free).unwrap_or(0);
+            claimed.push((lane, free, jobs::claim(conn, lane, free, now, now + LEASE).await?));
+        }
+        tx.commit().await?;
+        under_way.replanned_at = Some(now);
+        let mut count = 0;
+        for (lane, free, jobs) in claimed {
+            count += jobs.len();
+            under_way.may_be_more[lane as usize] = i64::try_from(jobs.len()).unwrap_or(free) >= free;
+            for job in jobs {
+                let (env, mailer, doors) = (self.env.clone(), self.mailer.clone(), self.doors.clone());
+                under_way.begin(lane, async move { do_job(&env, &mailer, &doors, job).await });
             }
         }
         Ok(count)
     }
+}
+
+/// Why something failed that panicked. The log has the rest.
+const PANICKED: &str = "it panicked";
+
+/// Runs a task; one that panics takes nobody with it, and brings nothing.
+async fn contained<F: Future>(task: F) -> Option<F::Output> {
+    let mut task = pin!(task);
+    poll_fn(move |context| match catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(context))) {
+        Ok(poll) => poll.map(Some),
+        Err(_) => Poll::Ready(None),
+    })
+    .await
 }
 
 async fn told(mut stopped: watch::Receiver<bool>) {
@@ -280,8 +371,12 @@ fn log_failure(routine: Routine, result: Result<Result<Counts, String>, StoreErr
     }
 }
 
-async fn do_job(env: &Env, mailer: &Mailer, job: ClaimedJob) {
+async fn do_job(env: &Env, mailer: &Mailer, doors: &Doors, job: ClaimedJob) {
     let (kind, outcome) = match &job.work {
+        // Who tries one for the last time puts it away. This one took all of them with it.
+        Ok(work) if job.attempt > MOST_ATTEMPTS => {
+            (work.kind(), Err(JobError::GiveUp("none of its tries came to an end".to_owned())))
+        }
         Ok(work) => {
             let task = async {
                 match work {
@@ -296,11 +391,15 @@ async fn do_job(env: &Env, mailer: &Mailer, job: ClaimedJob) {
                     Work::RefreshSubscription { provider, subscription } => {
                         payments::refresh(env, *provider, subscription).await
                     }
-                    Work::DeliverWebhook { delivery } => webhooks::deliver(env, *delivery).await,
+                    Work::DeliverWebhook { delivery } => webhooks::deliver(env, doors, *delivery).await,
                 }
             };
-            let outcome = tokio::time::timeout(JOB_TIMEOUT, task).await;
-            (work.kind(), outcome.unwrap_or_else(|_| Err(JobError::Retry("it took too long".to_owned()))))
+            let outcome = match contained(tokio::time::timeout(JOB_TIMEOUT, task)).await {
+                Some(Ok(outcome)) => outcome,
+                Some(Err(_)) => Err(JobError::Retry("it took too long".to_owned())),
+                None => Err(JobError::Retry(PANICKED.to_owned())),
+            };
+            (work.kind(), outcome)
         }
         Err(problem) => ("unknown", Err(JobError::Retry(format!("this program cannot read it: {problem}")))),
     };
@@ -323,7 +422,7 @@ async fn settle(env: &Env, job: &ClaimedJob, outcome: Result<(), JobError>) -> R
     let conn = &mut tx.conn();
     let is_ours = match outcome {
         Ok(()) => jobs::finish(conn, job.id, job.fencing_token, now).await?,
-        Err(JobError::Later { at, problem }) => jobs::retry(conn, job.id, job.fencing_token, &problem, at).await?,
+        Err(JobError::Later { at, problem }) => jobs::postpone(conn, job.id, job.fencing_token, &problem, at).await?,
         Err(JobError::Retry(problem)) if job.attempt < MOST_ATTEMPTS => {
             tracing::warn!(job.id = %job.id, job.attempt, problem, "a job failed and is tried again");
             let run_at = now + back_off(job.attempt, env.random.below(201));
@@ -359,6 +458,35 @@ mod tests {
         assert_eq!(back_off(3, 100), TimeDelta::seconds(81));
         assert_eq!(back_off(2, 0), TimeDelta::milliseconds(12_800));
         assert_eq!(back_off(2, 200), TimeDelta::milliseconds(19_200));
-        assert!(back_off(MOST_ATTEMPTS, 100) < TimeDelta::days(5));
+        assert!(back_off(MOST_ATTEMPTS - 1, 200) < LONGEST_WAIT, "the last failure is not waited for");
+    }
+
+    #[tokio::test]
+    async fn a_task_that_panics_takes_nobody_with_it() {
+        let panics = async {
+            tokio::task::yield_now().await;
+            assert_eq!(1, 2, "a mistake of ours");
+        };
+        assert_eq!(contained(panics).await, None);
+        assert_eq!(contained(async { 7 }).await, Some(7));
+    }
+
+    #[tokio::test]
+    async fn who_is_done_makes_room_for_the_next() {
+        let mut under_way = UnderWay::default();
+        let (stop, stopped) = watch::channel(false);
+        for _ in 0..places(Lane::Chat) {
+            let stopped = stopped.clone();
+            under_way.begin(Lane::Chat, told(stopped));
+        }
+        assert_eq!((under_way.free(Lane::Chat), under_way.free(Lane::Codes)), (0, CODES_AT_ONCE));
+        under_way.begin(Lane::Codes, async { panic!("a mistake of ours") });
+        under_way.one_is_done().await;
+        assert_eq!((under_way.free(Lane::Chat), under_way.free(Lane::Codes)), (0, CODES_AT_ONCE));
+        stop.send_replace(true);
+        while !under_way.is_idle() {
+            under_way.one_is_done().await;
+        }
+        assert_eq!(under_way.free(Lane::Chat), places(Lane::Chat));
     }
 }

@@ -5,12 +5,12 @@ use crate::{
     domain::ids::WebhookDeliveryId,
     jobs::runner::JobError,
     platform::env::Env,
-    services::webhooks::{self, Delivered},
+    services::webhooks::{self, Delivered, Doors},
 };
 
 /// Tries to make a delivery.
-pub(super) async fn deliver(env: &Env, delivery: WebhookDeliveryId) -> Result<(), JobError> {
-    match webhooks::deliver(env, delivery).await? {
+pub(super) async fn deliver(env: &Env, doors: &Doors, delivery: WebhookDeliveryId) -> Result<(), JobError> {
+    match webhooks::deliver(env, doors, delivery).await? {
         Delivered::Settled => Ok(()),
         Delivered::Later { at, problem } => Err(JobError::Later { at, problem }),
     }

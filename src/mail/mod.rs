@@ -14,5 +14,5 @@ mod tests;
 mod transport;
 
 pub use render::{Contents, InvitationLetter, Letters, Rendered, samples};
-pub use smtp::{Smtp, SmtpUrlError};
+pub use smtp::{AT_ONCE, Smtp, SmtpUrlError};
 pub use transport::{SendError, Sent, Transport, message_id};

@@ -33,8 +33,8 @@ const TIME_OUT: Duration = Duration::from_secs(20);
 /// How long a connection stays usable after a letter. Servers hang up after minutes, and address
 /// translation forgets idle connections without telling either side.
 const REST: TimeDelta = TimeDelta::seconds(60);
-/// How many connections are kept for the next letters.
-const RESTING: usize = 4;
+/// How many letters are to be on their way at once: as many connections are kept for the next ones.
+pub const AT_ONCE: usize = 8;
 
 /// A mail server, with connections at rest for the next letters.
 pub struct Smtp {
@@ -205,7 +205,7 @@ impl Smtp {
 
     fn rest(&self, connection: AsyncSmtpConnection, since: DateTime<Utc>) {
         let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
-        if resting.len() < RESTING {
+        if resting.len() < AT_ONCE {
             resting.push(Resting { connection, since });
         }
     }

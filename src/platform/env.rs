@@ -108,8 +108,6 @@ impl Env {
 
     /// Tells the job runner that there is work, after the commit that queued it.
     pub fn wake_workers(&self) {
-        // Two wait: for what is done inside, and for what calls others.
-        self.work.notify_one();
         self.work.notify_one();
     }
 

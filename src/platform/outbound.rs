@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::{
     Client,
     dns::{Addrs, Name, Resolve, Resolving},
@@ -23,6 +24,8 @@ use url::{Host, Url};
 
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the beginning of an answer may take once its status is there, which is what counts.
+const BODY_TIMEOUT: Duration = Duration::from_secs(2);
 /// The most bytes of an answer that are read.
 const MOST_READ: usize = 4 * 1024;
 /// The most bytes of an answer that are kept.
@@ -87,8 +90,28 @@ pub struct Answered {
     /// The beginning of the answer, at most [`MOST_KEPT`] bytes, without control characters other
     /// than breaks of lines.
     pub body: String,
-    /// For how many seconds it wants to be left alone, if it said so.
-    pub retry_after: Option<i64>,
+    /// How long it wants to be left alone, if it said so.
+    pub retry_after: Option<RetryAfter>,
+}
+
+/// How long somebody wants to be left alone (RFC 9110 §10.2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryAfter {
+    /// For so many seconds.
+    Seconds(i64),
+    /// Until then.
+    At(DateTime<Utc>),
+}
+
+impl RetryAfter {
+    /// Returns for how long, from `now` on; nothing if that is over or no span of time.
+    pub fn wait(self, now: DateTime<Utc>) -> Option<TimeDelta> {
+        match self {
+            Self::Seconds(seconds) => TimeDelta::try_seconds(seconds),
+            Self::At(at) => Some(at - now),
+        }
+        .filter(|wait| *wait >= TimeDelta::zero())
+    }
 }
 
 impl Answered {
@@ -141,25 +164,27 @@ pub async fn post(
         headers.iter().fold(client.post(url).header("content-type", "application/json"), |request, (name, value)| {
             request.header(name, value)
         });
-    let answer = async {
-        let response = request.body(body).send().await.map_err(|error| failure(&error, timeout))?;
-        let (status, retry_after) = (response.status().as_u16(), retry_after(response.headers()));
-        // What was answered counts even if the rest of it does not come.
-        Ok(Answered { status, body: beginning(response).await, retry_after })
-    };
-    tokio::time::timeout(timeout, answer).await.unwrap_or(Err(OutboundError::TimedOut(timeout)))
+    let sent = tokio::time::timeout(timeout, request.body(body).send()).await;
+    let mut response = sent.map_err(|_| OutboundError::TimedOut(timeout))?.map_err(|error| failure(&error, timeout))?;
+    let (status, retry_after) = (response.status().as_u16(), retry_after(response.headers()));
+    // What was answered counts even if the rest of it does not come.
+    let mut read = Vec::new();
+    let _ = tokio::time::timeout(BODY_TIMEOUT, read_beginning(&mut response, &mut read)).await;
+    Ok(Answered { status, body: as_text(read), retry_after })
 }
 
-async fn beginning(mut response: reqwest::Response) -> String {
-    let mut body = Vec::new();
-    while body.len() < MOST_READ {
+async fn read_beginning(response: &mut reqwest::Response, read: &mut Vec<u8>) {
+    while read.len() < MOST_READ {
         match response.chunk().await {
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(Some(chunk)) => read.extend_from_slice(&chunk),
             Ok(None) | Err(_) => break,
         }
     }
-    body.truncate(MOST_READ);
-    let text = String::from_utf8_lossy(&body);
+}
+
+fn as_text(mut read: Vec<u8>) -> String {
+    read.truncate(MOST_READ);
+    let text = String::from_utf8_lossy(&read);
     // Databases keep no NUL, and nobody wants the rest on a terminal.
     let mut kept: String = text.chars().filter(|c| !c.is_control() || *c == '\n').collect();
     if kept.len() > MOST_KEPT {
@@ -168,8 +193,13 @@ async fn beginning(mut response: reqwest::Response) -> String {
     kept
 }
 
-fn retry_after(headers: &HeaderMap) -> Option<i64> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().filter(|seconds| *seconds >= 0)
+fn retry_after(headers: &HeaderMap) -> Option<RetryAfter> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    match text.parse() {
+        Ok(seconds) => Some(RetryAfter::Seconds(seconds)),
+        // The form of dates that HTTP asks for is one of those of mails.
+        Err(_) => DateTime::parse_from_rfc2822(text).ok().map(|at| RetryAfter::At(at.to_utc())),
+    }
 }
 
 fn failure(error: &reqwest::Error, timeout: Duration) -> OutboundError {
@@ -398,6 +428,38 @@ mod tests {
         assert_eq!(read("http://127.0.0.1:8080/a"), Ok("http://127.0.0.1:8080/a".to_owned()));
         assert_eq!(read("https://10.0.0.7/"), Ok("https://10.0.0.7/".to_owned()));
         assert_eq!(read("http://1.1.1.1/"), Err(BadAddress::NotPublic));
+    }
+
+    #[test]
+    fn how_long_to_leave_alone_is_read_in_both_forms() {
+        let now: DateTime<Utc> = "2026-11-21T10:00:00Z".parse().expect("an instant");
+        let wait = |text: &str| {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().expect("a header"))]);
+            retry_after(&headers).and_then(|asked| asked.wait(now)).map(|wait| wait.num_seconds())
+        };
+        assert_eq!(wait("120"), Some(120));
+        assert_eq!(wait("Sat, 21 Nov 2026 10:30:00 GMT"), Some(1_800));
+        assert_eq!(wait("Sat, 21 Nov 2026 09:30:00 GMT"), None, "that is over");
+        for text in ["-1", "soon", "", "9223372036854775807"] {
+            assert_eq!(wait(text), None, "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_answered_counts_even_if_the_rest_of_it_does_not_come() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/", listener.local_addr().expect("an address"));
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a caller");
+            let mut request = [0; 4_096];
+            let _ = stream.read(&mut request).await;
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nthank y").await.expect("it listens");
+            // And no more of it, for as long as the other one waits.
+            let _ = stream.read(&mut request).await;
+        });
+        let answer = post(&url, Reach::Everywhere, &[], "{}".to_owned(), Duration::from_secs(2)).await;
+        assert_eq!(answer.expect("an answer"), Answered { status: 200, body: "thank y".to_owned(), retry_after: None });
     }
 
     #[tokio::test]

@@ -40,9 +40,13 @@ pub async fn queue_all(env: &Env, conn: &mut Conn<'_>, letters: &[QueuedMail]) -
     let now = env.clock.now();
     mails::insert(conn, letters, now).await?;
     // The job has the mail's id, by which the outbox finds it.
-    let job = |mail: MailId| (JobId::from(Uuid::from_bytes(*mail.as_bytes())), Work::SendMail { mail });
-    let jobs: Vec<(JobId, Work)> = letters.iter().map(|letter| job(letter.id)).collect();
-    jobs::insert(conn, &jobs, now).await
+    let job =
+        |mail: &QueuedMail| (JobId::from(Uuid::from_bytes(*mail.id.as_bytes())), Work::SendMail { mail: mail.id });
+    let (waited_for, others): (Vec<&QueuedMail>, Vec<&QueuedMail>) =
+        letters.iter().partition(|mail| matches!(mail.letter, Letter::LoginCode { .. } | Letter::Invitation { .. }));
+    let jobs_of = |mails: Vec<&QueuedMail>| mails.into_iter().map(job).collect::<Vec<(JobId, Work)>>();
+    jobs::insert_codes(conn, &jobs_of(waited_for), now).await?;
+    jobs::insert(conn, &jobs_of(others), now).await
 }
 
 /// How many mails the preview mailbox shows.

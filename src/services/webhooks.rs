@@ -8,7 +8,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::json;
 use sha2::Sha256;
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 pub use crate::platform::outbound::BadAddress;
@@ -27,7 +35,7 @@ use crate::{
         env::Env,
         outbound::{self, Answered, OutboundError, Reach},
     },
-    services::{aftermath::Aftermath, events, notifications},
+    services::{aftermath::Aftermath, collisions::until_through, events, notifications},
     store::{
         Conn, StoreError,
         webhooks::{self, NewDelivery, Sealed},
@@ -38,6 +46,16 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How long a delivery belongs to who claimed it: longer than a try may take.
 const LEASE: TimeDelta = TimeDelta::seconds(60);
+/// How many tries may be under way to one endpoint at once, on each node.
+const AT_ONCE: usize = 4;
+/// How long a delivery waits for others to its endpoint before it comes back later.
+const BRIEFLY: Duration = Duration::from_secs(1);
+/// How soon one comes back that had to wait for others, how much later each further one, and at the latest.
+const SOON: TimeDelta = TimeDelta::seconds(1);
+const APART: TimeDelta = TimeDelta::milliseconds(50);
+const AT_LATEST: TimeDelta = TimeDelta::minutes(10);
+/// So many deliveries are deleted at a time.
+const DELETED_AT_A_TIME: i64 = 5_000;
 /// How many failed deliveries are sent again at once.
 pub const MOST_RESENT: i64 = 10_000;
 
@@ -212,9 +230,28 @@ pub async fn set_enabled(env: &Env, id: WebhookEndpointId, enabled: bool, actor:
     Ok(has_changed)
 }
 
-/// Forgets an endpoint and everything that was told to it. Returns whether there was one.
+/// Forgets an endpoint and everything that was told to it. Returns whether there was one. What was told goes
+/// first and in pieces; from the beginning on it hears nothing.
 pub async fn delete(env: &Env, id: WebhookEndpointId, actor: &str) -> Result<bool, StoreError> {
     let now = env.clock.now();
+    let mut tx = env.db.begin().await?;
+    if webhooks::disable(&mut tx.conn(), id, DisabledBecause::Admin, now).await? {
+        tx.commit().await?;
+    } else {
+        drop(tx);
+    }
+    while until_through(|| delete_some(env, id)).await? == DELETED_AT_A_TIME.unsigned_abs() {}
+    until_through(|| delete_rest(env, id, actor, now)).await
+}
+
+async fn delete_some(env: &Env, id: WebhookEndpointId) -> Result<u64, StoreError> {
+    let mut tx = env.db.begin().await?;
+    let deleted = webhooks::delete_deliveries(&mut tx.conn(), id, DELETED_AT_A_TIME).await?;
+    tx.commit().await?;
+    Ok(deleted)
+}
+
+async fn delete_rest(env: &Env, id: WebhookEndpointId, actor: &str, now: DateTime<Utc>) -> Result<bool, StoreError> {
     let mut tx = env.db.begin().await?;
     let conn = &mut tx.conn();
     let was_there = webhooks::delete(conn, id).await?;
@@ -314,6 +351,55 @@ async fn must_hear(conn: &mut Conn<'_>, id: WebhookEndpointId) -> Result<(), Web
     }
 }
 
+/// The doors of endpoints, on this node: before each a few tries may be under way at once. One that does not
+/// answer keeps those few busy, and nobody else.
+#[derive(Debug, Default)]
+pub struct Doors(Mutex<HashMap<WebhookEndpointId, Arc<Door>>>);
+
+#[derive(Debug)]
+struct Door {
+    places: Arc<Semaphore>,
+    /// Whether somebody has waited in vain for a place since a delivery was last taken.
+    is_slow: AtomicBool,
+    /// When the last comes back of those who found no place.
+    last_turn: Mutex<DateTime<Utc>>,
+}
+
+impl Doors {
+    fn of(&self, endpoint: WebhookEndpointId) -> Arc<Door> {
+        let mut doors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let door = || Door {
+            places: Arc::new(Semaphore::new(AT_ONCE)),
+            is_slow: AtomicBool::new(false),
+            last_turn: Mutex::new(DateTime::UNIX_EPOCH),
+        };
+        Arc::clone(doors.entry(endpoint).or_insert_with(|| Arc::new(door())))
+    }
+}
+
+impl Door {
+    /// Takes a place, and waits a moment for it where answers come quickly. Without one it says when to come back.
+    async fn enter(&self, env: &Env) -> Result<OwnedSemaphorePermit, DateTime<Utc>> {
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            return Ok(place);
+        }
+        if !self.is_slow.load(Ordering::Relaxed) {
+            if let Ok(Ok(place)) = tokio::time::timeout(BRIEFLY, Arc::clone(&self.places).acquire_owned()).await {
+                return Ok(place);
+            }
+            self.is_slow.store(true, Ordering::Relaxed);
+        }
+        Err(self.turn(env.clock.now()))
+    }
+
+    /// Returns when the next one comes back: one after the other, so that many do not come in vain all the time.
+    fn turn(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let mut last = self.last_turn.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = (*last + APART).clamp(now + SOON, now + AT_LATEST);
+        *last
+    }
+}
+
 /// What became of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delivered {
@@ -328,8 +414,21 @@ pub enum Delivered {
     },
 }
 
-/// Tries to make a delivery, if it is due.
-pub async fn deliver(env: &Env, id: WebhookDeliveryId) -> Result<Delivered, StoreError> {
+/// Tries to make a delivery, if it is due and its endpoint has room for another one.
+pub async fn deliver(env: &Env, doors: &Doors, id: WebhookDeliveryId) -> Result<Delivered, StoreError> {
+    let Some(delivery) = delivery(env, id).await?.filter(|delivery| delivery.state == DeliveryState::Pending) else {
+        return Ok(Delivered::Settled);
+    };
+    let door = doors.of(delivery.endpoint);
+    // No try is counted for who finds no place.
+    let _place = match door.enter(env).await {
+        Ok(place) => place,
+        Err(at) => return Ok(Delivered::Later { at, problem: "others to the same endpoint come first".to_owned() }),
+    };
+    deliver_now(env, &door, id).await
+}
+
+async fn deliver_now(env: &Env, door: &Door, id: WebhookDeliveryId) -> Result<Delivered, StoreError> {
     let now = env.clock.now();
     let mut tx = env.db.begin().await?;
     let conn = &mut tx.conn();
@@ -365,6 +464,9 @@ pub async fn deliver(env: &Env, id: WebhookDeliveryId) -> Result<Delivered, Stor
     tx.commit().await?;
 
     let (tried, answer) = send(env, &endpoint, &sealed, &claimed).await;
+    if tried.error.is_none() {
+        door.is_slow.store(false, Ordering::Relaxed);
+    }
     settle(env, &endpoint, &claimed, tried, answer).await
 }
 
@@ -421,9 +523,8 @@ fn signatures(
     let current = env.keys.open(endpoint.id, &sealed.secret)?;
     let sign = |secret: &WebhookSecret| sign(secret, &delivery.event_id, at, &delivery.payload);
     let mut signatures = sign(&current)?;
-    let is_overlap = sealed.previous_until.is_some_and(|until| until > at);
-    let previous = sealed.previous_secret.as_deref().filter(|_| is_overlap);
-    if let Some(previous) = previous.and_then(|sealed| env.keys.open(endpoint.id, sealed)) {
+    let previous = sealed.previous.iter().filter(|previous| previous.until > at);
+    for previous in previous.filter_map(|previous| env.keys.open(endpoint.id, &previous.secret)) {
         signatures = format!("{signatures} {}", sign(&previous)?);
     }
     Some(signatures)
@@ -450,7 +551,7 @@ async fn settle(
     let now = env.clock.now();
     let is_taken = tried.error.is_none();
     let is_gone = tried.status == Some(410);
-    let asked = answer.and_then(|answer| answer.retry_after).and_then(TimeDelta::try_seconds);
+    let asked = answer.and_then(|answer| answer.retry_after).and_then(|asked| asked.wait(now));
     let wait = wait_after(claimed.attempts, env.random.below(201), asked).filter(|_| !is_taken && !is_gone);
     // Nobody waits for what an admin tries out.
     let wait = wait.filter(|_| claimed.kind != TEST_KIND);
@@ -459,16 +560,45 @@ async fn settle(
         Some(wait) => (DeliveryState::Pending, now + wait),
         None => (DeliveryState::Failed, now),
     };
+    let outcome = Outcome { claimed, state, next_try_at, tried: &tried };
+    let (is_ours, disabled) = until_through(|| write_down(env, endpoint, &outcome, now)).await?;
+    metrics::counter!("webhook_deliveries_total", "outcome" => state.as_str()).increment(1);
+    if let Some(because) = disabled {
+        tracing::warn!(endpoint.id = %endpoint.id, because = because.as_str(), "a webhook endpoint is disabled");
+    }
+    Ok(match wait {
+        Some(_) if is_ours => Delivered::Later { at: next_try_at, problem: tried.error.unwrap_or_default() },
+        _ => Delivered::Settled,
+    })
+}
+
+/// What came of a try.
+struct Outcome<'a> {
+    claimed: &'a Delivery,
+    state: DeliveryState,
+    next_try_at: DateTime<Utc>,
+    tried: &'a Try,
+}
+
+/// Writes down what came of a try. Returns whether the delivery was still in these hands, and why the endpoint
+/// is disabled if it is by that.
+async fn write_down(
+    env: &Env,
+    endpoint: &Endpoint,
+    outcome: &Outcome<'_>,
+    now: DateTime<Utc>,
+) -> Result<(bool, Option<DisabledBecause>), StoreError> {
+    let Outcome { claimed, state, next_try_at, tried } = outcome;
     let mut tx = env.db.begin().await?;
     let conn = &mut tx.conn();
-    let is_ours = webhooks::settle_delivery(conn, claimed, state, next_try_at, &tried).await?;
+    let is_ours = webhooks::settle_delivery(conn, claimed, *state, *next_try_at, tried).await?;
     let mut disabled = None;
-    if is_taken {
+    if *state == DeliveryState::Delivered {
         webhooks::note_success(conn, endpoint.id).await?;
     } else if claimed.kind != TEST_KIND {
         let failing_since = webhooks::note_failure(conn, endpoint.id, now).await?;
         let because = match failing_since {
-            _ if is_gone => Some(DisabledBecause::Gone),
+            _ if tried.status == Some(410) => Some(DisabledBecause::Gone),
             Some(since) if now - since >= FAILING_AT_MOST => Some(DisabledBecause::Failing),
             _ => None,
         };
@@ -484,15 +614,7 @@ async fn settle(
         }
     }
     tx.commit().await?;
-    let outcome = state.as_str();
-    metrics::counter!("webhook_deliveries_total", "outcome" => outcome).increment(1);
-    if let Some(because) = disabled {
-        tracing::warn!(endpoint.id = %endpoint.id, because = because.as_str(), "a webhook endpoint is disabled");
-    }
-    Ok(match wait {
-        Some(_) if is_ours => Delivered::Later { at: next_try_at, problem: tried.error.unwrap_or_default() },
-        _ => Delivered::Settled,
-    })
+    Ok((is_ours, disabled))
 }
 
 #[cfg(test)]

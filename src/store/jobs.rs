@@ -11,6 +11,7 @@ use crate::{
     domain::{
         ids::{BonusRuleId, JobId, MailId, NotificationId, PaymentEventId, UserId, WebhookDeliveryId},
         payment::Provider,
+        schedule::CLOCK_TOLERANCE,
     },
     store::{
         Conn, Result,
@@ -84,6 +85,66 @@ impl Work {
             Self::DeliverWebhook { .. } => "deliver_webhook",
         }
     }
+
+    /// The words of all kinds, see [`Self::kind`].
+    pub const KINDS: [&'static str; 8] = [
+        "send_mail",
+        "apply_payment_event",
+        "reconcile_subscriptions",
+        "refresh_subscription",
+        "award_bonus",
+        "sweep_bonus",
+        "tell_chat",
+        "deliver_webhook",
+    ];
+
+    /// Returns among which others it waits its turn, unless somebody waits for it, see [`insert_codes`].
+    pub fn lane(&self) -> Lane {
+        match self {
+            Self::SendMail { .. } => Lane::Letters,
+            Self::ApplyPaymentEvent { .. } | Self::ReconcileSubscriptions { .. } | Self::RefreshSubscription { .. } => {
+                Lane::Providers
+            }
+            Self::AwardBonus { .. } | Self::SweepBonus { .. } => Lane::Work,
+            Self::TellChat { .. } => Lane::Chat,
+            Self::DeliverWebhook { .. } => Lane::Webhooks,
+        }
+    }
+}
+
+/// Jobs that wait for each other, and not for those of another lane: somebody else's server may take all
+/// the time that it has, and nobody's code to sign in shall wait for that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Letters that somebody waits for: codes and invitations.
+    Codes,
+    /// All other letters.
+    Letters,
+    /// What the database alone is needed for.
+    Work,
+    /// What may have to ask a provider of payments.
+    Providers,
+    /// Deliveries to apps.
+    Webhooks,
+    /// The admins' chat.
+    Chat,
+}
+
+impl Lane {
+    /// All of them, the most urgent first.
+    pub const ALL: [Self; 6] = [Self::Codes, Self::Letters, Self::Work, Self::Providers, Self::Webhooks, Self::Chat];
+
+    /// Returns the word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Codes => "codes",
+            Self::Letters => "letters",
+            Self::Work => "work",
+            Self::Providers => "providers",
+            Self::Webhooks => "webhooks",
+            Self::Chat => "chat",
+        }
+    }
 }
 
 /// A job in the hands of a worker.
@@ -110,14 +171,29 @@ struct ClaimedRow {
 /// Queues work, in the transaction that causes it, to be done at once. What is there under the same
 /// id already is not queued twice.
 pub async fn insert(conn: &mut Conn<'_>, jobs: &[(JobId, Work)], now: DateTime<Utc>) -> Result<()> {
+    insert_into(conn, jobs, Work::lane, now).await
+}
+
+/// Queues letters that somebody waits for, ahead of all others, see [`insert`].
+pub async fn insert_codes(conn: &mut Conn<'_>, jobs: &[(JobId, Work)], now: DateTime<Utc>) -> Result<()> {
+    insert_into(conn, jobs, |_| Lane::Codes, now).await
+}
+
+async fn insert_into(
+    conn: &mut Conn<'_>,
+    jobs: &[(JobId, Work)],
+    lane: fn(&Work) -> Lane,
+    now: DateTime<Utc>,
+) -> Result<()> {
     if jobs.is_empty() {
         return Ok(());
     }
     build!(conn, |query, c| {
-        query.push("INSERT INTO jobs (id, kind, payload, run_at, attempts, fencing_token, created_at) ");
+        query.push("INSERT INTO jobs (id, kind, lane, payload, run_at, attempts, fencing_token, created_at) ");
         query.push_values(jobs, |mut row, (id, work)| {
             row.push_bind(*id)
                 .push_bind(work.kind())
+                .push_bind(lane(work).as_str())
                 .push_bind(Json(work))
                 .push_bind(now)
                 .push("0")
@@ -130,57 +206,40 @@ pub async fn insert(conn: &mut Conn<'_>, jobs: &[(JobId, Work)], now: DateTime<U
     Ok(())
 }
 
-/// The text by which jobs are claimed that fit, on one of the databases.
-macro_rules! claim_those {
-    ($fit:literal, $lock:literal) => {
+/// The text by which jobs are claimed, on one of the databases.
+macro_rules! claim {
+    ($lock:literal) => {
         concat!(
             "UPDATE jobs SET attempts = attempts + 1, fencing_token = fencing_token + 1, leased_until = $2
             WHERE id IN (
                 SELECT id FROM jobs
-                WHERE finished_at IS NULL AND dead_at IS NULL AND run_at <= $1
-                    AND (leased_until IS NULL OR leased_until <= $1) AND kind ",
-            $fit,
-            " IN ('deliver_webhook', 'tell_chat') ORDER BY run_at, id LIMIT $3 ",
+                WHERE finished_at IS NULL AND dead_at IS NULL AND lane = $4 AND run_at <= $1
+                    AND (leased_until IS NULL OR leased_until <= $1 OR leased_until > $5)
+                ORDER BY run_at, id LIMIT $3 ",
             $lock,
             ") RETURNING id, payload, attempts, fencing_token"
         )
     };
 }
 
-/// Claims up to `count` jobs that are due and in nobody's hands, other than those of
-/// [`claim_outside`]. Two who claim at once never get the same job: Postgres skips what the other has
-/// locked, SQLite has one writer.
+/// Claims up to `count` jobs of a lane that are due and in nobody's hands. Two who claim at once never
+/// get the same job: Postgres skips what the other has locked, SQLite has one writer. A lease that ends
+/// later than any lease can is from a clock that was ahead, and binds nobody.
 pub async fn claim(
     conn: &mut Conn<'_>,
+    lane: Lane,
     count: i64,
     now: DateTime<Utc>,
     leased_until: DateTime<Utc>,
 ) -> Result<Vec<ClaimedJob>> {
-    let sql = conn.dialect(claim_those!("NOT", ""), claim_those!("NOT", "FOR UPDATE SKIP LOCKED"));
-    claim_by(conn, sql, count, now, leased_until).await
-}
-
-/// Claims jobs that call addresses which somebody typed in. Such a call may take all the time that it
-/// has, and nobody's code to sign in shall wait for that.
-pub async fn claim_outside(
-    conn: &mut Conn<'_>,
-    count: i64,
-    now: DateTime<Utc>,
-    leased_until: DateTime<Utc>,
-) -> Result<Vec<ClaimedJob>> {
-    let sql = conn.dialect(claim_those!("", ""), claim_those!("", "FOR UPDATE SKIP LOCKED"));
-    claim_by(conn, sql, count, now, leased_until).await
-}
-
-async fn claim_by(
-    conn: &mut Conn<'_>,
-    sql: &'static str,
-    count: i64,
-    now: DateTime<Utc>,
-    leased_until: DateTime<Utc>,
-) -> Result<Vec<ClaimedJob>> {
-    let rows: Vec<ClaimedRow> =
-        run!(conn, |c| sqlx::query_as(sql).bind(now).bind(leased_until).bind(count).fetch_all(c))?;
+    let sql = conn.dialect(claim!(""), claim!("FOR UPDATE SKIP LOCKED"));
+    let rows: Vec<ClaimedRow> = run!(conn, |c| sqlx::query_as(sql)
+        .bind(now)
+        .bind(leased_until)
+        .bind(count)
+        .bind(lane.as_str())
+        .bind(leased_until + CLOCK_TOLERANCE)
+        .fetch_all(c))?;
     Ok(rows
         .into_iter()
         .map(|row| ClaimedJob {
@@ -190,6 +249,20 @@ async fn claim_by(
             fencing_token: row.fencing_token,
         })
         .collect())
+}
+
+/// Makes due what a clock that was ahead had put off: what was never tried, and what waits for a time
+/// after `latest`, for which a clock that is right plans nothing. Returns how many jobs.
+pub async fn replan(conn: &mut Conn<'_>, latest: DateTime<Utc>, now: DateTime<Utc>) -> Result<u64> {
+    Ok(execute!(conn, |c| sqlx::query(
+        "UPDATE jobs SET run_at = $1
+        WHERE finished_at IS NULL AND dead_at IS NULL
+            AND lane IN ('codes', 'letters', 'work', 'providers', 'webhooks', 'chat')
+            AND run_at > $1 AND (run_at > $2 OR (attempts = 0 AND last_error IS NULL))"
+    )
+    .bind(now)
+    .bind(latest)
+    .execute(c))?)
 }
 
 /// Notes that a job is done. Returns `false` when somebody else has claimed it since.
@@ -220,6 +293,27 @@ pub async fn retry(
     .bind(id)
     .bind(fencing_token)
     .bind(error)
+    .bind(run_at)
+    .execute(c))?;
+    Ok(updated == 1)
+}
+
+/// Puts a job back until `run_at` as if it had not been claimed: it was not its fault. Returns `false` when
+/// somebody else has claimed it since.
+pub async fn postpone(
+    conn: &mut Conn<'_>,
+    id: JobId,
+    fencing_token: i64,
+    why: &str,
+    run_at: DateTime<Utc>,
+) -> Result<bool> {
+    let updated = execute!(conn, |c| sqlx::query(
+        "UPDATE jobs SET run_at = $4, leased_until = NULL, last_error = $3, attempts = attempts - 1
+        WHERE id = $1 AND fencing_token = $2 AND leased_until IS NOT NULL"
+    )
+    .bind(id)
+    .bind(fencing_token)
+    .bind(why)
     .bind(run_at)
     .execute(c))?;
     Ok(updated == 1)
@@ -280,6 +374,13 @@ pub struct KindState {
     pub dead: i64,
     /// Since when the one has been due that waits longest.
     pub oldest_due_at: Option<DateTime<Utc>>,
+}
+
+impl KindState {
+    /// Returns how a kind stands of which all jobs are done.
+    pub fn nothing(kind: &str) -> Self {
+        Self { kind: kind.to_owned(), waiting: 0, running: 0, retried: 0, dead: 0, oldest_due_at: None }
+    }
 }
 
 /// Returns how the jobs of every kind stand of which some are not done, in the order of their names.
@@ -354,7 +455,22 @@ pub async fn discard(conn: &mut Conn<'_>, id: JobId) -> Result<Option<String>> {
         .fetch_optional(c))?)
 }
 
-/// Forgets jobs done before `finished_before`. Returns how many.
-pub async fn purge(conn: &mut Conn<'_>, finished_before: DateTime<Utc>) -> Result<u64> {
-    Ok(execute!(conn, |c| sqlx::query("DELETE FROM jobs WHERE finished_at <= $1").bind(finished_before).execute(c))?)
+/// Forgets at most `most` jobs done before `finished_before`. Returns how many.
+pub async fn purge(conn: &mut Conn<'_>, finished_before: DateTime<Utc>, most: i64) -> Result<u64> {
+    Ok(execute!(conn, |c| sqlx::query(PURGE).bind(finished_before).bind(most).execute(c))?)
 }
+
+/// Forgets at most `most` jobs that made deliveries before `finished_before`. Returns how many.
+pub async fn purge_told(conn: &mut Conn<'_>, finished_before: DateTime<Utc>, most: i64) -> Result<u64> {
+    Ok(execute!(conn, |c| sqlx::query(PURGE_TOLD).bind(finished_before).bind(most).execute(c))?)
+}
+
+/// The text of [`purge`].
+pub const PURGE: &str = "DELETE FROM jobs
+    WHERE id IN (SELECT id FROM jobs WHERE finished_at <= $1 ORDER BY finished_at LIMIT $2)";
+
+/// The text of [`purge_told`].
+pub const PURGE_TOLD: &str = "DELETE FROM jobs
+    WHERE id IN (
+        SELECT id FROM jobs WHERE finished_at <= $1 AND kind = 'deliver_webhook' ORDER BY finished_at LIMIT $2
+    )";

@@ -231,8 +231,8 @@ pub async fn list(conn: &mut Conn<'_>, which: WhichMails<'_>, count: i64) -> Res
 pub async fn resend(conn: &mut Conn<'_>, id: MailId, now: DateTime<Utc>) -> Result<bool> {
     let work = Work::SendMail { mail: id };
     let queued = execute!(conn, |c| sqlx::query(
-        "INSERT INTO jobs (id, kind, payload, run_at, attempts, fencing_token, created_at)
-        SELECT m.id, $2, $3, $4, 0, 0, $4 FROM mails m
+        "INSERT INTO jobs (id, kind, lane, payload, run_at, attempts, fencing_token, created_at)
+        SELECT m.id, $2, $5, $3, $4, 0, 0, $4 FROM mails m
         WHERE m.id = $1 AND m.sent_at IS NULL AND m.skipped_at IS NULL
         ON CONFLICT (id) DO UPDATE SET run_at = excluded.run_at, attempts = 0, dead_at = NULL, finished_at = NULL,
             leased_until = NULL, fencing_token = jobs.fencing_token + 1
@@ -242,6 +242,7 @@ pub async fn resend(conn: &mut Conn<'_>, id: MailId, now: DateTime<Utc>) -> Resu
     .bind(work.kind())
     .bind(Json(&work))
     .bind(now)
+    .bind(work.lane().as_str())
     .execute(c))?;
     Ok(queued == 1)
 }
@@ -289,7 +290,13 @@ pub async fn list_previews(conn: &mut Conn<'_>, count: i64) -> Result<Vec<Previe
     .fetch_all(c))?)
 }
 
-/// Forgets messages made before `created_before`. Returns how many.
-pub async fn purge(conn: &mut Conn<'_>, created_before: DateTime<Utc>) -> Result<u64> {
-    Ok(execute!(conn, |c| sqlx::query("DELETE FROM mails WHERE created_at <= $1").bind(created_before).execute(c))?)
+/// Forgets at most `most` messages made before `created_before`. Returns how many.
+pub async fn purge(conn: &mut Conn<'_>, created_before: DateTime<Utc>, most: i64) -> Result<u64> {
+    Ok(execute!(conn, |c| sqlx::query(
+        "DELETE FROM mails
+        WHERE id IN (SELECT id FROM mails WHERE created_at <= $1 ORDER BY created_at LIMIT $2)"
+    )
+    .bind(created_before)
+    .bind(most)
+    .execute(c))?)
 }

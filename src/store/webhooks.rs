@@ -3,12 +3,17 @@
 //! Secrets come and go encrypted; nobody here can read them.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, types::Json};
 
 use crate::{
     domain::{
         ids::{UserId, WebhookDeliveryId, WebhookEndpointId},
-        webhook::{Delivery, DeliveryState, DisabledBecause, Endpoint, Try, Wanted},
+        schedule::CLOCK_TOLERANCE,
+        webhook::{
+            Delivery, DeliveryState, DisabledBecause, Endpoint, MOST_SECRETS, PUT_OFF_AT_MOST, QUIET_AT_MOST, Try,
+            Wanted,
+        },
     },
     store::{
         Conn, Result, StoreError,
@@ -43,7 +48,7 @@ impl TryFrom<EndpointRow> for Endpoint {
             id: row.id,
             url: row.url,
             description: row.description,
-            wanted: wanted(&row.events.0)?,
+            wanted: Wanted::of_stored(&row.events.0),
             disabled: row.disabled_at.zip(because),
             failing_since: row.failing_since,
             previous_until: row.previous_until,
@@ -51,10 +56,6 @@ impl TryFrom<EndpointRow> for Endpoint {
             created_at: row.created_at,
         })
     }
-}
-
-fn wanted(names: &[String]) -> Result<Wanted> {
-    Wanted::read(names).map_err(StoreError::corrupt("webhook_endpoints", "events"))
 }
 
 macro_rules! endpoint_columns {
@@ -102,33 +103,60 @@ pub async fn list(conn: &mut Conn<'_>) -> Result<Vec<Endpoint>> {
     rows.into_iter().map(Endpoint::try_from).collect()
 }
 
-/// Returns which endpoints hear something, and of what.
+/// Returns which endpoints hear something, and of what. They stay until the transaction ends: on Postgres
+/// whoever deletes one waits for it, and one that is just being deleted is waited for and is not among them.
 pub async fn listening(conn: &mut Conn<'_>) -> Result<Vec<(WebhookEndpointId, Wanted)>> {
-    let rows: Vec<(WebhookEndpointId, Json<Vec<String>>)> = run!(conn, |c| sqlx::query_as(
-        "SELECT id, events FROM webhook_endpoints WHERE disabled_at IS NULL ORDER BY id"
-    )
-    .fetch_all(c))?;
-    rows.into_iter().map(|(id, names)| Ok((id, wanted(&names.0)?))).collect()
+    let sql = conn.dialect(
+        "SELECT id, events FROM webhook_endpoints WHERE disabled_at IS NULL ORDER BY id",
+        "SELECT id, events FROM webhook_endpoints WHERE disabled_at IS NULL ORDER BY id FOR KEY SHARE",
+    );
+    let rows: Vec<(WebhookEndpointId, Json<Vec<String>>)> = run!(conn, |c| sqlx::query_as(sql).fetch_all(c))?;
+    Ok(rows.into_iter().map(|(id, names)| (id, Wanted::of_stored(&names.0))).collect())
 }
 
 /// What deliveries of an endpoint are signed with, encrypted.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sealed {
     /// The current secret.
     pub secret: String,
-    /// The one before it.
-    pub previous_secret: Option<String>,
-    /// Until when that one signs too.
-    pub previous_until: Option<DateTime<Utc>>,
+    /// Those before it, the newest first; some may have ended.
+    pub previous: Vec<PreviousSecret>,
+}
+
+/// A secret of before, encrypted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreviousSecret {
+    /// The secret.
+    pub secret: String,
+    /// Until when it signs too.
+    pub until: DateTime<Utc>,
+}
+
+#[derive(FromRow)]
+struct SealedRow {
+    secret: String,
+    previous_secret: Option<String>,
+    previous_until: Option<DateTime<Utc>>,
+    earlier_secrets: Option<Json<Vec<PreviousSecret>>>,
+}
+
+impl From<SealedRow> for Sealed {
+    fn from(row: SealedRow) -> Self {
+        let newest = row.previous_secret.zip(row.previous_until);
+        let newest = newest.map(|(secret, until)| PreviousSecret { secret, until });
+        let earlier = row.earlier_secrets.map(|Json(earlier)| earlier).unwrap_or_default();
+        Self { secret: row.secret, previous: newest.into_iter().chain(earlier).collect() }
+    }
 }
 
 /// Returns what deliveries of an endpoint are signed with.
 pub async fn find_secrets(conn: &mut Conn<'_>, id: WebhookEndpointId) -> Result<Option<Sealed>> {
-    Ok(run!(conn, |c| sqlx::query_as(
-        "SELECT secret, previous_secret, previous_until FROM webhook_endpoints WHERE id = $1"
+    let row: Option<SealedRow> = run!(conn, |c| sqlx::query_as(
+        "SELECT secret, previous_secret, previous_until, earlier_secrets FROM webhook_endpoints WHERE id = $1"
     )
     .bind(id)
-    .fetch_optional(c))?)
+    .fetch_optional(c))?;
+    Ok(row.map(Sealed::from))
 }
 
 /// What of an endpoint may change; `None` stays.
@@ -165,7 +193,8 @@ pub async fn update(
     row.map(Endpoint::try_from).transpose()
 }
 
-/// Puts another secret into the place of the current one, which signs too until `previous_until`.
+/// Puts another secret into the place of the current one, which signs too until `previous_until`. So do those
+/// before it until they end, at most [`MOST_SECRETS`] of them.
 pub async fn rotate(
     conn: &mut Conn<'_>,
     id: WebhookEndpointId,
@@ -173,9 +202,20 @@ pub async fn rotate(
     previous_until: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Result<Option<Endpoint>> {
-    // Both read the row as it was: the right side is that of before.
+    // Of two at once the second waits here, and finds the secret of the first.
+    let locked = execute!(conn, |c| sqlx::query("UPDATE webhook_endpoints SET updated_at = $2 WHERE id = $1")
+        .bind(id)
+        .bind(now)
+        .execute(c))?;
+    if locked == 0 {
+        return Ok(None);
+    }
+    let Some(known) = find_secrets(conn, id).await? else { return Ok(None) };
+    let earlier: Vec<PreviousSecret> =
+        known.previous.into_iter().filter(|previous| previous.until > now).take(MOST_SECRETS - 1).collect();
     let row: Option<EndpointRow> = run!(conn, |c| sqlx::query_as(concat!(
-        "UPDATE webhook_endpoints SET previous_secret = secret, secret = $2, previous_until = $3, updated_at = $4
+        "UPDATE webhook_endpoints
+        SET previous_secret = secret, secret = $2, previous_until = $3, earlier_secrets = $5, updated_at = $4
         WHERE id = $1 RETURNING ",
         endpoint_columns!()
     ))
@@ -183,6 +223,7 @@ pub async fn rotate(
     .bind(sealed)
     .bind(previous_until)
     .bind(now)
+    .bind((!earlier.is_empty()).then_some(Json(&earlier)))
     .fetch_optional(c))?;
     row.map(Endpoint::try_from).transpose()
 }
@@ -209,7 +250,7 @@ pub async fn disable(
 pub async fn enable(conn: &mut Conn<'_>, id: WebhookEndpointId, now: DateTime<Utc>) -> Result<bool> {
     let enabled = execute!(conn, |c| sqlx::query(
         "UPDATE webhook_endpoints
-        SET disabled_at = NULL, disabled_because = NULL, failing_since = NULL, updated_at = $2
+        SET disabled_at = NULL, disabled_because = NULL, failing_since = NULL, failed_at = NULL, updated_at = $2
         WHERE id = $1 AND disabled_at IS NOT NULL"
     )
     .bind(id)
@@ -218,7 +259,19 @@ pub async fn enable(conn: &mut Conn<'_>, id: WebhookEndpointId, now: DateTime<Ut
     Ok(enabled == 1)
 }
 
-/// Forgets an endpoint and everything that was told to it. Returns whether there was one.
+/// Forgets at most `most` deliveries to an endpoint. Returns how many.
+pub async fn delete_deliveries(conn: &mut Conn<'_>, endpoint: WebhookEndpointId, most: i64) -> Result<u64> {
+    Ok(execute!(conn, |c| sqlx::query(
+        "DELETE FROM webhook_deliveries
+        WHERE id IN (SELECT id FROM webhook_deliveries WHERE endpoint_id = $1 ORDER BY id LIMIT $2)"
+    )
+    .bind(endpoint)
+    .bind(most)
+    .execute(c))?)
+}
+
+/// Forgets an endpoint and what is left of what was told to it, see [`delete_deliveries`]. Returns whether
+/// there was one.
 pub async fn delete(conn: &mut Conn<'_>, id: WebhookEndpointId) -> Result<bool> {
     Ok(execute!(conn, |c| sqlx::query("DELETE FROM webhook_endpoints WHERE id = $1").bind(id).execute(c))? == 1)
 }
@@ -226,24 +279,33 @@ pub async fn delete(conn: &mut Conn<'_>, id: WebhookEndpointId) -> Result<bool> 
 /// Notes that an endpoint has taken a delivery.
 pub async fn note_success(conn: &mut Conn<'_>, id: WebhookEndpointId) -> Result<()> {
     execute!(conn, |c| sqlx::query(
-        "UPDATE webhook_endpoints SET failing_since = NULL WHERE id = $1 AND failing_since IS NOT NULL"
+        "UPDATE webhook_endpoints SET failing_since = NULL, failed_at = NULL
+        WHERE id = $1 AND failing_since IS NOT NULL"
     )
     .bind(id)
     .execute(c))?;
     Ok(())
 }
 
-/// Notes that an endpoint has not taken a delivery. Returns since when it has taken none.
+/// Notes that an endpoint has not taken a delivery. Returns since when it has taken none. It begins anew where
+/// the failure before is longer ago than any wait between tries, because then nothing was sent meanwhile; and
+/// where a clock that was ahead has noted it.
 pub async fn note_failure(
     conn: &mut Conn<'_>,
     id: WebhookEndpointId,
     now: DateTime<Utc>,
 ) -> Result<Option<DateTime<Utc>>> {
     Ok(run!(conn, |c| sqlx::query_scalar(
-        "UPDATE webhook_endpoints SET failing_since = COALESCE(failing_since, $2) WHERE id = $1 RETURNING failing_since"
+        "UPDATE webhook_endpoints SET
+            failing_since = CASE WHEN failing_since <= $2 AND failed_at >= $3 AND failed_at <= $4
+                THEN failing_since ELSE $2 END,
+            failed_at = $2
+        WHERE id = $1 RETURNING failing_since"
     )
     .bind(id)
     .bind(now)
+    .bind(now - QUIET_AT_MOST)
+    .bind(now + CLOCK_TOLERANCE)
     .fetch_optional(c))?)
 }
 
@@ -390,7 +452,8 @@ pub async fn page_deliveries(
 }
 
 /// Takes a delivery that is due into somebody's hands until `leased_until`, and counts the try. Of
-/// many at once one gets it: the others find that it is not due.
+/// many at once one gets it: the others find that it is not due. What was never tried is due whatever the
+/// clock says that wrote it, and so is what waits for longer than a clock that is right puts anything off.
 pub async fn claim_delivery(
     conn: &mut Conn<'_>,
     id: WebhookDeliveryId,
@@ -399,12 +462,13 @@ pub async fn claim_delivery(
 ) -> Result<Option<Delivery>> {
     let row: Option<DeliveryRow> = run!(conn, |c| sqlx::query_as(concat!(
         "UPDATE webhook_deliveries SET attempts = attempts + 1, next_try_at = $3
-        WHERE id = $1 AND state = 'pending' AND next_try_at <= $2 RETURNING ",
+        WHERE id = $1 AND state = 'pending' AND (next_try_at <= $2 OR next_try_at > $4 OR attempts = 0) RETURNING ",
         delivery_columns!()
     ))
     .bind(id)
     .bind(now)
     .bind(leased_until)
+    .bind(now + PUT_OFF_AT_MOST + CLOCK_TOLERANCE)
     .fetch_optional(c))?;
     row.map(Delivery::try_from).transpose()
 }

@@ -11,7 +11,7 @@ use vouchsafe::{
     },
     store::{
         StoreError,
-        jobs::{self, Work},
+        jobs::{self, Lane, Work},
         mails::{self, ListedMail, PreviewMail, QueuedMail, WhichMails},
     },
 };
@@ -52,7 +52,7 @@ impl Store {
     async fn tried(&self, id: MailId, at: DateTime<Utc>, error: Option<(&str, bool)>) {
         let mut tx = self.begin().await;
         let conn = &mut tx.conn();
-        let claimed = jobs::claim(conn, 100, at, at).await.unwrap();
+        let claimed = jobs::claim(conn, Lane::Letters, 100, at, at).await.unwrap();
         let job = claimed.iter().find(|job| job.id == job_of(id)).unwrap();
         let is_noted = match error {
             None => jobs::finish(conn, job.id, job.fencing_token, at).await,
@@ -154,9 +154,11 @@ on_both! {
     async fn old_messages_are_forgotten(store: Store) {
         store.mail(beginning()).await;
         let fresh = store.mail(after(1)).await;
+        store.mail(beginning()).await;
         let mut tx = store.begin().await;
-        assert_eq!(mails::purge(&mut tx.conn(), after(-1)).await.unwrap(), 0);
-        assert_eq!(mails::purge(&mut tx.conn(), beginning()).await.unwrap(), 1);
+        assert_eq!(mails::purge(&mut tx.conn(), after(-1), 9).await.unwrap(), 0);
+        assert_eq!(mails::purge(&mut tx.conn(), beginning(), 1).await.unwrap(), 1);
+        assert_eq!(mails::purge(&mut tx.conn(), beginning(), 9).await.unwrap(), 1);
         tx.commit().await.unwrap();
         assert_eq!(store.count("mails").await, 1);
         assert_eq!(store.queued(fresh.id).await, Some(fresh));
@@ -243,7 +245,7 @@ on_both! {
         let mail = store.mail(beginning()).await;
         let mut tx = store.begin().await;
         assert!(mails::resend(&mut tx.conn(), mail.id, after(1)).await.unwrap());
-        let claimed = jobs::claim(&mut tx.conn(), 10, after(1), after(60)).await.unwrap();
+        let claimed = jobs::claim(&mut tx.conn(), Lane::Letters, 10, after(1), after(60)).await.unwrap();
         assert_eq!(claimed[0].work, Ok(Work::SendMail { mail: mail.id }));
         tx.commit().await.unwrap();
     }

@@ -1,12 +1,12 @@
 //! `store::webhooks`.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use vouchsafe::{
     domain::{
         ids::{UserId, WebhookDeliveryId, WebhookEndpointId},
-        webhook::{Delivery, DeliveryState, DisabledBecause, Endpoint, Try, Wanted},
+        webhook::{Delivery, DeliveryState, DisabledBecause, Endpoint, MOST_SECRETS, Try, Wanted},
     },
-    store::webhooks::{self, Change, NewDelivery, Sealed},
+    store::webhooks::{self, Change, NewDelivery, PreviousSecret, Sealed},
 };
 
 use super::{ROUNDS, Store, after, on_both, won};
@@ -92,19 +92,109 @@ on_both! {
         let endpoint = store.with_endpoint().await;
         let mut tx = store.begin().await;
         let conn = &mut tx.conn();
-        let sealed = |secret: &str, previous: Option<(&str, i64)>| Sealed {
+        let sealed = |secret: &str, previous: &[(&str, i64)]| Some(Sealed {
             secret: secret.to_owned(),
-            previous_secret: previous.map(|(secret, _)| secret.to_owned()),
-            previous_until: previous.map(|(_, second)| after(second)),
-        };
-        assert_eq!(webhooks::find_secrets(conn, endpoint.id).await.unwrap(), Some(sealed("sealed", None)));
+            previous: previous.iter().map(|(secret, second)| PreviousSecret { secret: (*secret).to_owned(), until: after(*second) }).collect(),
+        });
+        assert_eq!(webhooks::find_secrets(conn, endpoint.id).await.unwrap(), sealed("sealed", &[]));
         assert_eq!(webhooks::find_secrets(conn, store.id()).await.unwrap(), None);
         let rotated = webhooks::rotate(conn, endpoint.id, "second", after(60), after(1)).await.unwrap();
         assert_eq!(rotated, Some(Endpoint { previous_until: Some(after(60)), ..endpoint.clone() }));
-        assert_eq!(webhooks::find_secrets(conn, endpoint.id).await.unwrap(), Some(sealed("second", Some(("sealed", 60)))));
+        assert_eq!(webhooks::find_secrets(conn, endpoint.id).await.unwrap(), sealed("second", &[("sealed", 60)]));
         webhooks::rotate(conn, endpoint.id, "third", after(70), after(2)).await.unwrap();
-        assert_eq!(webhooks::find_secrets(conn, endpoint.id).await.unwrap(), Some(sealed("third", Some(("second", 70)))));
+        let all = sealed("third", &[("second", 70), ("sealed", 60)]);
+        assert_eq!(webhooks::find_secrets(conn, endpoint.id).await.unwrap(), all);
+        // What has ended goes.
+        webhooks::rotate(conn, endpoint.id, "fourth", after(120), after(65)).await.unwrap();
+        let all = sealed("fourth", &[("third", 120), ("second", 70)]);
+        assert_eq!(webhooks::find_secrets(conn, endpoint.id).await.unwrap(), all);
+        for number in 0..20 {
+            webhooks::rotate(conn, endpoint.id, "another", after(200 + number), after(66)).await.unwrap();
+        }
+        let many = webhooks::find_secrets(conn, endpoint.id).await.unwrap().unwrap();
+        assert_eq!((many.previous.len(), many.previous[0].until), (MOST_SECRETS, after(219)));
         assert_eq!(webhooks::rotate(conn, store.id(), "x", after(70), after(2)).await.unwrap(), None);
+    }
+
+    async fn of_two_who_change_the_secret_at_once_neither_is_lost(store: Store) {
+        let endpoint = store.with_endpoint().await;
+        let rotated = store.race(4, move |number, mut tx| async move {
+            let secret = format!("secret {number}");
+            let rotated = webhooks::rotate(&mut tx.conn(), endpoint.id, &secret, after(60), after(1)).await.unwrap();
+            (tx, rotated.is_some())
+        });
+        assert_eq!(won(&rotated.await), 4);
+        let sealed = webhooks::find_secrets(&mut store.reader().await.conn(), endpoint.id).await.unwrap().unwrap();
+        let mut all: Vec<String> = sealed.previous.into_iter().map(|previous| previous.secret).collect();
+        all.push(sealed.secret);
+        all.sort();
+        assert_eq!(all, ["sealed", "secret 0", "secret 1", "secret 2", "secret 3"]);
+    }
+
+    async fn who_fails_after_a_quiet_time_begins_anew(store: Store) {
+        let endpoint = store.with_endpoint().await;
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        let mut fails = async |at| webhooks::note_failure(conn, endpoint.id, at).await.unwrap();
+        let hours = |hours| beginning() + TimeDelta::hours(hours);
+        assert_eq!(fails(hours(0)).await, Some(hours(0)));
+        assert_eq!(fails(hours(29)).await, Some(hours(0)), "it is tried again within such a time");
+        assert_eq!(fails(hours(58)).await, Some(hours(0)));
+        assert_eq!(fails(hours(95)).await, Some(hours(95)), "nothing was sent meanwhile");
+        // A clock leaps, and is put right.
+        assert_eq!(fails(hours(95 + 45 * 24)).await, Some(hours(95 + 45 * 24)));
+        assert_eq!(fails(hours(96)).await, Some(hours(96)));
+        assert_eq!(fails(hours(95)).await, Some(hours(95)), "an hour back is no failure of the future");
+    }
+
+    async fn a_delivery_put_off_by_a_clock_that_was_ahead_is_due_now(store: Store) {
+        let endpoint = store.with_endpoint().await.id;
+        let ahead = beginning() + TimeDelta::days(45);
+        let fresh = store.with_delivery(endpoint, "msg_1", ahead).await;
+        let held = store.with_delivery(endpoint, "msg_2", after(0)).await;
+        let waiting = store.with_delivery(endpoint, "msg_3", after(0)).await;
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        assert!(webhooks::claim_delivery(conn, held, ahead, ahead + TimeDelta::seconds(60)).await.unwrap().is_some());
+        let claimed = webhooks::claim_delivery(conn, waiting, after(0), after(60)).await.unwrap().unwrap();
+        let later = after(0) + TimeDelta::hours(28);
+        assert!(webhooks::settle_delivery(conn, &claimed, DeliveryState::Pending, later, &tried(after(1), None)).await.unwrap());
+        for id in [fresh, held] {
+            assert!(webhooks::claim_delivery(conn, id, after(2), after(62)).await.unwrap().is_some());
+            assert!(webhooks::claim_delivery(conn, id, after(3), after(63)).await.unwrap().is_none(), "it is in somebody's hands");
+        }
+        assert!(webhooks::claim_delivery(conn, waiting, after(2), after(62)).await.unwrap().is_none(), "it waits as long as it may");
+    }
+
+    async fn what_a_newer_program_lets_an_endpoint_hear_of_is_passed_over(store: Store) {
+        let one = store.with_endpoint().await;
+        let other = Endpoint { id: store.id_at(after(9)), wanted: Wanted::read(["user.created"]).unwrap(), ..store.endpoint() };
+        let mut tx = store.begin().await;
+        webhooks::insert(&mut tx.conn(), &other, "sealed").await.unwrap();
+        tx.commit().await.unwrap();
+        store.execute(r#"UPDATE webhook_endpoints SET events = '["user.born"]' WHERE CAST(events AS TEXT) = '[]'"#).await;
+        store.execute(r#"UPDATE webhook_endpoints SET events = '["user.created", "user.born"]' WHERE CAST(events AS TEXT) = '["user.created"]'"#).await;
+        let mut reader = store.reader().await;
+        let listening = webhooks::listening(&mut reader.conn()).await.unwrap();
+        assert_eq!(listening[1], (other.id, other.wanted.clone()));
+        assert_eq!(listening[0].0, one.id);
+        assert!(["user.created", "user.born", "access.changed"].iter().all(|kind| !listening[0].1.wants(kind)));
+        assert_eq!(webhooks::list(&mut reader.conn()).await.unwrap()[1], other);
+    }
+
+    async fn what_an_endpoint_was_told_is_forgotten_in_pieces(store: Store) {
+        let (one, other) = (store.with_endpoint().await.id, store.with_endpoint().await.id);
+        for number in 0..5 {
+            store.with_delivery(one, &format!("msg_{number}"), after(number)).await;
+        }
+        store.with_delivery(other, "msg_0", after(0)).await;
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        assert_eq!(webhooks::delete_deliveries(conn, one, 3).await.unwrap(), 3);
+        assert_eq!(webhooks::page_deliveries(conn, one, None, None, 9).await.unwrap().len(), 2, "the oldest went");
+        assert_eq!(webhooks::delete_deliveries(conn, one, 3).await.unwrap(), 2);
+        assert_eq!(webhooks::delete_deliveries(conn, one, 3).await.unwrap(), 0);
+        assert_eq!(webhooks::page_deliveries(conn, other, None, None, 9).await.unwrap().len(), 1);
     }
 
     async fn who_is_disabled_hears_nothing_until_enabled(store: Store) {

@@ -5,10 +5,10 @@ use serde_json::json;
 use vouchsafe::{
     domain::schedule::Routine,
     services::{activity, schedules},
-    store::jobs::{self, Work},
+    store::jobs::{self, Lane, Work},
 };
 
-use crate::harness::{TestApp, on_both};
+use crate::harness::{ADMIN_TOKEN, Backend, TestApp, on_both};
 
 impl TestApp {
     /// Queues a mail that nobody wrote and gives it up.
@@ -18,7 +18,7 @@ impl TestApp {
         let mut tx = self.env.db.begin().await.unwrap();
         let conn = &mut tx.conn();
         jobs::insert(conn, &[(id, Work::SendMail { mail: self.env.random.id(now) })], now).await.unwrap();
-        let claimed = jobs::claim(conn, 9, now, now + TimeDelta::minutes(1)).await.unwrap();
+        let claimed = jobs::claim(conn, Lane::Letters, 9, now, now + TimeDelta::minutes(1)).await.unwrap();
         let token = claimed.iter().find(|job| job.id == id).unwrap().fencing_token;
         assert!(jobs::give_up(conn, id, token, "550 no such mailbox <here>", now).await.unwrap());
         tx.commit().await.unwrap();
@@ -70,6 +70,20 @@ on_both! {
         assert!(admin.get("/admin/jobs").await.body.contains("Nothing waits."));
     }
 
+    async fn why_a_job_failed_last_is_shown(app: TestApp) {
+        let mut admin = app.signed_in_admin("root@example.com").await;
+        app.runner.do_what_is_due().await.unwrap();
+        app.env.clock.advance(TimeDelta::hours(1));
+        app.execute("ALTER TABLE reminders RENAME TO reminders_away").await;
+        app.runner.do_what_is_due().await.unwrap();
+        app.execute("ALTER TABLE reminders_away RENAME TO reminders").await;
+        let page = admin.get("/admin/jobs").await;
+        let errors = page.texts("table[aria-labelledby=scheduled] small.address");
+        assert!(errors.iter().any(|error| error.contains("reminders")), "{errors:?}");
+        let badges = page.texts("table[aria-labelledby=scheduled] .badge");
+        assert!(badges.iter().any(|badge| badge != "in order"), "{badges:?}");
+    }
+
     async fn apps_see_and_do_the_same(app: TestApp) {
         let operator = app.operator();
         let (one, other) = (app.dead_job().await, app.dead_job().await);
@@ -90,5 +104,53 @@ on_both! {
         assert_eq!(operator.delete(&format!("/api/v1/jobs/dead/{other}")).await.status, 204);
         operator.delete(&format!("/api/v1/jobs/dead/{other}")).await.is(404, "job_unknown");
         assert_eq!(operator.all_pages("/api/v1/jobs/dead", 1).await.len(), 0);
+    }
+}
+
+/// What `/metrics` says of a figure with all its labels.
+async fn figure(app: &TestApp, name: &str) -> Option<f64> {
+    let mut operator = app.browser().with_header("authorization", &format!("Bearer {ADMIN_TOKEN}"));
+    let page = operator.get("/metrics").await;
+    page.body.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+}
+
+/// One after the other, because a process has its figures once.
+#[tokio::test]
+async fn figures_say_how_the_jobs_stand_also_when_nothing_is_left() {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let Some(app) = TestApp::new(backend).await else { continue };
+        let waiting = r#"queue_jobs{kind="send_mail",state="waiting"}"#;
+        app.browser().post("/login", &[("email", "ann@example.com")]).await;
+        app.env.clock.advance(TimeDelta::seconds(30));
+        app.runner.measure().await.unwrap();
+        assert!(figure(&app, waiting).await.is_some_and(|count| count >= 1.0));
+        assert_eq!(figure(&app, r#"queue_oldest_seconds{kind="send_mail"}"#).await, Some(30.0));
+        app.runner.run_until_idle().await.unwrap();
+        app.runner.do_what_is_due().await.unwrap();
+        app.runner.run_until_idle().await.unwrap();
+        app.runner.measure().await.unwrap();
+        for kind in Work::KINDS {
+            for state in ["waiting", "running", "retried", "given_up"] {
+                let name = format!(r#"queue_jobs{{kind="{kind}",state="{state}"}}"#);
+                assert_eq!(figure(&app, &name).await, Some(0.0), "{name}");
+            }
+            let name = format!(r#"queue_oldest_seconds{{kind="{kind}"}}"#);
+            assert_eq!(figure(&app, &name).await, Some(0.0), "{name}");
+        }
+        assert!(figure(&app, r#"jobs_total{kind="send_mail",outcome="done"}"#).await.is_some());
+        #[expect(clippy::cast_precision_loss, reason = "no time is so large")]
+        let now = app.env.clock.now().timestamp() as f64;
+        for routine in Routine::ALL {
+            let of = |name: &str| format!(r#"{name}{{name="{routine}"}}"#);
+            assert_eq!(figure(&app, &of("schedule_last_run_timestamp_seconds")).await, Some(now), "{routine}");
+            assert_eq!(figure(&app, &of("schedule_last_success_timestamp_seconds")).await, Some(now), "{routine}");
+            assert!(
+                figure(&app, &of("schedule_next_run_timestamp_seconds")).await.is_some_and(|at| at > now),
+                "{routine}"
+            );
+            assert_eq!(figure(&app, &of("schedule_failures_in_a_row")).await, Some(0.0), "{routine}");
+            let ended = format!(r#"scheduled_runs_total{{name="{routine}",outcome="done"}}"#);
+            assert!(figure(&app, &ended).await.is_some(), "{routine}");
+        }
     }
 }

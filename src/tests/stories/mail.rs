@@ -10,7 +10,11 @@ use tokio::{
     net::TcpListener,
     sync::{Mutex, Semaphore},
 };
-use vouchsafe::store::{jobs, mails};
+use vouchsafe::{
+    domain::{lang::Lang, letter::Notice},
+    services::letters,
+    store::{jobs, mails},
+};
 
 use crate::harness::{Backend, Client, TestApp, on_both};
 
@@ -250,6 +254,119 @@ async fn a_slow_mail_server_holds_nobody_up_on_postgres() {
     a_slow_mail_server_holds_nobody_up(Backend::Postgres).await;
 }
 
+async fn a_code_does_not_wait_for_other_letters(backend: Backend) {
+    let Some(post) = Post::open(backend, 1_000).await else { return };
+    let now = post.app.env.clock.now();
+    let letters: Vec<mails::QueuedMail> = (0..500)
+        .map(|number| mails::QueuedMail {
+            id: post.app.env.random.id(now),
+            recipient: format!("reader{number}@example.com"),
+            lang: Lang::En,
+            letter: Notice::Welcome { trial: None }.into(),
+        })
+        .collect();
+    let mut tx = post.app.env.db.begin().await.unwrap();
+    letters::queue_all(&post.app.env, &mut tx.conn(), &letters).await.unwrap();
+    tx.commit().await.unwrap();
+    post.app.env.clock.advance(TimeDelta::seconds(1));
+    assert_eq!(post.app.browser().post("/login", &[("email", "ann@example.com")]).await.location(), "/verify");
+    let place = async || {
+        let taken = post.taken().await;
+        taken.iter().position(|letter| letter.contains("is your Vouchsafe code"))
+    };
+    let comes = async {
+        while place().await.is_none() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = comes => {}
+        _ = post.work() => {}
+    }
+    let place = place().await.expect("the code was sent");
+    assert!(place < 12, "{place} letters came before the code");
+}
+
+#[tokio::test]
+async fn a_code_does_not_wait_for_other_letters_on_sqlite() {
+    a_code_does_not_wait_for_other_letters(Backend::Sqlite).await;
+}
+
+#[tokio::test]
+async fn a_code_does_not_wait_for_other_letters_on_postgres() {
+    a_code_does_not_wait_for_other_letters(Backend::Postgres).await;
+}
+
+async fn a_clock_that_was_45_days_ahead_holds_no_mail_up(backend: Backend) {
+    let Some(post) = Post::open(backend, 1_000).await else { return };
+    let clock = &post.app.env.clock;
+    post.answers.lock().await.push("451 4.7.1 greylisted\r\n");
+    clock.advance(TimeDelta::days(45));
+    post.give().await;
+    assert_eq!(post.work().await, 1);
+    assert_eq!(post.taken().await, [""; 0], "it is refused for now");
+    // Another one is in somebody's hands as the clock is put right, who is never heard of again.
+    post.give().await;
+    let now = clock.now();
+    let mut tx = post.app.env.db.begin().await.unwrap();
+    let claimed = jobs::claim(&mut tx.conn(), jobs::Lane::Letters, 8, now, now + TimeDelta::seconds(60)).await.unwrap();
+    assert_eq!(claimed.len(), 1);
+    tx.commit().await.unwrap();
+    clock.advance(-TimeDelta::days(45));
+    assert_eq!(post.work().await, 2);
+    assert_eq!(post.taken().await.len(), 2);
+    // An hour back, and somebody waits for a code that was asked for a moment ago.
+    assert_eq!(post.app.browser().post("/login", &[("email", "ann@example.com")]).await.location(), "/verify");
+    clock.advance(-TimeDelta::hours(1));
+    assert_eq!(post.work().await, 1);
+    assert_eq!(post.taken().await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_45_days_ahead_holds_no_mail_up_on_sqlite() {
+    a_clock_that_was_45_days_ahead_holds_no_mail_up(Backend::Sqlite).await;
+}
+
+#[tokio::test]
+async fn a_clock_that_was_45_days_ahead_holds_no_mail_up_on_postgres() {
+    a_clock_that_was_45_days_ahead_holds_no_mail_up(Backend::Postgres).await;
+}
+
+async fn a_letter_that_ends_the_program_each_time_is_given_up(backend: Backend) {
+    let Some(post) = Post::open(backend, 1_000).await else { return };
+    post.give().await;
+    for _ in 0..25 {
+        let now = post.app.env.clock.now();
+        let mut tx = post.app.env.db.begin().await.unwrap();
+        let conn = &mut tx.conn();
+        let claimed = jobs::claim(conn, jobs::Lane::Letters, 8, now, now + TimeDelta::seconds(60)).await.unwrap();
+        assert_eq!(claimed.len(), 1);
+        tx.commit().await.unwrap();
+        // It ends here, and another one begins when the lease is over.
+        post.app.env.clock.advance(TimeDelta::seconds(60));
+    }
+    assert_eq!(post.work().await, 1);
+    assert_eq!(post.taken().await, [""; 0]);
+    let mail = post.last().await;
+    assert_eq!(
+        (mail["state"].as_str(), mail["last_error"].as_str()),
+        (Some("failed"), Some("none of its tries came to an end"))
+    );
+    post.app.env.clock.advance(TimeDelta::days(5));
+    assert_eq!(post.work().await, 0);
+}
+
+#[tokio::test]
+async fn a_letter_that_ends_the_program_each_time_is_given_up_on_sqlite() {
+    a_letter_that_ends_the_program_each_time_is_given_up(Backend::Sqlite).await;
+}
+
+#[tokio::test]
+async fn a_letter_that_ends_the_program_each_time_is_given_up_on_postgres() {
+    a_letter_that_ends_the_program_each_time_is_given_up(Backend::Postgres).await;
+}
+
 async fn one_click_ends_letters_of_a_kind_and_no_others(backend: Backend) {
     let Some(post) = Post::open(backend, 1_000).await else { return };
     post.give().await;
@@ -327,14 +444,14 @@ async fn one_click_ends_letters_of_a_kind_and_no_others_on_postgres() {
 }
 
 on_both! {
-    async fn a_worker_that_is_told_to_stop_finishes_one_batch_and_stops(app: TestApp) {
+    async fn a_worker_that_is_told_to_stop_finishes_what_is_under_way_and_stops(app: TestApp) {
         for nth in 0..10 {
             app.browser().post("/login", &[("email", &format!("member{nth}@example.com"))]).await;
         }
         app.runner.run(std::future::ready(())).await;
         let mut reader = app.env.db.reader().await.unwrap();
         let state = jobs::state(&mut reader.conn()).await.unwrap();
-        assert_eq!(state.waiting, 2, "a batch is eight");
+        assert_eq!(state.waiting, 6, "four codes are on their way at once");
     }
 
     async fn a_code_that_is_void_by_now_is_not_sent(app: TestApp) {

@@ -15,7 +15,7 @@ use vouchsafe::{
     services::{members, notifications, partners},
 };
 
-use crate::harness::{Backend, Client, TestApp, on_both};
+use crate::harness::{Client, TestApp, on_both};
 
 /// Raises a notification, as a journey does.
 async fn raise(app: &TestApp, occurrence: Occurrence) {
@@ -248,37 +248,37 @@ async fn chat(status: StatusCode) -> (String, Arc<Mutex<Vec<Value>>>) {
     (address, heard)
 }
 
-#[tokio::test]
-async fn a_chat_is_told_of_what_is_new_in_its_own_shape() {
-    let app = TestApp::with(Backend::Sqlite, &[("VOUCHSAFE_WEBHOOKS_ALLOW_PRIVATE", "true")]).await.unwrap();
-    let operator = app.operator();
-    let (address, heard) = chat(StatusCode::OK).await;
-    for (shape, member) in [("slack", "text"), ("discord", "content")] {
-        let chat = json!({ "chat_url": address, "chat_shape": shape });
-        operator.put("/api/v1/notifications/settings", chat).await.ok();
-        operator.post("/api/v1/notifications/read", json!({})).await.ok();
-        for _ in 0..2 {
-            raise(&app, used_up("SUMMER")).await;
-            app.runner.run_until_idle().await.unwrap();
+on_both! {
+    async fn a_chat_is_told_of_what_is_new_in_its_own_shape(app: TestApp) {
+        let app = app.reaching_inside();
+        let operator = app.operator();
+        let (address, heard) = chat(StatusCode::OK).await;
+        for (shape, member) in [("slack", "text"), ("discord", "content")] {
+            let chat = json!({ "chat_url": address, "chat_shape": shape });
+            operator.put("/api/v1/notifications/settings", chat).await.ok();
+            operator.post("/api/v1/notifications/read", json!({})).await.ok();
+            for _ in 0..2 {
+                raise(&app, used_up("SUMMER")).await;
+                app.runner.run_until_idle().await.unwrap();
+            }
+            let heard = std::mem::take(&mut *heard.lock().unwrap());
+            assert_eq!(heard.len(), 1, "the same again is not told again");
+            let text = heard[0][member].as_str().unwrap();
+            assert!(text.contains("Coupon used up: SUMMER\nhttp://") && text.ends_with("/admin/coupons"), "{text}");
         }
-        let heard = std::mem::take(&mut *heard.lock().unwrap());
-        assert_eq!(heard.len(), 1, "the same again is not told again");
-        let text = heard[0][member].as_str().unwrap();
-        assert!(text.contains("Coupon used up: SUMMER\nhttp://") && text.ends_with("/admin/coupons"), "{text}");
     }
-}
 
-#[tokio::test]
-async fn a_chat_that_refuses_is_given_up_and_told_of_elsewhere() {
-    let app = TestApp::with(Backend::Sqlite, &[("VOUCHSAFE_WEBHOOKS_ALLOW_PRIVATE", "true")]).await.unwrap();
-    let operator = app.operator();
-    let (address, heard) = chat(StatusCode::NOT_FOUND).await;
-    operator.put("/api/v1/notifications/settings", json!({ "chat_url": address })).await.ok();
-    raise(&app, used_up("SUMMER")).await;
-    app.runner.run_until_idle().await.unwrap();
-    assert_eq!(heard.lock().unwrap().len(), 1);
-    let told = unread(&operator).await;
-    assert_eq!(told, [("coupon_used_up".to_owned(), 1), ("job_given_up".to_owned(), 1)]);
-    let errors = app.execute("UPDATE jobs SET attempts = attempts WHERE last_error LIKE '%/hook%'").await;
-    assert_eq!(errors, 0, "its address is in no log");
+    async fn a_chat_that_refuses_is_given_up_and_told_of_elsewhere(app: TestApp) {
+        let app = app.reaching_inside();
+        let operator = app.operator();
+        let (address, heard) = chat(StatusCode::NOT_FOUND).await;
+        operator.put("/api/v1/notifications/settings", json!({ "chat_url": address })).await.ok();
+        raise(&app, used_up("SUMMER")).await;
+        app.runner.run_until_idle().await.unwrap();
+        assert_eq!(heard.lock().unwrap().len(), 1);
+        let told = unread(&operator).await;
+        assert_eq!(told, [("coupon_used_up".to_owned(), 1), ("job_given_up".to_owned(), 1)]);
+        let errors = app.execute("UPDATE jobs SET attempts = attempts WHERE last_error LIKE '%/hook%'").await;
+        assert_eq!(errors, 0, "its address is in no log");
+    }
 }

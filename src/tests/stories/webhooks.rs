@@ -15,7 +15,7 @@ use vouchsafe::{
         coupons::{self, Guesser},
         members, webhooks,
     },
-    store::jobs,
+    store::jobs::{self, Lane},
 };
 
 use crate::harness::{Backend, Received, Receiver, StripeCustomer, TestApp, on_both};
@@ -440,7 +440,7 @@ on_both! {
         let now = app.env.clock.now();
         let mut tx = app.env.db.begin().await.unwrap();
         let conn = &mut tx.conn();
-        assert_eq!(jobs::claim_outside(conn, 8, now, now + TimeDelta::seconds(60)).await.unwrap().len(), 1);
+        assert_eq!(jobs::claim(conn, Lane::Webhooks, 8, now, now + TimeDelta::seconds(60)).await.unwrap().len(), 1);
         tx.commit().await.unwrap();
         let delivery = endpoint.deliveries(&app).await[0]["id"].as_str().unwrap().parse().unwrap();
         let mut tx = app.env.db.begin().await.unwrap();
@@ -704,6 +704,269 @@ on_both! {
         if stale.status == 200 {
             assert_eq!(admin.post("/admin/webhooks", &fields).await.location(), "/login?fresh=1&next=%2Fadmin%2Fwebhooks");
         }
+    }
+}
+
+/// The address of an app that takes every connection, and never says a word.
+async fn silent() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hooks", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            held.push(stream);
+        }
+    });
+    url
+}
+
+on_both! {
+    async fn an_endpoint_that_never_answers_keeps_nobody_else_waiting(app: TestApp) {
+        let app = app.reaching_inside();
+        let operator = app.operator();
+        let endless = json!({ "url": silent().await, "events": ["user.created"] });
+        let endless = operator.post("/api/v1/webhook-endpoints", endless).await.ok();
+        for number in 0..50 {
+            user(&app, &format!("user{number}")).await;
+        }
+        let endpoint = Endpoint::new(&app, &["access.changed"]).await;
+        credit(&app, "user1").await;
+        let heard = async {
+            loop {
+                let heard = endpoint.receiver.taken();
+                if !heard.is_empty() {
+                    return heard.len();
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        // One who listens hears it before the first of the others is given up.
+        let heard = tokio::select! {
+            biased;
+            heard = heard => heard,
+            done = app.runner.run_until_idle() => panic!("all of the others came to their end: {done:?}"),
+            () = tokio::time::sleep(std::time::Duration::from_secs(14)) => panic!("nothing was heard"),
+        };
+        assert_eq!(heard, 1);
+        let path = format!("/api/v1/webhook-endpoints/{}/deliveries", endless["id"].as_str().unwrap());
+        let tried: i64 = operator.all_pages(&path, 50).await.iter().map(|one| one["attempts"].as_i64().unwrap()).sum();
+        assert!((1..=4).contains(&tried), "who waits for others is not tried: {tried}");
+    }
+
+    async fn many_deliveries_to_one_that_answers_all_arrive_at_once(app: TestApp) {
+        let app = app.reaching_inside();
+        let endpoint = Endpoint::new(&app, &["user.created"]).await;
+        for number in 0..100 {
+            user(&app, &format!("user{number}")).await;
+        }
+        assert_eq!(endpoint.hears(&app).await.len(), 100);
+    }
+
+    async fn an_endpoint_that_is_just_being_deleted_keeps_nobody_from_joining(app: TestApp) {
+        let app = app.reaching_inside();
+        let endpoint = Endpoint::new(&app, &[]).await;
+        user(&app, "ann").await;
+        let id = endpoint.path.rsplit('/').next().unwrap().parse().unwrap();
+        let mut tx = app.env.db.begin().await.unwrap();
+        assert!(vouchsafe::store::webhooks::delete(&mut tx.conn(), id).await.unwrap());
+        let operator = app.operator();
+        let joins = operator.post("/api/v1/users", json!({ "external_id": "bob" }));
+        let ends = async {
+            // Long enough for the other one to come to where it waits.
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            tx.commit().await.unwrap();
+        };
+        let (made, ()) = tokio::join!(joins, ends);
+        assert_eq!(made.status, 201, "{}", made.body);
+        assert_eq!(endpoint.hears(&app).await.len(), 0);
+    }
+
+    async fn an_endpoint_goes_with_all_that_it_was_told(app: TestApp) {
+        let app = app.reaching_inside();
+        let (endpoint, other) = (Endpoint::new(&app, &[]).await, Endpoint::new(&app, &[]).await);
+        for name in ["ann", "bob", "cat"] {
+            user(&app, name).await;
+        }
+        assert_eq!(app.operator().delete(&endpoint.path).await.status, 204);
+        assert_eq!((endpoint.hears(&app).await.len(), other.receiver.taken().len()), (0, 3));
+        assert_eq!(app.execute("DELETE FROM webhook_deliveries").await, 3);
+        app.operator().delete(&endpoint.path).await.is(404, "endpoint_unknown");
+        let log = app.operator().get("/api/v1/activity?action=webhook_deleted").await.ok();
+        assert_eq!(log["items"].as_array().unwrap().len(), 1);
+    }
+
+    async fn one_failure_after_a_quiet_time_disables_nothing(app: TestApp) {
+        let app = app.reaching_inside();
+        let endpoint = Endpoint::new(&app, &["access.changed"]).await;
+        user(&app, "ann").await;
+        endpoint.receiver.always(500);
+        credit(&app, "ann").await;
+        assert_eq!(endpoint.hears(&app).await.len(), 1);
+        app.env.clock.advance(TimeDelta::days(20));
+        app.execute("UPDATE webhook_deliveries SET state = 'failed'").await;
+        credit(&app, "ann").await;
+        assert_eq!(endpoint.hears(&app).await.len(), 1);
+        assert_eq!(endpoint.is_enabled(&app).await, (true, Value::Null), "nothing was sent for twenty days");
+        // Nor does a clock that leaps ahead, and is put right.
+        for leap in [TimeDelta::days(45), -TimeDelta::days(45)] {
+            app.env.clock.advance(leap);
+            credit(&app, "ann").await;
+            assert!(!endpoint.hears(&app).await.is_empty());
+            assert_eq!(endpoint.is_enabled(&app).await, (true, Value::Null), "{leap}");
+        }
+    }
+
+    async fn who_has_missed_a_secret_is_understood_until_its_day_is_over(app: TestApp) {
+        let app = app.reaching_inside();
+        let endpoint = Endpoint::new(&app, &[]).await;
+        let mut secrets = vec![endpoint.secret.clone()];
+        for _ in 0..2 {
+            let rotated = app.operator().post(&format!("{}/rotate", endpoint.path), json!({})).await.ok();
+            secrets.push(rotated["secret"].as_str().unwrap().to_owned());
+            app.env.clock.advance(TimeDelta::hours(10));
+        }
+        let mut signed = Vec::new();
+        for name in ["ann", "bob", "cat"] {
+            user(&app, name).await;
+            let [heard]: [Received; 1] = endpoint.hears(&app).await.try_into().unwrap();
+            let now = app.env.clock.now();
+            signed.push(secrets.iter().map(|secret| heard.is_signed_with(secret, now)).collect::<Vec<_>>());
+            app.env.clock.advance(TimeDelta::hours(10));
+        }
+        // 20, 30 and 40 hours after the first was replaced, and 10 less after the second.
+        assert_eq!(signed, [[true, true, true], [false, true, true], [false, false, true]]);
+    }
+
+    async fn what_a_newer_program_told_an_endpoint_of_stops_nothing(app: TestApp) {
+        let app = app.reaching_inside();
+        let endpoint = Endpoint::new(&app, &["user.created"]).await;
+        app.execute(r#"UPDATE webhook_endpoints SET events = '["user.born"]'"#).await;
+        user(&app, "ann").await;
+        assert_eq!(endpoint.hears(&app).await.len(), 0, "it wants nothing that is told here");
+        assert_eq!(app.operator().get("/api/v1/webhook-endpoints").await.ok()["items"].as_array().unwrap().len(), 1);
+        app.execute(r#"UPDATE webhook_endpoints SET events = '["user.born", "user.created"]'"#).await;
+        user(&app, "bob").await;
+        assert_eq!(endpoint.hears_kinds(&app).await, ["user.created"]);
+    }
+
+    async fn a_receiver_says_until_when_it_wants_to_be_left_alone(app: TestApp) {
+        let app = app.reaching_inside();
+        let endpoint = Endpoint::new(&app, &["user.created"]).await;
+        endpoint.receiver.next_with(503, &[("retry-after", "Sat, 21 Nov 2026 10:30:00 GMT")], "");
+        user(&app, "ann").await;
+        assert_eq!(endpoint.hears(&app).await.len(), 1);
+        app.env.clock.advance(TimeDelta::seconds(1_799));
+        assert_eq!(endpoint.hears(&app).await.len(), 0);
+        app.env.clock.advance(TimeDelta::seconds(1));
+        assert_eq!(endpoint.hears(&app).await.len(), 1);
+    }
+
+    async fn a_clock_that_was_ahead_puts_no_delivery_off(app: TestApp) {
+        let app = app.reaching_inside();
+        let endpoint = Endpoint::new(&app, &["user.created"]).await;
+        endpoint.receiver.next(500);
+        app.env.clock.advance(TimeDelta::days(45));
+        user(&app, "ann").await;
+        assert_eq!(endpoint.hears(&app).await.len(), 1);
+        user(&app, "bob").await;
+        app.env.clock.advance(-TimeDelta::days(45));
+        let mut told: Vec<Value> = endpoint.hears(&app).await.iter().map(|one| one.json()["data"]["external_id"].clone()).collect();
+        told.sort_by_key(Value::to_string);
+        assert_eq!(told, ["ann", "bob"]);
+        // An hour is in doubt: what failed waits for its time, and what was never tried does not.
+        user(&app, "cat").await;
+        app.env.clock.advance(-TimeDelta::hours(1));
+        assert_eq!(endpoint.hears(&app).await.len(), 1);
+    }
+
+    async fn an_account_that_is_deleted_and_a_friend_who_pays_are_told(app: TestApp) {
+        let app = app.reaching_inside().with_prices().await;
+        let mut referrer = app.signed_in("ann@example.com").await;
+        let page = referrer.get("/settings").await;
+        let code = page.body.split("/login?ref=").nth(1).unwrap()[..8].to_owned();
+        let mut friend = app.browser();
+        app.sign_in(&mut friend, "bob@example.com", &code).await;
+        app.env.clock.advance(TimeDelta::days(15));
+        app.mailbox().await;
+        let (ann, bob) = (app.member("ann@example.com").await.id, app.member("bob@example.com").await.id);
+        let endpoint = Endpoint::new(&app, &[]).await;
+        let now = app.env.clock.now();
+        let customer = StripeCustomer::new(bob, 1, now);
+        app.stripe(&customer.subscription("created", "active", now)).await;
+        app.stripe(&customer.invoice(1, 999, now)).await;
+        let heard = endpoint.hears(&app).await;
+        let of = |sought: &str| heard.iter().filter(|one| kind(one) == sought).map(Received::json).collect::<Vec<_>>();
+        let converted = of("referral.converted");
+        assert_eq!(converted.len(), 1, "told once, of who invited");
+        assert_eq!(converted[0]["data"], json!({ "user": ann, "external_id": null, "friend": bob, "days": 45 }));
+        let changed: BTreeSet<String> = of("access.changed").iter().map(|one| one["data"]["user"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(changed, BTreeSet::from([ann.to_string(), bob.to_string()]), "both have days now");
+
+        // A subscription that changes and ends is told each time.
+        for (event, status, said) in [("updated", "past_due", "access"), ("deleted", "canceled", "ended")] {
+            app.env.clock.advance(TimeDelta::hours(1));
+            app.stripe(&customer.subscription(event, status, app.env.clock.now())).await;
+            let heard = endpoint.hears(&app).await;
+            let told: Vec<Value> = heard.iter().filter(|one| kind(one) == "subscription.changed").map(Received::json).collect();
+            assert_eq!(told.len(), 1, "{said}: {heard:?}");
+            assert_eq!(told[0]["data"]["subscription"], "sub_1");
+        }
+
+        let deleted = app.operator().delete(&format!("/api/v1/users/{ann}?grace_days=0")).await.ok();
+        assert_eq!(deleted["state"], "deleted");
+        let heard = endpoint.hears(&app).await;
+        let told: Vec<(String, Value)> = heard.iter().map(|one| (kind(one), one.json()["data"].clone())).collect();
+        let said = |kind: &str| told.iter().filter(|(one, _)| one == kind).map(|(_, data)| data.clone()).collect::<Vec<_>>();
+        assert_eq!(said("user.deleted"), [json!({ "user": ann, "external_id": null })], "{told:?}");
+        assert!(said("access.changed").iter().any(|data| data["user"] == json!(ann)), "{told:?}");
+        let again = app.operator().delete(&format!("/api/v1/users/{ann}?grace_days=0")).await;
+        assert!(!again.status.is_success() || again.ok()["state"] == "deleted");
+        assert_eq!(endpoint.hears_kinds(&app).await, [""; 0], "once");
+    }
+
+    async fn whoever_gets_or_loses_days_by_the_clock_is_told_of(app: TestApp) {
+        let app = app.reaching_inside();
+        let operator = app.operator();
+        operator.put("/api/v1/settings/trial_duration_days", json!({ "value": 0 })).await.ok();
+        let ann = user(&app, "ann").await;
+        let endpoint = Endpoint::new(&app, &["access.changed"]).await;
+        let give = async |tier: &str, days: i64| {
+            operator.post("/api/v1/users/ann/grants", json!({ "tier": tier, "days": days })).await.ok()
+        };
+        let told = async |why: &str| {
+            let heard = endpoint.hears(&app).await;
+            assert!(heard.iter().all(|one| one.json()["data"]["user"] == json!(ann)), "{why}");
+            assert_eq!(heard.len(), 1, "{why}");
+        };
+        let basic = give("basic", 10).await;
+        told("days begin").await;
+        app.env.clock.advance(TimeDelta::days(3));
+        give("premium", 2).await;
+        told("stronger ones begin, and the others pause").await;
+        app.env.clock.advance(TimeDelta::days(2));
+        assert_eq!(endpoint.hears(&app).await.len(), 0, "nobody has looked");
+        app.runner.do_what_is_due().await.unwrap();
+        told("they end, and the others go on").await;
+        app.runner.do_what_is_due().await.unwrap();
+        assert_eq!(endpoint.hears(&app).await.len(), 0, "once");
+        assert_eq!(operator.delete(&format!("/api/v1/grants/{}", basic["id"].as_str().unwrap())).await.status, 204);
+        told("they are taken back").await;
+        give("basic", 1).await;
+        told("others are given").await;
+        app.env.clock.advance(TimeDelta::days(1));
+        app.runner.do_what_is_due().await.unwrap();
+        told("and end").await;
+
+        // A trial that ends by itself.
+        operator.put("/api/v1/settings/trial_duration_days", json!({ "value": 14 })).await.ok();
+        app.signed_in("zoe@example.com").await;
+        endpoint.hears(&app).await;
+        app.env.clock.advance(TimeDelta::days(14));
+        app.runner.do_what_is_due().await.unwrap();
+        let heard = endpoint.hears(&app).await;
+        let zoe = app.member("zoe@example.com").await.id;
+        let of_hers = heard.iter().filter(|one| one.json()["data"]["user"] == json!(zoe)).count();
+        assert_eq!(of_hers, 1, "the trial has ended");
     }
 }
 
