@@ -41,8 +41,13 @@ const LONGEST_SUBJECT: usize = 200;
 /// The tags that it may use. Without `set`, `with` and macros nothing can grow by doubling, without
 /// `autoescape` nothing escapes the escaping, and without `include` and `import` nothing comes in.
 const TAGS: [&str; 9] = ["extends", "block", "endblock", "if", "elif", "else", "endif", "for", "endfor"];
-/// The names that templates know by themselves.
-const OWN_NAMES: [&str; 3] = ["loop", "self", "super"];
+/// The names that templates know by themselves. Without `self` no block can be called by others.
+const OWN_NAMES: [&str; 2] = ["loop", "super"];
+/// The signs that it may not use. Fuel counts instructions, and with these one of them can take all the time or
+/// room that there is: what is repeated, and lists, which a loop gives a name to and makes longer and longer.
+const SIGNS: [char; 3] = ['*', '[', '{'];
+/// How long what stands between two braces may be, in characters: what is put together there is short then.
+const LONGEST_TAG: usize = 500;
 
 /// Takes in the templates of letters by the names of their folders.
 macro_rules! templates {
@@ -271,20 +276,49 @@ impl Letters {
         }
         let text = fill_in_sandbox(Part::Text, wording, values)?;
         let html = fill_in_sandbox(Part::Html, wording, &context! { subject, ..values.clone() })?;
+        let html = with_html_footer(html, lang, unsubscribe);
         Ok(Rendered { subject, text: with_footer(wrap(&text), lang, unsubscribe), html })
+    }
+}
+
+/// Returns how a reader does without letters of a kind, in words.
+fn unsubscribe_words(lang: Lang) -> &'static str {
+    match lang {
+        Lang::En => "Unsubscribe from such e-mails",
+        Lang::De => "Solche E-Mails abbestellen",
     }
 }
 
 /// Adds to a text how its reader does without letters of its kind, which no wording can leave out.
 fn with_footer(mut text: String, lang: Lang, unsubscribe: Option<&str>) -> String {
     if let Some(address) = unsubscribe {
-        let words = match lang {
-            Lang::En => "Unsubscribe from such e-mails:",
-            Lang::De => "Solche E-Mails abbestellen:",
-        };
-        text.push_str(&format!("\n{words}\n{address}\n"));
+        text.push_str(&format!("\n{}:\n{address}\n", unsubscribe_words(lang)));
     }
     text
+}
+
+/// Adds to a page how its reader does without letters of its kind, unless it is there already: a wording need
+/// not extend the layout, which says it.
+fn with_html_footer(mut html: String, lang: Lang, unsubscribe: Option<&str>) -> String {
+    let Some(address) = unsubscribe else { return html };
+    // As minijinja escapes it.
+    if without_comments(&html).replace("&#x2f;", "/").contains(address) {
+        return html;
+    }
+    let address = address.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+    let words = unsubscribe_words(lang);
+    let footer = format!("\n<p><a href=\"{address}\">{words}</a></p>\n");
+    // Letters of ASCII alone are made small, so places stay where they are.
+    let end = html.to_ascii_lowercase().rfind("</body").unwrap_or(html.len());
+    html.insert_str(end, &footer);
+    html
+}
+
+/// Leaves out what nobody sees of a page.
+fn without_comments(html: &str) -> String {
+    let mut pieces = html.split("<!--");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |seen, piece| seen + piece.split_once("-->").map_or("", |(_, rest)| rest))
 }
 
 /// Fills a template that an admin wrote.
@@ -293,6 +327,9 @@ fn fill_in_sandbox(part: Part, wording: &Wording, values: &Value) -> Result<Stri
     if let Some((at, tag)) = foreign_tag(source) {
         let reason = format!("there is no tag {{% {tag} %}} here; there are {}", TAGS.join(", "));
         return Err(WordingProblem { part, line: Some(line_of(source, at)), reason });
+    }
+    if let Some((at, problem)) = costly(source) {
+        return Err(WordingProblem { part, line: Some(line_of(source, at)), reason: problem });
     }
     let problem = |error: &minijinja::Error| {
         let reason = match error.kind() {
@@ -347,6 +384,82 @@ fn foreign_tag(source: &str) -> Option<(usize, &str)> {
         let tag = &inside[..end];
         (!TAGS.contains(&tag)).then_some((at, tag))
     })
+}
+
+/// Returns the first thing that could take all the time or room there is, where it is and why it is refused.
+/// What is in quotes is text, and so is what is outside of braces.
+fn costly(source: &str) -> Option<(usize, String)> {
+    let mut at = 0;
+    while let Some(found) = source[at..].find('{') {
+        let start = at + found;
+        let Some(kind) = source[start + 1..].chars().next().filter(|kind| "{%#".contains(*kind)) else {
+            at = start + 1;
+            continue;
+        };
+        if kind == '#' {
+            at = start + source[start..].find("#}").map_or(source.len() - start, |length| length + 2);
+            continue;
+        }
+        let end_mark = if kind == '{' { "}}" } else { "%}" };
+        let inside = start + 2;
+        let end = match read_tag(&source[inside..], end_mark) {
+            Ok(length) => inside + length,
+            Err((offset, problem)) => return Some((inside + offset, problem)),
+        };
+        if source[inside..end].chars().count() > LONGEST_TAG {
+            return Some((start, format!("at most {LONGEST_TAG} characters between braces")));
+        }
+        at = (end + 2).min(source.len());
+    }
+    None
+}
+
+/// Returns how long a tag is up to its end, or what is refused in it and where.
+fn read_tag(text: &str, end_mark: &str) -> Result<usize, (usize, String)> {
+    let mut quote: Option<char> = None;
+    let mut is_escaped = false;
+    // For each open bracket whether it belongs to a call, in which commas part what is handed over.
+    let mut calls: Vec<bool> = Vec::new();
+    let mut before = ' ';
+    let mut word_from: Option<usize> = None;
+    for (at, c) in text.char_indices() {
+        if let Some(open) = quote {
+            match c {
+                _ if is_escaped => is_escaped = false,
+                '\\' => is_escaped = true,
+                _ if c == open => quote = None,
+                _ => {}
+            }
+            before = c;
+            continue;
+        }
+        let is_of_word = c.is_alphanumeric() || c == '_';
+        match word_from {
+            None if is_of_word => word_from = Some(at),
+            Some(from) if !is_of_word => {
+                if matches!(&text[from..at], "recursive" | "self") {
+                    return Err((from, format!("there is no {} here", &text[from..at])));
+                }
+                word_from = None;
+            }
+            _ => {}
+        }
+        if text[at..].starts_with(end_mark) {
+            return Ok(at);
+        }
+        match c {
+            '\'' | '"' => quote = Some(c),
+            '(' => calls.push(before.is_alphanumeric() || before == '_'),
+            ')' => {
+                calls.pop();
+            }
+            ',' if calls.last() == Some(&false) => return Err((at, "there are no lists here".to_owned())),
+            _ if SIGNS.contains(&c) => return Err((at, format!("there is no {c} between braces here"))),
+            _ => {}
+        }
+        before = c;
+    }
+    Ok(text.len())
 }
 
 /// Returns the first name, by the alphabet, that a template uses and its letter does not know.
@@ -649,6 +762,7 @@ mod tests {
                 assert!(rendered.html.contains(&format!(r#"<html lang="{}">"#, lang.tag())));
                 assert!(rendered.html.contains(r#"<meta name="color-scheme" content="light dark">"#));
                 assert!(!rendered.html.contains("<img") && !rendered.html.contains("url("), "nothing is loaded");
+                assert!(!rendered.html.contains("<table"), "whoever has it read aloud hears no cells");
                 for part in [&rendered.subject, &rendered.text, &rendered.html] {
                     // A subject says whose letter it is where it has room for it.
                     assert!(part.contains("Vouchsafe") || part.contains("Premium"), "{part}");
@@ -831,7 +945,13 @@ mod tests {
             ("{% autoescape false %}{{ tier }}{% endautoescape %}", Some(1), "no tag {% autoescape %}"),
             ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", Some(1), "no tag {% macro %}"),
             ("{% extends 'login_code/en.txt.j2' %}", Some(1), "template not found"),
-            ("{% for a in 'x' * 9000 %}{% for b in 'x' * 9000 %}.{% endfor %}{% endfor %}", None, ""),
+            ("{% for a in 'x' * 9000 %}.{% endfor %}", Some(1), "no * between braces"),
+            ("\n{{ tier ~\n 'x' }}{{ 2 ** 3 }}", Some(3), "no * between braces"),
+            ("{{ {'a': tier} }}", Some(1), "no { between braces"),
+            ("{{ tier[0] }}", Some(1), "no [ between braces"),
+            ("{% for a in (tier, tier) %}{% endfor %}", Some(1), "no lists"),
+            ("{% for a in tier recursive %}{% endfor %}", Some(1), "no recursive"),
+            (&format!("{{{{ tier{} }}}}", " ~ tier".repeat(100)), Some(1), "at most 500 characters"),
             ("  \n", None, "there is nothing"),
             ("a\nb\0", Some(2), "control character"),
             (&"x".repeat(8_001), None, "at most 8000 characters"),
@@ -849,11 +969,42 @@ mod tests {
         let long = "y".repeat(4_000);
         for text in [
             "{% for a in [1,2,3,4,5,6,7,8,9] %}{% for b in 'x' * 9000 %}{% for c in 'x' * 9000 %}{{ c }}{% endfor %}{% endfor %}{% endfor %}",
+            "{{ 0 in [1] * 99999999999 }}",
+            "{{ [1] * 99999999999 }}",
+            "{{ ([1] * 99999999999) ~ '' }}",
+            "{{ 9 ** 99999999999 }}",
+            "{{'x'*99999999999}}",
+            "{% if 0 in (1, 1) * 99999999999 %}{% endif %}",
+            "{{ '\\'' ~ 'x' * 99999999999 }}",
+            "{# {{ #}{{ 'x' * 99999999999 }}",
+            "{{ \"'\" }}{{ 'x' * 99999999999 }}{{ \"'\" }}",
+            // Each loop makes what it names ten times as long.
+            "{% for a in [site ~ site ~ site] %}{% for b in [a ~ a ~ a ~ a ~ a] %}{% for c in [b ~ b ~ b ~ b ~ b] %}{{ c }}{% endfor %}{% endfor %}{% endfor %}",
+            "{% for a in (site, site) %}{% for b in ((a, a, a), (a, a, a)) %}{{ b == b }}{% endfor %}{% endfor %}",
+            &format!(
+                "{{% block a %}}{long}{{% endblock %}}{{% block b %}}{}{{% endblock %}}",
+                "{{ self.a() }}".repeat(200)
+            ),
+            &format!("{{% for a in site recursive %}}{long}{{{{ loop(site) }}}}{{% endfor %}}"),
+            // Within its tags it is as good as any, but there is too much of it to do.
+            &format!("{}.{}", "{% for a in site %}".repeat(6), "{% endfor %}".repeat(6)),
             &format!("{{% for a in 'x' * 5000 %}}{long}{{% endfor %}}"),
             "{% block a %}{{ self.a() }}{% endblock %}",
             "{{ 'x' * 99999999999 }}",
         ] {
             assert!(try_text(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn signs_are_text_in_quotes_and_outside_of_braces() {
+        for (text, reads) in [
+            ("** {{ tier }} * [x] {y} (a, b)", "** Premium * [x] {y} (a, b)\n"),
+            ("{{ '* [ {' ~ \"it's * 2\" }}", "* [ {it's * 2\n"),
+            ("{# 2 * 3 #}{{ tier|default('a, b') }}{{ (tier) }}", "PremiumPremium\n"),
+            ("{% if tier == '*' or (tier|default('x', true)) %}yes{% endif %}", "yes\n"),
+        ] {
+            assert_eq!(try_text(text).map(|rendered| rendered.text), Ok(reads.to_owned()), "{text}");
         }
     }
 
@@ -903,6 +1054,22 @@ mod tests {
                 );
             }
             assert!(!letters().render(&contents, lang).html.contains("unsubscribe"));
+            for (html, footed) in [
+                ("<p>x</p>", "<p>x</p>\n<p>LINK</p>\n"),
+                ("<BODY>x</BODY></html>", "<BODY>x\n<p>LINK</p>\n</BODY></html>"),
+                ("<!-- {{ unsubscribe }} -->x", "<!-- ADDRESS -->x\n<p>LINK</p>\n"),
+                ("<a href=\"{{ unsubscribe }}\">no more</a>", "<a href=\"ADDRESS\">no more</a>"),
+            ] {
+                let edited = Wording { html: html.to_owned(), ..Letters::built_in(LetterName::TrialEnded, lang) };
+                let rendered = letters().render_for(&contents, lang, Some(&edited), Some(address));
+                let link = format!("<a href=\"{address}\">{}</a>", unsubscribe_words(lang));
+                let expected = footed.replace("LINK", &link).replace("ADDRESS", address);
+                assert_eq!(rendered.html.replace("&#x2f;", "/"), expected);
+                assert_eq!(
+                    letters().render_for(&contents, lang, Some(&edited), None).html.matches("<a href=\"http").count(),
+                    0
+                );
+            }
         }
     }
 
