@@ -228,6 +228,8 @@ enum CliError {
     Bonus(#[from] BonusError),
     #[error("there is no such notification")]
     NoSuchNotification,
+    #[error("the job runner ended by itself, so nothing would be sent any more; the log says why")]
+    WorkerEnded,
     #[error(transparent)]
     Invitation(#[from] InvitationError),
     #[error(transparent)]

@@ -29,23 +29,34 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
             let _ = stopped.wait_for(|stop| *stop).await;
         }
     };
-    let worker = {
+    let mut worker = {
         let stopped = stopped.clone();
         tokio::spawn(async move { runner.run(stopped()).await })
     };
     let world = env.clone();
-    tokio::spawn(async move {
-        told_to_stop().await;
-        tracing::info!("stopping");
+    let watcher = tokio::spawn(async move {
+        let ended_early = tokio::select! {
+            () = told_to_stop() => {
+                tracing::info!("stopping");
+                false
+            }
+            ended = &mut worker => {
+                tracing::error!(error = ended.err().map(|error| error.to_string()), "the job runner ended by itself");
+                true
+            }
+        };
         world.stop();
         let _ = stop.send(true);
+        if !ended_early && let Err(error) = worker.await {
+            tracing::error!(error = %error, "the job runner ended badly");
+        }
+        ended_early
     });
     listener::serve(socket, router, &env.config.server, stopped()).await;
-    if let Err(error) = worker.await {
-        tracing::error!(error = %error, "the job runner ended badly");
-    }
+    let ended_early = watcher.await.unwrap_or(true);
     env.db.close().await;
-    Ok(())
+    // Without anybody who works, whoever looks after us has to begin again.
+    if ended_early { Err(CliError::WorkerEnded) } else { Ok(()) }
 }
 
 /// Tells what a newcomer needs: the address, the way in for the first admin, where mail is.
