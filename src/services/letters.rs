@@ -88,13 +88,13 @@ const RESENT_TOGETHER: i64 = 500;
 
 /// Has every mail tried again that was given up. Returns how many.
 pub async fn resend_all(env: &Env, actor: &str) -> Result<u64, StoreError> {
-    let mut resent = 0;
+    let (mut resent, mut before) = (0, None);
     loop {
-        let given_up = WhichMails { state: Some(MailState::Failed), ..WhichMails::default() };
+        // Each once: one that is refused again meanwhile is not tried for ever.
+        let given_up = WhichMails { state: Some(MailState::Failed), before, ..WhichMails::default() };
         let page = outbox(env, given_up, RESENT_TOGETHER).await?;
-        if page.is_empty() {
-            return Ok(resent);
-        }
+        let Some(last) = page.last() else { return Ok(resent) };
+        before = Some(last.id);
         for mail in page {
             match resend(env, mail.id, actor).await {
                 Ok(_) => resent += 1,
