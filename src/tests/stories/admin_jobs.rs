@@ -74,12 +74,12 @@ on_both! {
         let mut admin = app.signed_in_admin("root@example.com").await;
         app.runner.do_what_is_due().await.unwrap();
         app.env.clock.advance(TimeDelta::hours(1));
-        app.execute("ALTER TABLE reminders RENAME TO reminders_away").await;
+        app.execute("ALTER TABLE rate_limits RENAME TO rate_limits_away").await;
         app.runner.do_what_is_due().await.unwrap();
-        app.execute("ALTER TABLE reminders_away RENAME TO reminders").await;
+        app.execute("ALTER TABLE rate_limits_away RENAME TO rate_limits").await;
         let page = admin.get("/admin/jobs").await;
         let errors = page.texts("table[aria-labelledby=scheduled] small.address");
-        assert!(errors.iter().any(|error| error.contains("reminders")), "{errors:?}");
+        assert!(errors.iter().any(|error| error.contains("rate_limits")), "{errors:?}");
         let badges = page.texts("table[aria-labelledby=scheduled] .badge");
         assert!(badges.iter().any(|badge| badge != "in order"), "{badges:?}");
     }
