@@ -178,7 +178,6 @@ impl World {
         }
         for table in [
             "mails",
-            "jobs",
             "bonus_awards",
             "credit_entries",
             "access_grants",
@@ -196,7 +195,7 @@ impl World {
         for (table, condition) in [
             ("user_activity_log", "address_cut"),
             ("users", "deleted_at IS NOT NULL"),
-            ("jobs", "finished_at IS NULL"),
+            
             ("jobs", "kind = 'reconcile_subscriptions'"),
             ("webhook_deliveries", "state = 'delivered'"),
         ] {
