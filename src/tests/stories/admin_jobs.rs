@@ -70,20 +70,6 @@ on_both! {
         assert!(admin.get("/admin/jobs").await.body.contains("Nothing waits."));
     }
 
-    async fn why_a_job_failed_last_is_shown(app: TestApp) {
-        let mut admin = app.signed_in_admin("root@example.com").await;
-        app.runner.do_what_is_due().await.unwrap();
-        app.env.clock.advance(TimeDelta::hours(1));
-        app.execute("ALTER TABLE rate_limits RENAME TO rate_limits_away").await;
-        app.runner.do_what_is_due().await.unwrap();
-        app.execute("ALTER TABLE rate_limits_away RENAME TO rate_limits").await;
-        let page = admin.get("/admin/jobs").await;
-        let errors = page.texts("table[aria-labelledby=scheduled] small.address");
-        assert!(errors.iter().any(|error| error.contains("rate_limits")), "{errors:?}");
-        let badges = page.texts("table[aria-labelledby=scheduled] .badge");
-        assert!(badges.iter().any(|badge| badge != "in order"), "{badges:?}");
-    }
-
     async fn apps_see_and_do_the_same(app: TestApp) {
         let operator = app.operator();
         let (one, other) = (app.dead_job().await, app.dead_job().await);

@@ -1,7 +1,6 @@
 //! What comes by the clock: once each time, whoever is killed, however many look, whatever the clock does.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
     future::Future,
     pin::Pin,
     sync::atomic::{AtomicUsize, Ordering},
@@ -9,14 +8,14 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::{Value, json};
+use serde_json::json;
 use vouchsafe::{
-    domain::{notification::Occurrence, schedule::Routine},
+    domain::schedule::Routine,
     jobs::Runner,
-    services::{activity, letters, notifications, schedules},
+    services::{activity, schedules},
 };
 
-use crate::harness::{Backend, Receiver, StripeCustomer, TestApp, on_both};
+use crate::harness::{Backend, TestApp, on_both};
 
 impl TestApp {
     async fn schedule(&self, routine: Routine) -> schedules::Schedule {
@@ -60,211 +59,6 @@ async fn with_a_grant_that_ends(app: &TestApp) {
     assert!(given.status.is_success(), "{}", given.body);
     app.mailbox().await;
     app.env.clock.advance(TimeDelta::days(2));
-}
-
-/// A program in which there is something to do for everything that comes by the clock, with an app and a chat
-/// that listen.
-struct World {
-    app: TestApp,
-    hooks: Receiver,
-    chat: Receiver,
-}
-
-impl World {
-    async fn new(backend: Backend) -> Option<Self> {
-        // Nobody listens there: what is to be asked waits.
-        let provider =
-            [("VOUCHSAFE_STRIPE_API_KEY", "sk_test_nobody"), ("VOUCHSAFE_STRIPE_API_BASE", "http://127.0.0.1:9")];
-        let app = TestApp::with(backend, &provider).await?.reaching_inside().with_prices().await;
-        let operator = app.operator();
-        let set = async |key: &str, value: Value| {
-            operator.put(&format!("/api/v1/settings/{key}"), json!({ "value": value })).await.ok();
-        };
-        // A reward that is held, a member whose trial ends, and an admin who has not read something.
-        set("referral_hold_days", json!(7)).await;
-        let mut referrer = app.signed_in("ann@example.com").await;
-        let page = referrer.get("/settings").await;
-        let code = page.body.split("/login?ref=").nth(1).unwrap()[..8].to_owned();
-        let mut friend = app.browser();
-        app.sign_in(&mut friend, "bob@example.com", &code).await;
-        app.signed_in_admin("root@example.com").await;
-        set("admin_digest_hour", json!(0)).await;
-        app.env.clock.advance(TimeDelta::days(14));
-        let bob = app.member("bob@example.com").await.id;
-        let customer = StripeCustomer::new(bob, 1, app.env.clock.now());
-        app.stripe(&customer.subscription("created", "active", app.env.clock.now())).await;
-        app.stripe(&customer.invoice(1, 999, app.env.clock.now())).await;
-        // One who wants to leave, days that end and days that end soon, a rule that days alone fulfil.
-        operator.post("/api/v1/users", json!({ "external_id": "dan", "email": "dan@example.com" })).await.ok();
-        operator.delete("/api/v1/users/dan?grace_days=3").await.ok();
-        for (name, days) in [("eve", 5), ("fay", 9)] {
-            operator
-                .post("/api/v1/users", json!({ "external_id": name, "email": format!("{name}@example.com") }))
-                .await
-                .ok();
-            operator
-                .post(&format!("/api/v1/users/{name}/grants"), json!({ "tier": "premium", "days": days }))
-                .await
-                .ok();
-        }
-        let rule = json!({ "name_en": "A week", "trigger": "days_as_member", "threshold": 7, "badge": "7" });
-        operator.post("/api/v1/bonus-rules", rule).await.ok();
-        set("ip_retention_days", json!(7)).await;
-        app.mailbox().await;
-        app.runner.run_until_idle().await.unwrap();
-
-        let ((hooks, url), (chat, chat_url)) = (Receiver::start().await, Receiver::start().await);
-        operator.post("/api/v1/webhook-endpoints", json!({ "url": url })).await.ok();
-        operator.put("/api/v1/notifications/settings", json!({ "chat_url": chat_url })).await.ok();
-        app.env.clock.advance(TimeDelta::days(8));
-        let mut tx = app.env.db.begin().await.unwrap();
-        let occurrence = Occurrence::CouponUsedUp { code: "SUMMER".to_owned(), redemptions: 3 };
-        notifications::raise(&app.env, &mut tx.conn(), occurrence).await.unwrap();
-        tx.commit().await.unwrap();
-        schedules::list(&app.env).await.unwrap();
-        Some(Self { app, hooks, chat })
-    }
-
-    /// Does a routine, and is killed at each step on the way. Returns how often.
-    async fn routine(&self, routine: Routine, is_killed: bool) -> usize {
-        let (mut kills, mut polls) = (0, if is_killed { 1 } else { usize::MAX });
-        loop {
-            schedules::make_due(&self.app.env, routine).await.unwrap();
-            let run = async {
-                let run = self.app.runner.claim(routine).await.unwrap().expect("it is due and in nobody's hands");
-                self.app.runner.finish(&run).await.unwrap().unwrap();
-            };
-            if killed_after(polls, run).await.is_some() {
-                return kills;
-            }
-            // The lease is over, and no time has gone by: both worlds do everything at one time.
-            self.app.execute("UPDATE schedules SET leased_until = NULL").await;
-            (kills, polls) = (kills + 1, polls + 1);
-            assert!(polls < 3_000, "{routine} never comes to its end");
-        }
-    }
-
-    /// Does all jobs, and is killed at each step on the way. Returns how often.
-    async fn queue(&self, is_killed: bool) -> usize {
-        let (mut kills, mut polls) = (0, if is_killed { 1 } else { usize::MAX });
-        loop {
-            let runner = Runner::new(self.app.env.clone()).unwrap();
-            if killed_after(polls, runner.run_until_idle()).await.is_some() {
-                return kills;
-            }
-            // Whoever was at work stops at its next step, and loses what it had when the lease is over.
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-            self.app
-                .execute(
-                    "UPDATE jobs SET leased_until = NULL, attempts = 0 WHERE finished_at IS NULL AND dead_at IS NULL",
-                )
-                .await;
-            self.app
-                .execute("UPDATE webhook_deliveries SET next_try_at = created_at, attempts = 0 WHERE state = 'pending'")
-                .await;
-            (kills, polls) = (kills + 1, polls + 1);
-            assert!(polls < 3_000, "the queue never comes to its end");
-        }
-    }
-
-    /// What has happened, and how often.
-    async fn effects(&self) -> BTreeMap<String, i64> {
-        let mut effects = BTreeMap::new();
-        for mail in letters::previews(&self.app.env).await.unwrap() {
-            *effects.entry(format!("mail to {}: {}", mail.to, mail.subject)).or_default() += 1;
-        }
-        for line in activity::list(&self.app.env, activity::Which::default(), 1_000).await.unwrap() {
-            *effects.entry(format!("log: {}", line.action)).or_default() += 1;
-        }
-        for table in [
-            "mails",
-            "bonus_awards",
-            "credit_entries",
-            "access_grants",
-            "notifications",
-            "reminders",
-            "daily_stats",
-            "webhook_deliveries",
-            "rate_limits",
-            "sessions",
-            "login_attempts",
-            "user_activity_log",
-        ] {
-            effects.insert(format!("rows of {table}"), self.count(table, "TRUE").await);
-        }
-        for (table, condition) in [
-            ("user_activity_log", "address_cut"),
-            ("users", "deleted_at IS NOT NULL"),
-            
-            ("jobs", "kind = 'reconcile_subscriptions'"),
-            ("webhook_deliveries", "state = 'delivered'"),
-        ] {
-            effects.insert(format!("{table}: {condition}"), self.count(table, condition).await);
-        }
-        effects
-    }
-
-    async fn count(&self, table: &str, condition: &str) -> i64 {
-        self.app
-            .execute(&format!(
-                "UPDATE {table} SET {column} = {column} WHERE {condition}",
-                column = match table {
-                    "reminders" => "kind",
-                    "daily_stats" => "value",
-                    "rate_limits" => "count",
-                    _ => "id",
-                }
-            ))
-            .await
-            .try_into()
-            .unwrap()
-    }
-}
-
-async fn killed_at_any_step_everything_leaves_each_effect_once(backend: Backend) {
-    let (Some(calm), Some(killed)) = (World::new(backend).await, World::new(backend).await) else { return };
-    let before = calm.effects().await;
-    assert_eq!(before, killed.effects().await, "both begin alike");
-    for routine in Routine::ALL {
-        let was = calm.effects().await;
-        calm.routine(routine, false).await;
-        let kills = killed.routine(routine, true).await;
-        // A server may answer before we look, and then nobody waits; a file has us wait at each step.
-        assert!(kills >= 3, "{routine}: only {kills} steps were tried");
-        let (expected, found) = (calm.effects().await, killed.effects().await);
-        assert_eq!(expected, found, "{routine}, killed {kills} times");
-        assert!(was != expected, "there was nothing to do for {routine}");
-    }
-    for world in [&calm, &killed] {
-        world
-            .app
-            .operator()
-            .post("/api/v1/users", json!({ "external_id": "gil", "email": "gil@example.com" }))
-            .await
-            .ok();
-    }
-    let (_, kills) = (calm.queue(false).await, killed.queue(true).await);
-    assert!(kills >= 10, "only {kills} steps were tried");
-    assert_eq!(calm.effects().await, killed.effects().await, "killed {kills} times");
-    let heard = |receiver: &Receiver| {
-        receiver.taken().iter().map(|one| one.header("webhook-id").to_owned()).collect::<BTreeSet<_>>()
-    };
-    let (expected, found) = (heard(&calm.hooks), heard(&killed.hooks));
-    // Whoever is killed between the answer and the note tells it again, under the same name.
-    assert_eq!((expected.len(), expected.is_empty()), (found.len(), false));
-    let said = |receiver: &Receiver| receiver.taken().iter().map(|one| one.body.clone()).collect::<BTreeSet<_>>();
-    let (expected, found) = (said(&calm.chat), said(&killed.chat));
-    assert_eq!((expected.len(), expected.is_empty()), (found.len(), false));
-}
-
-#[tokio::test]
-async fn killed_at_any_step_everything_leaves_each_effect_once_on_sqlite() {
-    killed_at_any_step_everything_leaves_each_effect_once(Backend::Sqlite).await;
-}
-
-#[tokio::test]
-async fn killed_at_any_step_everything_leaves_each_effect_once_on_postgres() {
-    killed_at_any_step_everything_leaves_each_effect_once(Backend::Postgres).await;
 }
 
 on_both! {
