@@ -428,8 +428,8 @@ fn moment(at: Option<DateTime<Utc>>) -> String {
 /// Prints what is known of one thing, a line for each, without what is empty.
 fn say_facts(facts: &[(&str, String)]) -> Result<(), CliError> {
     let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    let said = facts.iter().filter(|(_, value)| !value.is_empty());
-    said.map(|(name, value)| say(&format!("{name:width$}  {value}"))).collect()
+    let mut said = facts.iter().filter(|(_, value)| !value.is_empty());
+    said.try_for_each(|(name, value)| say(&format!("{name:width$}  {value}")))
 }
 
 fn yes_or_no(is_so: bool) -> &'static str {
