@@ -9,10 +9,12 @@ use crate::{
     domain::{
         grant::MOST_DAYS,
         ids::{GrantId, TierId},
-        usage::IdempotencyKey,
     },
     platform::env::Env,
-    services::grants::{self, Gift, ListedGrant, days_left},
+    services::{
+        grants::{self, Gift, ListedGrant, days_left},
+        usage::idempotency_key,
+    },
 };
 
 #[derive(Debug, Subcommand)]
@@ -73,7 +75,7 @@ impl Give {
         let user = member(env, &self.email).await?;
         let gift = Gift { tier: self.tier, days: self.days, reason: self.reason.as_deref(), actor: OPERATOR };
         let asked = json!([user.id, gift.tier, gift.days, gift.reason]).to_string();
-        let key = self.key.map(|key| IdempotencyKey::of(OPERATOR, "grant give", key.as_bytes(), asked.as_bytes()));
+        let key = self.key.map(|key| idempotency_key(OPERATOR, "grant give", key.as_bytes(), asked.as_bytes()));
         let given = grants::give_once(env, user.id, &gift, key).await?;
         say(&format!("{}: {}", self.email, told(&given)))
     }

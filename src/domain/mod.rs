@@ -33,9 +33,6 @@ pub mod payment;
 pub mod period;
 pub mod portfolio;
 pub mod privacy;
-// What is drawn is drawn on the server.
-#[cfg(feature = "ssr")]
-pub mod qr;
 pub mod quotes;
 pub mod referral;
 pub mod schedule;

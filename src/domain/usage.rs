@@ -84,24 +84,6 @@ pub struct IdempotencyKey {
     pub fingerprint: [u8; 32],
 }
 
-#[cfg(feature = "ssr")]
-impl IdempotencyKey {
-    /// Makes the key of a call out of who asks, which call it is, the key that they sent and what they ask for. Keys of
-    /// two who ask never meet.
-    pub fn of(principal: &str, call: &str, key: &[u8], content: &[u8]) -> Self {
-        use sha2::{Digest, Sha256};
-        let hash = |parts: [&[u8]; 3]| {
-            let mut hasher = Sha256::new();
-            for part in parts {
-                hasher.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-                hasher.update(part);
-            }
-            hasher.finalize().into()
-        };
-        Self { id: hash([principal.as_bytes(), call.as_bytes(), key]), fingerprint: hash([content, &[], &[]]) }
-    }
-}
-
 /// An act, with who wants it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageCall {

@@ -17,9 +17,8 @@ use crate::{
             Terms, to_csv,
         },
         ids::{BatchId, CouponId, RedemptionId, UserId},
-        qr::Drawing,
     },
-    platform::env::Env,
+    platform::{env::Env, qr::Drawing},
     services::{aftermath::Aftermath, catalogue, grants::ListedGrant, redemptions},
     store::{StoreError, activity, coupons, partners},
 };

@@ -9,6 +9,7 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
+use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
@@ -38,6 +39,20 @@ use crate::{
         users,
     },
 };
+
+/// Makes the key of a call out of who asks, which call it is, the key that they sent and what they ask for. Keys of two
+/// who ask never meet.
+pub fn idempotency_key(principal: &str, call: &str, key: &[u8], content: &[u8]) -> IdempotencyKey {
+    let hash = |parts: [&[u8]; 3]| {
+        let mut hasher = Sha256::new();
+        for part in parts {
+            hasher.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hasher.update(part);
+        }
+        hasher.finalize().into()
+    };
+    IdempotencyKey { id: hash([principal.as_bytes(), call.as_bytes(), key]), fingerprint: hash([content, &[], &[]]) }
+}
 
 /// The most calls in one transaction.
 const MOST_TOGETHER: usize = 256;

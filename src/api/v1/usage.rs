@@ -149,7 +149,7 @@ pub(super) fn idempotency<T: Serialize>(
     let principal = caller.key().map(|key| key.id.to_string()).unwrap_or_default();
     // What was understood, not the bytes: spaces and the order of members make no other call.
     let content = serde_json::to_vec(content).expect("a request is plain JSON");
-    Ok(Some(IdempotencyKey::of(&principal, route, key, &content)))
+    Ok(Some(usage::idempotency_key(&principal, route, key, &content)))
 }
 
 async fn call(site: &Site, caller: &Caller, act: Act, idempotency: Option<IdempotencyKey>) -> Result<Outcome, Problem> {

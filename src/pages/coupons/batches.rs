@@ -19,10 +19,12 @@ use crate::{
         coupon::{Batch, Coupon},
         ids::{BatchId, CouponId},
         lang::Lang,
-        qr::Drawing,
     },
     pages::frame::{self, Frame, Section, Width},
-    platform::caller::{Admin, Site, failed},
+    platform::{
+        caller::{Admin, Site, failed},
+        qr::Drawing,
+    },
     services::{
         catalogue,
         coupons::{self, Filter},

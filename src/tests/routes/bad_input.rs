@@ -171,6 +171,7 @@ const FORMS: &[Form] = &[
     ),
     ("/admin/mails/templates/{letter}/{lang}/reset", &[]),
     ("/admin/mails/{id}/resend", &[]),
+    ("/admin/mails/resend", &[]),
     ("/admin/users/{id}/tier", &[("tier", "basic")]),
     ("/admin/users/{id}/disable", &[]),
     ("/admin/users/{id}/enable", &[]),
@@ -181,7 +182,10 @@ const FORMS: &[Form] = &[
     ("/admin/users/{id}/unrestrict", &[("feature", "photos")]),
     ("/admin/users/{id}/credit", &[("days", "5"), ("note", "Sorry"), ("key", "<key>")]),
     ("/admin/users/{id}/credit/end", &[]),
-    ("/admin/users/{id}/grants", &[("grant_tier", "premium"), ("grant_days", "30"), ("grant_reason", "Sorry")]),
+    (
+        "/admin/users/{id}/grants",
+        &[("grant_tier", "premium"), ("grant_days", "30"), ("grant_reason", "Sorry"), ("key", "<key>")],
+    ),
     ("/admin/users/{id}/grants/revoke", &[("grant", "<grant>")]),
     ("/admin/users/{id}/sessions/revoke", &[("session", "<session>")]),
     ("/admin/users/{id}/sessions/revoke-all", &[]),
@@ -258,7 +262,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
 
 /// What no form need say again when it refuses: no person can have sent it, or the answer is a page of another kind.
 const PLAINLY: &[(&str, &str)] = &[
-    ("/admin/users/{id}/grants", "grant_tier"),
+    ("/admin/users/{id}/grants", "key"),
     ("/admin/users/{id}/credit", "key"),
     ("/admin/mails/templates/{letter}/{lang}/preview", ""),
 ];

@@ -281,7 +281,7 @@ impl<'a> Walk<'a> {
         let since = self.begin();
         let answer = browser.post(path, fields).await;
         assert!(answer.status.as_u16() < 400, "{path}: {} {}", answer.status, answer.text(".err"));
-        assert!(!answer.location().starts_with("/login"), "{path}: {}", answer.location());
+        assert!(!answer.location().starts_with("/login?fresh"), "{path}: {}", answer.location());
         self.expect(since, action, actor, FIREFOX).await;
     }
 }

@@ -60,7 +60,7 @@ on_both! {
         assert_eq!(admin.get("/login?next=%2Fadmin%2Fkeys").await.location(), "/admin/keys");
         let login = admin.get(refused.location()).await;
         assert_eq!(login.status, 200);
-        assert!(login.text("form p").contains("prove once more that it is you"), "{}", login.text("form p"));
+        assert!(login.text("form p").contains("sign in once more"), "{}", login.text("form p"));
         assert_eq!(login.attribute("#email", "value").as_deref(), Some("root@example.com"));
         let wrong = admin.submit(&login, "form[action='/login']", &[("email", "root")]).await;
         assert_eq!(wrong.status, 422);

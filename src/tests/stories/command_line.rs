@@ -247,7 +247,7 @@ fn what_somebody_may_use_is_asked_counted_and_explained(place: &Place) {
 
     let (code, out, _) = place.run(&["explain", "u-1", "ai_calls"]);
     assert_eq!(code, 0);
-    assert!(out.contains("→ premium has 3.\n") && out.contains("  basic by own tier.\n"), "{out}");
+    assert!(out.contains("→ Premium has 3.\n") && out.contains("  Basic by own tier.\n"), "{out}");
     let (_, out, _) = place.run(&["explain", "u-1", "ai_calls", "--json"]);
     let explained: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(explained["decision"]["decided_by"], "tier");
@@ -612,7 +612,7 @@ fn letters_are_worded_tried_out_and_looked_after(place: &Place) {
     };
     let template = |arguments: &[&'static str]| [&["mail", "template"][..], arguments].concat();
     let list = said(&template(&["list"]));
-    assert_eq!(list.lines().count(), 50);
+    assert_eq!(list.lines().count(), 52);
     assert!(list.lines().all(|line| line.ends_with("\tbuilt-in\t0\t-\t-")), "{list}");
     let set = said(&template(&["set", "welcome", "en", "--subject", "Hello from {{ product }}"]));
     assert!(set.starts_with("welcome\ten\tedited\t1\toperator\t"), "{set}");

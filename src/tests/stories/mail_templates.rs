@@ -89,7 +89,7 @@ on_both! {
         assert_eq!(root.post(GIFT, &fields("First", "0")).await.status, 303);
         let late = root.post(GIFT, &fields("Second", "0")).await;
         assert_eq!(late.status, 422);
-        assert!(late.text(".alert").contains("Somebody has changed this letter"), "{}", late.body);
+        assert!(late.text(".alert").contains("Somebody has changed this e-mail"), "{}", late.body);
         assert_eq!(late.attribute("#subject", "value").as_deref(), Some("Second"), "what was typed is kept");
         assert_eq!(late.attribute("input[name=version]", "value").as_deref(), Some("1"));
         assert_eq!(root.post(GIFT, &fields("Second", "1")).await.status, 303, "knowingly");

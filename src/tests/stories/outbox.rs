@@ -11,7 +11,7 @@ async fn given_up(app: &TestApp) -> String {
     app.env.clock.advance(TimeDelta::seconds(1));
     app.operator().post("/api/v1/users/ann@example.com/grants", json!({ "tier": "premium", "days": 2 })).await.ok();
     let touched = app
-        .execute("UPDATE jobs SET dead_at = run_at, attempts = 25, last_error = 'the server said <no>' WHERE finished_at IS NULL")
+        .execute("UPDATE jobs SET dead_at = run_at, attempts = 25, last_error = 'the server said <no>' WHERE finished_at IS NULL AND dead_at IS NULL")
         .await;
     assert_eq!(touched, 1);
     let mail = app.operator().get("/api/v1/mails?state=failed").await.ok()["items"][0].clone();

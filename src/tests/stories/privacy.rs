@@ -28,6 +28,8 @@ use crate::harness::{Backend, Browser, StripeCustomer, TestApp, on_both};
 /// In every text that is theirs: nothing else of this kind is anywhere.
 const CANARY: &str = "canary";
 const ADDRESS: &str = "Canary-Ann@nest.example";
+/// Drawn with the form for days at a tier.
+const GIFT_KEY: &str = "0192f0c1-2345-7abc-8def-0123456789ab";
 const ELSEWHERE: &str = "198.51.100.77";
 
 impl TestApp {
@@ -168,7 +170,7 @@ impl TestApp {
         };
         let note = "ask Canary-Ann@nest.example";
         done(&mut browser, &about_bob("tier"), &[("tier", "premium")]).await;
-        let gift = [("grant_tier", "premium"), ("grant_days", "3"), ("grant_reason", note)];
+        let gift = [("grant_tier", "premium"), ("grant_days", "3"), ("grant_reason", note), ("key", GIFT_KEY)];
         done(&mut browser, &about_bob("grants"), &gift).await;
         done(&mut browser, &about_bob("restrict"), &[("feature", "photos"), ("limit", "2"), ("reason", note)]).await;
         done(&mut browser, &about_bob("disable"), &[]).await;
@@ -328,7 +330,7 @@ async fn what_others_did_is_theirs(backend: Backend) {
         ("disable", &[][..]),
         ("enable", &[]),
         ("restrict", &[("feature", "photos"), ("limit", "2"), ("reason", "spam")]),
-        ("grants", &[("grant_tier", "premium"), ("grant_days", "3"), ("grant_reason", "")]),
+        ("grants", &[("grant_tier", "premium"), ("grant_days", "3"), ("grant_reason", ""), ("key", GIFT_KEY)]),
     ] {
         let page = root.post(&format!("/admin/users/{user}/{path}"), fields).await;
         assert_eq!(page.status, 303, "{path}: {}", page.body);
@@ -467,7 +469,7 @@ on_both! {
         app.env.clock.advance(TimeDelta::days(1));
         app.sign_in(&mut browser, ADDRESS, "").await;
         let page = browser.get("/settings").await;
-        assert_eq!(page.attribute("#data ~ .row a", "href").as_deref(), Some("/settings/export"));
+        assert_eq!(page.attribute("section:has(#data) a.btn", "href").as_deref(), Some("/settings/export"));
         let file = browser.get("/settings/export").await;
         assert_eq!(file.status, 200);
         assert_eq!(file.headers["content-type"], "application/json");
