@@ -33,6 +33,7 @@ pub mod payment;
 pub mod period;
 pub mod portfolio;
 pub mod privacy;
+pub mod qr;
 pub mod quotes;
 pub mod referral;
 pub mod schedule;

@@ -21,7 +21,6 @@ pub mod observability;
 pub mod outbound;
 pub mod own_door;
 pub mod payment_providers;
-pub mod qr;
 pub mod random;
 pub mod server;
 pub mod stream;

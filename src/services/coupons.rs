@@ -17,8 +17,9 @@ use crate::{
             Terms, to_csv,
         },
         ids::{BatchId, CouponId, RedemptionId, UserId},
+        qr::Drawing,
     },
-    platform::{env::Env, qr::Drawing},
+    platform::env::Env,
     services::{aftermath::Aftermath, catalogue, grants::ListedGrant, redemptions},
     store::{StoreError, activity, coupons, partners},
 };

@@ -145,7 +145,8 @@ const INNER: &str = "how the program keeps order, and nothing about anybody";
 const OTHER: &str = "about somebody else";
 
 /// Members of JSON that name somebody else, or from which a code or a link follows.
-const ABOUT_OTHERS: &[&str] = &["attempt", "invitation", "invited_by", "friend", "referred_by", "referrer"];
+const ABOUT_OTHERS: &[&str] =
+    &["attempt", "invitation", "invited_by", "created_by", "friend", "referred_by", "referrer"];
 
 /// Everything that is kept of a member, in the order in which it is exported and erased.
 pub const PLACES: &[Place] = &[

@@ -19,12 +19,10 @@ use crate::{
         coupon::{Batch, Coupon},
         ids::{BatchId, CouponId},
         lang::Lang,
-    },
-    pages::frame::{self, Frame, Section, Width},
-    platform::{
-        caller::{Admin, Site, failed},
         qr::Drawing,
     },
+    pages::frame::{self, Frame, Section, Width},
+    platform::caller::{Admin, Site, failed},
     services::{
         catalogue,
         coupons::{self, Filter},

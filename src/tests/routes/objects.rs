@@ -160,7 +160,7 @@ impl<'a> Maker<'a> {
             let limit = json!({ "limit": 1, "reason": "a test" });
             app.operator().put(&format!("/api/v1/users/{id}/restrictions/photos"), limit).await.ok();
         }
-        if page.ends_with("/credit") {
+        if page.ends_with("/credit") || page.ends_with("/grants") {
             blanks.push(("<key>", app.env.random.id::<CreditEntryId>(app.env.clock.now()).to_string()));
         }
         if page.ends_with("/redeem") {

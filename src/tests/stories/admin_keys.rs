@@ -64,7 +64,7 @@ on_both! {
         assert_eq!(login.attribute("#email", "value").as_deref(), Some("root@example.com"));
         let wrong = admin.submit(&login, "form[action='/login']", &[("email", "root")]).await;
         assert_eq!(wrong.status, 422);
-        assert!(wrong.text("form p").contains("prove once more"), "it still says why");
+        assert!(wrong.text("form p").contains("sign in once more"), "it still says why");
 
         let mut before = admin.clone();
         app.env.clock.advance(TimeDelta::seconds(1));

@@ -13,7 +13,7 @@ async fn given_up(app: &TestApp) -> String {
     let touched = app
         .execute("UPDATE jobs SET dead_at = run_at, attempts = 25, last_error = 'the server said <no>' WHERE finished_at IS NULL AND dead_at IS NULL")
         .await;
-    assert_eq!(touched, 1);
+    assert!(touched > 0);
     let mail = app.operator().get("/api/v1/mails?state=failed").await.ok()["items"][0].clone();
     format!("/admin/mails/{}", mail["id"].as_str().unwrap())
 }

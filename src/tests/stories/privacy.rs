@@ -280,7 +280,7 @@ async fn nothing_of_somebody_is_left(backend: Backend) {
     let operator = app.operator();
     let bobs = format!("/api/v1/users/{}/export", app.member("bob@example.com").await.id);
     let partner = operator.get("/api/v1/partners").await.ok()["items"][0]["id"].as_str().unwrap().to_owned();
-    let statement = format!("/api/v1/partners/{partner}/statement/{}", app.env.clock.now().format("%Y-%m"));
+    let statement = format!("/api/v1/partners/{partner}/statements/{}", app.env.clock.now().format("%Y-%m"));
     for path in [
         "/api/v1/users?q=canary",
         "/api/v1/activity?limit=100",
