@@ -1,5 +1,5 @@
-// Looks at every page in every state: axe in light and dark, both languages, a narrow phone, and a picture of each
-// in target/screenshots.
+// Looks at every page in every state: axe in light and dark, both languages, a narrow phone. With PICTURES=1 it leaves
+// a picture of each in target/screenshots.
 
 import { createHmac } from "node:crypto";
 import { resolve } from "node:path";
@@ -13,6 +13,7 @@ import { expect, test } from "../support/test.ts";
 import type { Visitor } from "../support/visitor.ts";
 
 const PICTURES = resolve(import.meta.dirname, "../../target/screenshots");
+const takesPictures = process.env.PICTURES === "1";
 const SCHEMES = ["light", "dark"] as const;
 
 interface State {
@@ -955,7 +956,7 @@ const STATES: State[] = [
 ];
 
 // Colours that are on their way from light to dark are neither.
-test.use({ settings: { VOUCHSAFE_STRIPE_WEBHOOK_SECRET: STRIPE_SECRET }, contextOptions: { reducedMotion: "reduce" } });
+test.use({ settings: { VOUCHSAFE_STRIPE_WEBHOOK_SECRET: STRIPE_SECRET }, contextOptions: { reducedMotion: "reduce" }, trace: "off" });
 
 for (const { name, before, open } of STATES) {
   test(`${name} is accessible and fits, in both languages`, { tag: "@alive" }, async ({ visitor, page, faults }) => {
@@ -968,6 +969,7 @@ for (const { name, before, open } of STATES) {
         await page.emulateMedia({ colorScheme: scheme });
         // Axe looks at structure and colours, which are the same in every language.
         if (lang === "en") await expectAccessible(page, `${name} ${scheme}`);
+        if (!takesPictures) continue;
         // Words are as long in the dark: one picture of each width shows how the second language fits.
         for (const width of lang === "en" ? [1280, 360] : scheme === "light" ? [1280] : [360]) {
           await page.setViewportSize({ width, height: 800 });
