@@ -41,6 +41,7 @@ pub fn detail(lang: Lang, name: &str) -> String {
     let (en, de) = match name {
         "tier" => ("tier", "Stufe"),
         "days" => ("days", "Tage"),
+        "at" => ("at", "am"),
         "until" => ("until", "bis"),
         "note" => ("note", "Notiz"),
         "new" => ("new member", "neues Mitglied"),
@@ -65,6 +66,7 @@ pub fn detail(lang: Lang, name: &str) -> String {
         "as_referrer" => ("as the one who invited", "als Einladender"),
         "invitation" => ("invitation", "Einladung"),
         "invited_by" => ("invited by", "eingeladen von"),
+        "referred_by" => ("referred by", "geworben von"),
         "gift" => ("gift", "Geschenk"),
         "due_at" => ("due", "fällig"),
         "held_until" => ("held until", "zurückgehalten bis"),
