@@ -113,6 +113,51 @@ on_both! {
         assert_eq!(last["payload"].as_str(), Some(received.body.as_str()));
     }
 
+    async fn whoever_gets_or_loses_days_by_the_clock_is_told_of(app: TestApp) {
+        let app = app.reaching_inside();
+        let operator = app.operator();
+        operator.put("/api/v1/settings/trial_duration_days", json!({ "value": 0 })).await.ok();
+        let ann = user(&app, "ann").await;
+        let endpoint = Endpoint::new(&app, &["access.changed"]).await;
+        let give = async |tier: &str, days: i64| {
+            operator.post("/api/v1/users/ann/grants", json!({ "tier": tier, "days": days })).await.ok()
+        };
+        let told = async |why: &str| {
+            let heard = endpoint.hears(&app).await;
+            assert!(heard.iter().all(|one| one.json()["data"]["user"] == json!(ann)), "{why}");
+            assert_eq!(heard.len(), 1, "{why}");
+        };
+        let basic = give("basic", 10).await;
+        told("days begin").await;
+        app.env.clock.advance(TimeDelta::days(3));
+        give("premium", 2).await;
+        told("stronger ones begin, and the others pause").await;
+        app.env.clock.advance(TimeDelta::days(2));
+        assert_eq!(endpoint.hears(&app).await.len(), 0, "nobody has looked");
+        app.runner.do_what_is_due().await.unwrap();
+        told("they end, and the others go on").await;
+        app.runner.do_what_is_due().await.unwrap();
+        assert_eq!(endpoint.hears(&app).await.len(), 0, "once");
+        assert_eq!(operator.delete(&format!("/api/v1/grants/{}", basic["id"].as_str().unwrap())).await.status, 204);
+        told("they are taken back").await;
+        give("basic", 1).await;
+        told("others are given").await;
+        app.env.clock.advance(TimeDelta::days(1));
+        app.runner.do_what_is_due().await.unwrap();
+        told("and end").await;
+
+        // A trial that ends by itself.
+        operator.put("/api/v1/settings/trial_duration_days", json!({ "value": 14 })).await.ok();
+        app.signed_in("zoe@example.com").await;
+        endpoint.hears(&app).await;
+        app.env.clock.advance(TimeDelta::days(14));
+        app.runner.do_what_is_due().await.unwrap();
+        let heard = endpoint.hears(&app).await;
+        let zoe = app.member("zoe@example.com").await.id;
+        let of_hers = heard.iter().filter(|one| one.json()["data"]["user"] == json!(zoe)).count();
+        assert_eq!(of_hers, 1, "the trial has ended");
+    }
+
     async fn every_change_of_access_is_told_once(app: TestApp) {
         let app = app.reaching_inside().with_prices().await;
         let endpoint = Endpoint::new(&app, &[]).await;
