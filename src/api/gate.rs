@@ -13,11 +13,11 @@ use axum::{
     routing::any,
 };
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
 use crate::{
     api::{Problem, caller::Caller},
     domain::{
+        activity::GATE,
         api_key::{Scope, TOKEN_PREFIX},
         catalogue::Feature,
         entitlement::{self, Decision, PRICING_PATH, Reason},
@@ -294,7 +294,7 @@ async fn decide(
     let amount = question.amount;
     let call = UsageCall {
         act: Act::Consume { user, feature: feature.id.clone(), amount, on_exceed: OnExceed::Reject },
-        actor: crate::domain::activity::GATE.to_owned(),
+        actor: GATE.to_owned(),
         api_key: key,
         idempotency: question.request.as_deref().map(|request| idempotency(user, feature, amount, request)),
     };
@@ -326,12 +326,8 @@ async fn decide(
 /// The proxy's name for a request, as one member's own. It is in the question, which the proxy
 /// writes, and not in a header, which a client could repeat in order to be counted only once.
 fn idempotency(user: UserId, feature: &Feature, amount: i64, request: &str) -> IdempotencyKey {
-    let hash =
-        |what: &str, text: &str| Sha256::digest([what.as_bytes(), user.as_bytes(), text.as_bytes()].concat()).into();
-    IdempotencyKey {
-        id: hash("gate request ", request),
-        fingerprint: hash("gate content ", &format!("{amount} {}", feature.id)),
-    }
+    let content = format!("{amount} {}", feature.id);
+    usage::idempotency_key(&user.to_string(), "gate", request.as_bytes(), content.as_bytes())
 }
 
 impl Shut {

@@ -176,6 +176,11 @@ pub fn leave_out(value: &mut Value, names: &[&str]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{
+        ids::uuid_v7,
+        payment::{BillingInterval, Provider},
+        subscription::{Scheduled, Version},
+    };
 
     #[test]
     fn an_address_is_taken_out_of_a_text_and_no_other_with_it() {
@@ -223,11 +228,6 @@ mod tests {
             assert_eq!(stranger(actor), told, "{actor}");
         }
     }
-    use crate::domain::{
-        ids::uuid_v7,
-        payment::{BillingInterval, Provider},
-        subscription::{Scheduled, Version},
-    };
 
     #[test]
     fn what_takes_no_more_money_stands_in_nobodys_way() {

@@ -326,6 +326,7 @@ impl Runner {
         // A clock that was set back is seen at once, what another node's clock did within a quarter of a minute.
         if under_way.replanned_at.is_none_or(|at| now < at || now - at >= REPLAN_EVERY) {
             jobs::replan(conn, now + LONGEST_WAIT + CLOCK_TOLERANCE, now).await?;
+            under_way.replanned_at = Some(now);
         }
         let mut claimed = Vec::with_capacity(lanes.len());
         for (lane, free) in lanes {
@@ -333,7 +334,6 @@ impl Runner {
             claimed.push((lane, free, jobs::claim(conn, lane, free, now, now + LEASE).await?));
         }
         tx.commit().await?;
-        under_way.replanned_at = Some(now);
         let mut count = 0;
         for (lane, free, jobs) in claimed {
             count += jobs.len();

@@ -19,7 +19,7 @@ use crate::{
         download,
     },
     services::{
-        activity, members,
+        members,
         privacy::{self, DeletionError, LeavingView, Outcome},
     },
     words::{self, privacy as text},
@@ -37,10 +37,7 @@ pub async fn export(State(site): State<Site>, member: Member) -> Response {
         return Redirect::to(SIGN_IN_TO_EXPORT).into_response();
     }
     let user = &member.identity.user;
-    // A page that is only read is not logged with where the request came from. This is.
-    let label = user.label();
-    let noted = privacy::note_export(&site.env, user.id, &label);
-    if let Err(error) = activity::within(&member.visit.origin, noted).await {
+    if let Err(error) = privacy::note_export(&site.env, user.id, &user.label()).await {
         return failed(&error);
     }
     let name = privacy::export_name(&site.env);

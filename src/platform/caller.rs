@@ -178,13 +178,8 @@ fn origin(site: &Site, parts: &Parts, lang: Lang) -> Origin {
     }
 }
 
-/// Answers a request of a page, or of an app. What it changes is logged with where it came from. Who only
-/// reads changes nothing, but that somebody took an export is logged.
+/// Answers a request of a page, or of an app. What is logged meanwhile says where it came from.
 pub async fn from_outside(State(site): State<Site>, request: Request, next: Next) -> Response {
-    let only_reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    if only_reads && !request.uri().path().ends_with("/export") {
-        return next.run(request).await;
-    }
     let (parts, body) = request.into_parts();
     let origin = origin(&site, &parts, Lang::default());
     activity::within(&origin, next.run(Request::from_parts(parts, body))).await

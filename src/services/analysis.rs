@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     domain::{
+        activity::ANALYSIS,
         analysis::{self, Author, Figures, HISTORY},
         entitlement::{self, Decision},
         ids::{FeatureId, ReservationId, UserId},
@@ -32,7 +33,7 @@ use crate::{
 /// The most characters of words that are kept.
 const LONGEST_COMMENTARY: usize = 6_000;
 /// Who counts, in the ledger.
-const ACTOR: &str = crate::domain::activity::ANALYSIS;
+const ACTOR: &str = ANALYSIS;
 
 /// Why there are no words.
 #[derive(Debug, thiserror::Error)]

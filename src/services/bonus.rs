@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::{
     domain::{
+        activity::BONUS,
         bonus::{Award, BadTerms, MOST_RULES, Progress, Reward, Rule, Terms, Trigger, days_as_member, days_that_count},
         catalogue::Catalogue,
         event::Event,
@@ -32,7 +33,7 @@ use crate::{
 };
 
 /// Who the log says gave it.
-const ACTOR: &str = crate::domain::activity::BONUS;
+const ACTOR: &str = BONUS;
 /// Members who are looked at in one run of the job.
 const AT_ONCE: i64 = 100;
 /// Members who are named in a preview.

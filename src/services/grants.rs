@@ -5,7 +5,6 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use crate::{
     domain::{
@@ -18,7 +17,7 @@ use crate::{
         user::User,
     },
     platform::env::Env,
-    services::{aftermath::Aftermath, catalogue},
+    services::{aftermath::Aftermath, catalogue, usage},
     store::{Conn, StoreError, grants, idempotency, users},
 };
 
@@ -123,12 +122,8 @@ pub async fn give_once(
 
 /// Returns the key of a gift by which the same form gives once, however often it is sent.
 pub fn key_of_form(form: &str, user: UserId, gift: &Gift<'_>) -> IdempotencyKey {
-    let hash = |what: &str| Sha256::digest([user.as_bytes(), what.as_bytes()].concat()).into();
-    let reason = gift.reason.unwrap_or_default();
-    IdempotencyKey {
-        id: hash(&format!("form of a grant {form}")),
-        fingerprint: hash(&format!("{} {} {reason}", gift.tier, gift.days)),
-    }
+    let content = json!([gift.tier, gift.days, gift.reason]).to_string();
+    usage::idempotency_key(&user.to_string(), "form of a grant", form.as_bytes(), content.as_bytes())
 }
 
 /// Makes a grant that has not run yet.

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
+        activity::SYSTEM,
         catalogue::Catalogue,
         email::EmailAddress,
         grant::{GrantKind, MOST_DAYS},
@@ -330,8 +331,7 @@ pub(super) async fn accept(
     if let Some(gift) = &invitation.gift {
         let Some(user) = users::lock(conn, user.id).await? else { return Ok(true) };
         let catalogue = catalogue::latest(env, conn).await?;
-        let actor =
-            if invitation.invited_by.is_empty() { crate::domain::activity::SYSTEM } else { &invitation.invited_by };
+        let actor = if invitation.invited_by.is_empty() { SYSTEM } else { &invitation.invited_by };
         let now = aftermath.now;
         let mut grant = grants::new_grant(env, &user, gift.tier.clone(), GrantKind::Admin, gift.days, actor, now);
         grant.reason = Some("invitation".to_owned());

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
+        activity::UNSUBSCRIBE_LINK,
         email::EmailAddress,
         ids::UserId,
         letter::{LetterName, MailCategory},
@@ -117,7 +118,7 @@ pub async fn by_token(env: &Env, token: &str) -> Result<(UserId, MailCategory, b
 /// Notes what whoever has the address of a letter wants. Twice is as good as once.
 pub async fn set_by_token(env: &Env, token: &str, wanted: bool) -> Result<MailCategory, PreferenceError> {
     let (user, category, _) = by_token(env, token).await?;
-    match set(env, user, &[(category, wanted)], crate::domain::activity::UNSUBSCRIBE_LINK).await {
+    match set(env, user, &[(category, wanted)], UNSUBSCRIBE_LINK).await {
         Ok(_) => Ok(category),
         Err(PreferenceError::NoSuchMember) => Err(PreferenceError::BadToken),
         Err(error) => Err(error),

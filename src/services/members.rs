@@ -243,16 +243,29 @@ pub async fn put(env: &Env, details: &MemberDetails, actor: &str) -> Result<(Use
     let now = env.clock.now();
     let mut tx = env.db.begin().await?;
     let conn = &mut tx.conn();
-    if let Some(known) = meant(conn, details).await? {
-        let user = change_details(env, conn, known, details, actor, now).await?;
-        tx.commit().await?;
-        env.access_changed(user.id);
-        env.wake_workers();
-        return Ok((user, false));
-    }
-    if details.email.is_none() && details.external_id.is_none() {
-        return Err(PutError::Nameless);
-    }
+    let (user, is_new) = match meant(conn, details).await? {
+        Some(known) => (change_details(env, conn, known, details, actor, now).await?, false),
+        None => make(env, conn, details, actor, now).await?,
+    };
+    tx.commit().await?;
+    env.access_changed(user.id);
+    env.wake_workers();
+    Ok((user, is_new))
+}
+
+/// Makes a member whom nobody knew a moment ago. Returns whether it is a new one.
+async fn make(
+    env: &Env,
+    conn: &mut Conn<'_>,
+    details: &MemberDetails,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Result<(User, bool), PutError> {
+    let key = match (&details.email, &details.external_id) {
+        (Some(email), _) => email.key().clone(),
+        (None, Some(external_id)) => EmailKey::without_address(external_id),
+        (None, None) => return Err(PutError::Nameless),
+    };
     let settings = settings::read(conn).await?;
     let start = trials::own_tier(conn, &settings).await?;
     let tier = details.tier.as_ref().unwrap_or(&start);
@@ -270,11 +283,7 @@ pub async fn put(env: &Env, details: &MemberDetails, actor: &str) -> Result<(Use
     if !users::insert(conn, &new, now).await? {
         // Somebody was quicker, and whoever says the same as they did means the same member.
         let known = meant(conn, details).await?.ok_or(PutError::Taken)?;
-        let user = change_details(env, conn, known, details, actor, now).await?;
-        tx.commit().await?;
-        env.access_changed(user.id);
-        env.wake_workers();
-        return Ok((user, false));
+        return Ok((change_details(env, conn, known, details, actor, now).await?, false));
     }
     if settings.closes_after_trial() && details.tier.is_none() {
         users::close_after_trial(conn, new.id, now).await?;
@@ -285,16 +294,12 @@ pub async fn put(env: &Env, details: &MemberDetails, actor: &str) -> Result<(Use
         users::verify_email(conn, new.id, now).await?;
     }
     if !has_address || is_vouched_for || !settings.require_email_verification {
-        let known_by = users::find(conn, new.id).await?.and_then(|user| user.known_by());
-        trials::begin(env, conn, &settings, new.id, &known_by.ok_or(PutError::Nameless)?, now).await?;
+        trials::begin(env, conn, &settings, new.id, &key, now).await?;
     }
     let user = users::find(conn, new.id).await?.ok_or(StoreError::Missing("users"))?;
     log(env, conn, user.id, actor, "user_created", json!({ "email": user.email, "external_id": user.external_id }))
         .await?;
     events::publish_one(env, conn, user.id, Event::UserCreated { referred_by: None }, now).await?;
-    tx.commit().await?;
-    env.access_changed(user.id);
-    env.wake_workers();
     Ok((user, true))
 }
 

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::{
     domain::{
         access::days_between,
+        activity::SYSTEM,
         credit,
         email::EmailAddress,
         event::Event,
@@ -289,7 +290,7 @@ fn entry(
         until_before: user.credit_until,
         until_after: until,
         note: None,
-        actor: crate::domain::activity::SYSTEM.to_owned(),
+        actor: SYSTEM.to_owned(),
         created_at: now,
     }
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::{
     domain::{
         access::days_between,
+        activity::SYSTEM,
         catalogue::Catalogue,
         credit,
         event::Event,
@@ -257,7 +258,7 @@ async fn return_overlap(
         until_before: user.credit_until,
         until_after: Some(user.credit_until.map_or(now, |until| until.max(now)) + overlap),
         note: None,
-        actor: crate::domain::activity::SYSTEM.to_owned(),
+        actor: SYSTEM.to_owned(),
         created_at: now,
     };
     if !credits::write(conn, &entry).await? {

@@ -24,6 +24,7 @@ pub use crate::store::webhooks::Change;
 
 use crate::{
     domain::{
+        activity::SYSTEM,
         ids::{WebhookDeliveryId, WebhookEndpointId},
         notification::Occurrence,
         webhook::{
@@ -606,7 +607,7 @@ async fn write_down(
             && webhooks::disable(conn, endpoint.id, because, now).await?
         {
             let details = json!({ "endpoint": endpoint.id, "host": host(&endpoint.url), "because": because });
-            note(env, conn, crate::domain::activity::SYSTEM, "webhook_disabled", details, now).await?;
+            note(env, conn, SYSTEM, "webhook_disabled", details, now).await?;
             let host = host(&endpoint.url).unwrap_or_default();
             let occurrence = Occurrence::WebhookDisabled { endpoint: endpoint.id.to_string(), host };
             notifications::raise(env, conn, occurrence).await?;

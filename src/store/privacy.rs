@@ -354,8 +354,8 @@ pub struct Lines {
     person: Person,
     /// Those.
     ids: Vec<ActivityId>,
-    /// Since when others may have come.
-    since: DateTime<Utc>,
+    /// When they were looked up.
+    at: DateTime<Utc>,
 }
 
 /// Looks up which lines of the log name somebody. The log is long: this is done before a transaction in which
@@ -366,7 +366,7 @@ pub async fn lines_naming(conn: &mut Conn<'_>, person: Person, now: DateTime<Utc
         serde_json::from_str(text).is_ok_and(|mut details: Value| without_in(&mut details, &person.addresses))
     };
     let ids = found.iter().filter(|(_, text)| is_meant(text)).map(|(id, _)| (*id).into()).collect();
-    Ok(Lines { person, ids, since: now - LONGEST_TRANSACTION })
+    Ok(Lines { person, ids, at: now })
 }
 
 /// Takes everything out of the database by which a person could be known, and returns how many rows it
@@ -378,7 +378,7 @@ pub async fn erase(conn: &mut Conn<'_>, person: &Person, lines: &Lines) -> Resul
     let lines = if lines.person == *person {
         lines
     } else {
-        anew = lines_naming(conn, person.clone(), lines.since + LONGEST_TRANSACTION).await?;
+        anew = lines_naming(conn, person.clone(), lines.at).await?;
         &anew
     };
     // What names them in rows of others is found by names that their own rows still tell.
@@ -528,7 +528,7 @@ async fn forget_author(conn: &mut Conn<'_>, mention: &Mention, person: &Person) 
 
 /// Returns the lines that were looked up, and those that came since.
 async fn found_lines(conn: &mut Conn<'_>, person: &Person, lines: &Lines) -> Result<Vec<(Uuid, String)>> {
-    let mut found = Search::lines(conn, person, Some(lines.since)).run(conn).await?;
+    let mut found = Search::lines(conn, person, Some(lines.at - LONGEST_TRANSACTION)).run(conn).await?;
     // Both databases bound the number of values of one statement.
     for ids in lines.ids.chunks(500) {
         let some: Vec<(Uuid, String)> = build!(conn, |query, c| {
