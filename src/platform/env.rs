@@ -234,6 +234,8 @@ pub enum MemberName {
     Id(UserId),
     /// By an id, external id or address that somebody outside names.
     Text(String),
+    /// The same, where only whom it means is to be read again.
+    OnlyText(String),
 }
 
 /// Members whose standing is to be read together. Whoever sends the first one starts the worker.

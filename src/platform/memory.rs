@@ -4,12 +4,9 @@
 //! changes is forgotten at once, after the commit; what another one changes is noticed within
 //! [`REMEMBERED_FOR`], because everything is looked up again when it is older.
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU32, Ordering},
-    },
+use std::sync::{
+    Arc, PoisonError, RwLock,
+    atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -23,14 +20,14 @@ pub const REMEMBERED_FOR: TimeDelta = TimeDelta::seconds(1);
 /// How old it is when the first who asks looks it up again, while the others take the old.
 const LOOKED_UP_AFTER: TimeDelta = TimeDelta::milliseconds(900);
 
-/// Members of whom the standing is kept; with a dozen features each takes a kilobyte.
-const MOST_STANDINGS: usize = 50_000;
-/// Names by which members were asked for.
-const MOST_NAMES: usize = 50_000;
+/// Members of whom the standing is kept, and names by which members were asked for. What is older than
+/// [`REMEMBERED_FOR`] is worth nothing, and two cores read some 9,000 members in that time (docs/benchmarks.md):
+/// keeping more would only take memory, some two kilobytes each.
+const MOST_MEMBERS: usize = 20_000;
 /// API keys that were shown.
 const MOST_KEYS: usize = 10_000;
-/// Many more than changes a second, so that members seldom share one; a power of two.
-const EPOCHS: usize = 65_536;
+/// One for each end that the id of a member may have: many more than changes a second, so that members seldom share one.
+const EPOCHS: usize = 1 << 16;
 
 /// A change that browsers and other listeners want to hear of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +122,6 @@ pub struct Memory {
     names_epoch: AtomicU32,
     /// Each grows when something about one of its members changes here.
     epochs: Box<[AtomicU32]>,
-    hasher: RandomState,
     keys: Cache<Vec<u8>, Arc<KnownKey>>,
     keys_epoch: AtomicU32,
     changes: broadcast::Sender<Change>,
@@ -136,11 +132,10 @@ impl Default for Memory {
         Self {
             catalogue: RwLock::new(None),
             catalogue_epoch: AtomicU32::new(0),
-            standings: Cache::new(MOST_STANDINGS),
-            names: Cache::new(MOST_NAMES),
+            standings: Cache::new(MOST_MEMBERS),
+            names: Cache::new(MOST_MEMBERS),
             names_epoch: AtomicU32::new(0),
             epochs: (0..EPOCHS).map(|_| AtomicU32::new(0)).collect(),
-            hasher: RandomState::new(),
             keys: Cache::new(MOST_KEYS),
             keys_epoch: AtomicU32::new(0),
             // Those who fall behind look everything up again.
@@ -197,8 +192,9 @@ impl Memory {
     }
 
     fn epoch_of(&self, user: UserId) -> &AtomicU32 {
-        let hash = self.hasher.hash_one(user);
-        &self.epochs[usize::try_from(hash).unwrap_or(0) & (EPOCHS - 1)]
+        // Ids end in chance (RFC 9562 §5.7).
+        let [.., high, low] = *user.as_bytes();
+        &self.epochs[usize::from(u16::from_be_bytes([high, low]))]
     }
 
     /// Returns the moment before a member's standing is read.

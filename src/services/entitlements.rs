@@ -69,10 +69,18 @@ pub async fn newest(env: &Env, user: UserId) -> Result<Option<Arc<Known>>, Store
 /// Returns what is known of a member whom somebody outside names: by id, external id or address.
 pub async fn find(env: &Env, name: &str) -> Result<Option<Arc<Known>>, StoreError> {
     let name = name.trim();
-    if let Some(user) = remembered(env, name)
-        && let Some(known) = known(env, user).await?
-    {
-        return Ok(Some(known));
+    let now = env.clock.now();
+    if let Some((user, age_of_name)) = env.memory.named(name, now) {
+        let catalogue = catalogue::current(env).await?;
+        if let Some((known, age)) = env.memory.standing(user, &catalogue, now) {
+            // Both were read together and grow old together; with the name the standing is read again.
+            match (age_of_name, age) {
+                (Age::Old, _) => look_up_soon(env, MemberName::Text(name.to_owned())),
+                (Age::Fresh, Age::Old) => look_up_soon(env, MemberName::Id(user)),
+                (Age::Fresh, Age::Fresh) => {}
+            }
+            return Ok(Some(known));
+        }
     }
     look_up(env, MemberName::Text(name.to_owned())).await
 }
@@ -81,21 +89,18 @@ pub async fn find(env: &Env, name: &str) -> Result<Option<Arc<Known>>, StoreErro
 /// with the counter.
 pub async fn identify(env: &Env, name: &str) -> Result<Option<UserId>, StoreError> {
     let name = name.trim();
-    match remembered(env, name) {
-        Some(user) => Ok(Some(user)),
+    match env.memory.named(name, env.clock.now()) {
+        Some((user, age)) => {
+            if age == Age::Old {
+                look_up_soon(env, MemberName::OnlyText(name.to_owned()));
+            }
+            Ok(Some(user))
+        }
         None => {
             let known = look_up(env, MemberName::Text(name.to_owned())).await?;
             Ok(known.map(|known| known.standing.user.id))
         }
     }
-}
-
-fn remembered(env: &Env, name: &str) -> Option<UserId> {
-    let (user, age) = env.memory.named(name, env.clock.now())?;
-    if age == Age::Old {
-        look_up_soon(env, MemberName::Text(name.to_owned()));
-    }
-    Some(user)
 }
 
 /// Reads a member's standing, together with the others that are asked for now.
@@ -174,9 +179,10 @@ async fn read_together(env: &Env, members: &[MemberName]) -> Result<Vec<Option<A
     let named = users::find_by_refs(conn, &named).await?;
     let user_of = |member: &MemberName| match member {
         MemberName::Id(user) => Some(*user),
-        MemberName::Text(name) => named.get(name.as_str()).copied(),
+        MemberName::Text(name) | MemberName::OnlyText(name) => named.get(name.as_str()).copied(),
     };
-    let mut ids: Vec<UserId> = members.iter().filter_map(user_of).collect();
+    let whole = members.iter().filter(|member| !matches!(member, MemberName::OnlyText(_)));
+    let mut ids: Vec<UserId> = whole.filter_map(user_of).collect();
     ids.sort();
     ids.dedup();
     // Before their rows are read: what changes afterwards is not taken for old.
@@ -190,7 +196,7 @@ async fn read_together(env: &Env, members: &[MemberName]) -> Result<Vec<Option<A
         }
     }
     for member in members {
-        if let (MemberName::Text(name), Some(user)) = (member, user_of(member)) {
+        if let (MemberName::Text(name) | MemberName::OnlyText(name), Some(user)) = (member, user_of(member)) {
             env.memory.remember_name(names_epoch, name, user, now);
         }
     }
@@ -200,7 +206,7 @@ async fn read_together(env: &Env, members: &[MemberName]) -> Result<Vec<Option<A
 fn as_ref(member: &MemberName) -> Option<UserRef> {
     match member {
         MemberName::Id(_) => None,
-        MemberName::Text(name) => UserRef::parse(name),
+        MemberName::Text(name) | MemberName::OnlyText(name) => UserRef::parse(name),
     }
 }
 
