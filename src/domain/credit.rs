@@ -6,13 +6,17 @@ use std::collections::VecDeque;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::domain::period::{LAST_INSTANT, can_be_kept};
+
 /// The most days that one entry may give: ten years.
 pub const MOST_DAYS: i64 = 3650;
 
 /// Returns until when credit lasts after `days` more: counted from now or from the end of what
-/// is there, whichever is later, so that nothing already given is lost.
+/// is there, whichever is later, so that nothing already given is lost. It ends with the last instant that can be
+/// kept, however much is given.
 pub fn extend(now: DateTime<Utc>, current: Option<DateTime<Utc>>, days: i64) -> DateTime<Utc> {
-    current.map_or(now, |until| until.max(now)) + TimeDelta::days(days)
+    let from = current.map_or(now, |until| until.max(now));
+    from.checked_add_signed(TimeDelta::days(days)).filter(|until| can_be_kept(*until)).unwrap_or(LAST_INSTANT)
 }
 
 /// A change of somebody's credit, as the ledger holds it.
@@ -110,6 +114,18 @@ mod tests {
     /// Days given (above zero) or ended, and how many hours later the next thing happens.
     fn ledger() -> impl Strategy<Value = Vec<(i64, i64)>> {
         proptest::collection::vec((-1i64..40, 0i64..1_000), 1..12)
+    }
+
+    #[test]
+    fn credit_ends_with_the_last_instant_that_can_be_kept() {
+        let now = DateTime::UNIX_EPOCH;
+        let mut until = None;
+        for _ in 0..3_000 {
+            until = Some(extend(now, until, MOST_DAYS));
+        }
+        assert_eq!(until, Some(LAST_INSTANT));
+        assert_eq!(until.map(|until| until.to_rfc3339()), Some("9999-12-31T23:59:59+00:00".to_owned()));
+        assert_eq!(extend(now, until, i64::from(i32::MAX)), LAST_INSTANT);
     }
 
     proptest! {

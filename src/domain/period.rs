@@ -19,6 +19,13 @@ const CALENDAR_ORIGIN: NaiveDateTime =
 /// would sort before.
 const LAST_YEAR: i32 = 9_999;
 
+/// The last second that can be kept.
+pub const LAST_INSTANT: DateTime<Utc> = NaiveDate::from_ymd_opt(LAST_YEAR, 12, 31)
+    .expect("a day of the calendar")
+    .and_hms_opt(23, 59, 59)
+    .expect("a time of day")
+    .and_utc();
+
 /// Returns whether an instant can be kept: its year has four digits.
 pub fn can_be_kept(instant: DateTime<Utc>) -> bool {
     (0..=LAST_YEAR).contains(&instant.year())
