@@ -718,8 +718,12 @@ async fn lost(
                 disputed: loss.kind == LossKind::DisputeOpened,
             });
         }
-        if let Some(user) = user {
-            referrals::settle(env, conn, &catalogue.settings, user, &mut intake.aftermath).await?;
+        match user {
+            Some(user) => referrals::settle(env, conn, &catalogue.settings, user, &mut intake.aftermath).await?,
+            None => {
+                let paid = (provider, invoice);
+                referrals::settle_invoice(env, conn, &catalogue.settings, paid, &mut intake.aftermath).await?;
+            }
         }
     }
     Ok(user)

@@ -16,7 +16,7 @@ use crate::{
         ids::{CreditEntryId, ReferralId, UserId},
         letter::Notice,
         notification::Occurrence,
-        payment::FirstPayment,
+        payment::{FirstPayment, Provider},
         referral::{Referral, ReferralState, Step, suspicious},
         settings::AppSettings,
         user::User,
@@ -47,8 +47,37 @@ pub(super) async fn settle(
     friend: UserId,
     aftermath: &mut Aftermath,
 ) -> Result<(), StoreError> {
-    let Some(mut referral) = referrals::find_by_referred(conn, friend).await? else { return Ok(()) };
+    let Some(referral) = referrals::find_by_referred(conn, friend).await? else { return Ok(()) };
     let first = payments::first_payment(conn, friend).await?;
+    do_steps(env, conn, settings, referral, first, aftermath).await
+}
+
+/// The same where the friend's account is deleted since, and the invoice alone tells which referral it was: the money
+/// can still go back, and so does then what the referrer got for it.
+pub(super) async fn settle_invoice(
+    env: &Env,
+    conn: &mut Conn<'_>,
+    settings: &AppSettings,
+    (provider, invoice): (Provider, &str),
+    aftermath: &mut Aftermath,
+) -> Result<(), StoreError> {
+    let Some(referral) = referrals::find_by_invoice(conn, provider, invoice).await? else { return Ok(()) };
+    let referrer: Vec<UserId> = referral.referrer.into_iter().collect();
+    aftermath.lock(conn, &referrer).await?;
+    // Read again: somebody may have settled it before it was ours.
+    let Some(referral) = referrals::find_by_invoice(conn, provider, invoice).await? else { return Ok(()) };
+    let first = payments::payment(conn, provider, invoice).await?;
+    do_steps(env, conn, settings, referral, first, aftermath).await
+}
+
+async fn do_steps(
+    env: &Env,
+    conn: &mut Conn<'_>,
+    settings: &AppSettings,
+    mut referral: Referral,
+    first: Option<FirstPayment>,
+    aftermath: &mut Aftermath,
+) -> Result<(), StoreError> {
     while let (Some(step), Some(first)) = (referral.next_step(first.as_ref(), settings, aftermath.now), &first) {
         let is_done = match step {
             Step::Convert => convert(conn, settings, &mut referral, first, aftermath).await?,
@@ -340,15 +369,33 @@ pub async fn decide(env: &Env, id: ReferralId, verdict: Verdict, actor: &str) ->
         Verdict::Reject => "referral_rejected",
     };
     aftermath.log_by(actor, referral.referred, action, json!({ "referral": id }));
-    if let (Verdict::Release, Some(friend)) = (verdict, referral.referred) {
+    if verdict == Verdict::Release {
         let catalogue = catalogue::latest(env, conn).await?;
-        settle(env, conn, &catalogue.settings, friend, &mut aftermath).await?;
+        settle_held(env, conn, &catalogue.settings, &referral, &mut aftermath).await?;
     }
     aftermath.write(env, conn).await?;
     let referral = referrals::find(conn, id).await?.ok_or(ReferralError::Unknown)?;
     tx.commit().await?;
     aftermath.announce(env);
     Ok(referral)
+}
+
+/// Does what is to be done about a referral of which the reward was held, whether or not the friend is still there.
+async fn settle_held(
+    env: &Env,
+    conn: &mut Conn<'_>,
+    settings: &AppSettings,
+    referral: &Referral,
+    aftermath: &mut Aftermath,
+) -> Result<(), StoreError> {
+    match (referral.referred, &referral.invoice) {
+        (Some(friend), _) => {
+            aftermath.lock(conn, &[friend]).await?;
+            settle(env, conn, settings, friend, aftermath).await
+        }
+        (None, Some((provider, invoice))) => settle_invoice(env, conn, settings, (*provider, invoice), aftermath).await,
+        (None, None) => Ok(()),
+    }
 }
 
 /// Gives the rewards whose time has come. Returns how many there were.
@@ -358,13 +405,11 @@ pub async fn give_due(env: &Env) -> Result<usize, StoreError> {
     drop(reader);
     let count = due.len();
     for referral in due {
-        let Some(friend) = referral.referred else { continue };
         let mut tx = env.db.begin().await?;
         let mut aftermath = Aftermath::new(env.clock.now());
         let conn = &mut tx.conn();
-        users::lock_with_referrers(conn, &[friend]).await?;
         let catalogue = catalogue::latest(env, conn).await?;
-        settle(env, conn, &catalogue.settings, friend, &mut aftermath).await?;
+        settle_held(env, conn, &catalogue.settings, &referral, &mut aftermath).await?;
         aftermath.write(env, conn).await?;
         tx.commit().await?;
         aftermath.announce(env);

@@ -523,25 +523,11 @@ struct FirstPaymentRow {
     lost_at: Option<DateTime<Utc>>,
 }
 
-/// Returns a member's first payment above zero, by the providers' clocks, with what of it went back.
-pub async fn first_payment(conn: &mut Conn<'_>, user: UserId) -> Result<Option<FirstPayment>> {
-    let row: Option<FirstPaymentRow> = run!(conn, |c| sqlx::query_as(
-        "SELECT first.provider, first.invoice_id, first.amount, first.paid_at,
-            CAST(COALESCE(SUM(losses.amount), 0) AS BIGINT) AS lost,
-            MAX(CASE WHEN losses.amount > 0 THEN losses.occurred_at END) AS lost_at
-        FROM (
-            SELECT provider, invoice_id, amount, paid_at FROM payments
-            WHERE user_id = $1 AND amount > 0
-            ORDER BY paid_at, provider, invoice_id LIMIT 1
-        ) AS first
-        LEFT JOIN payment_losses AS losses
-            ON losses.provider = first.provider AND losses.invoice_id = first.invoice_id
-        GROUP BY first.provider, first.invoice_id, first.amount, first.paid_at"
-    )
-    .bind(user)
-    .fetch_optional(c))?;
-    row.map(|row| {
-        Ok(FirstPayment {
+impl TryFrom<FirstPaymentRow> for FirstPayment {
+    type Error = StoreError;
+
+    fn try_from(row: FirstPaymentRow) -> Result<Self> {
+        Ok(Self {
             provider: row.provider.parse().map_err(StoreError::corrupt("payments", "provider"))?,
             invoice: row.invoice_id,
             amount: row.amount,
@@ -549,6 +535,41 @@ pub async fn first_payment(conn: &mut Conn<'_>, user: UserId) -> Result<Option<F
             lost: row.lost,
             lost_at: row.lost_at,
         })
-    })
-    .transpose()
+    }
+}
+
+/// Reads one payment with what of it went back.
+macro_rules! with_losses {
+    ($payment:literal) => {
+        concat!(
+            "SELECT first.provider, first.invoice_id, first.amount, first.paid_at,
+                CAST(COALESCE(SUM(losses.amount), 0) AS BIGINT) AS lost,
+                MAX(CASE WHEN losses.amount > 0 THEN losses.occurred_at END) AS lost_at
+            FROM (SELECT provider, invoice_id, amount, paid_at FROM payments WHERE amount > 0 AND ",
+            $payment,
+            ") AS first
+            LEFT JOIN payment_losses AS losses
+                ON losses.provider = first.provider AND losses.invoice_id = first.invoice_id
+            GROUP BY first.provider, first.invoice_id, first.amount, first.paid_at"
+        )
+    };
+}
+
+/// Returns a member's first payment above zero, by the providers' clocks, with what of it went back.
+pub async fn first_payment(conn: &mut Conn<'_>, user: UserId) -> Result<Option<FirstPayment>> {
+    let row: Option<FirstPaymentRow> =
+        run!(conn, |c| sqlx::query_as(with_losses!("user_id = $1 ORDER BY paid_at, provider, invoice_id LIMIT 1"))
+            .bind(user)
+            .fetch_optional(c))?;
+    row.map(FirstPayment::try_from).transpose()
+}
+
+/// Returns the payment of an invoice if it is above zero, with what of it went back.
+pub async fn payment(conn: &mut Conn<'_>, provider: Provider, invoice: &str) -> Result<Option<FirstPayment>> {
+    let row: Option<FirstPaymentRow> =
+        run!(conn, |c| sqlx::query_as(with_losses!("provider = $1 AND invoice_id = $2"))
+            .bind(provider.as_str())
+            .bind(invoice)
+            .fetch_optional(c))?;
+    row.map(FirstPayment::try_from).transpose()
 }

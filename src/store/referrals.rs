@@ -101,6 +101,20 @@ pub async fn stats(conn: &mut Conn<'_>, referrer: UserId, credited_after: DateTi
     Ok(ReferralStats { pending, converted, active_credits })
 }
 
+/// Returns the referral that an invoice converted and whose friend's account is deleted.
+pub async fn find_by_invoice(conn: &mut Conn<'_>, provider: Provider, invoice: &str) -> Result<Option<Referral>> {
+    run!(conn, |c| sqlx::query_as::<_, ReferralRow>(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM referrals WHERE provider = $1 AND invoice_id = $2 AND referred_user_id IS NULL"
+    ))
+    .bind(provider.as_str())
+    .bind(invoice)
+    .fetch_optional(c))?
+    .map(Referral::try_from)
+    .transpose()
+}
+
 /// Returns the referral by which a member came.
 pub async fn find_by_referred(conn: &mut Conn<'_>, referred: UserId) -> Result<Option<Referral>> {
     run!(conn, |c| sqlx::query_as::<_, ReferralRow>(concat!(

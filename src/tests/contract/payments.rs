@@ -196,8 +196,14 @@ on_both! {
         // Another id gives some of it back.
         payments::put_loss(conn, Provider::Stripe, "in_1", &loss("rev_1", LossKind::DisputeWon, -699), after(60)).await.unwrap();
         let rest = FirstPayment { lost: 300, lost_at: Some(after(40)), ..first };
-        assert_eq!(payments::first_payment(conn, ann).await.unwrap(), Some(rest));
+        assert_eq!(payments::first_payment(conn, ann).await.unwrap(), Some(rest.clone()));
         assert_eq!(payments::first_payment(conn, bob).await.unwrap().unwrap().lost, 0);
+        // The same by its invoice, whosever it was; of nothing there is none.
+        assert_eq!(payments::payment(conn, Provider::Stripe, "in_1").await.unwrap(), Some(rest));
+        assert_eq!(payments::payment(conn, Provider::Stripe, "in_2").await.unwrap().unwrap().amount, 500);
+        for (provider, id) in [(Provider::Stripe, "in_0"), (Provider::Polar, "in_1"), (Provider::Stripe, "in_9")] {
+            assert_eq!(payments::payment(conn, provider, id).await.unwrap(), None);
+        }
     }
 
     async fn a_payment_pays_one_invoice(store: Store) {

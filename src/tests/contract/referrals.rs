@@ -13,7 +13,7 @@ use vouchsafe::{
     },
 };
 
-use super::{Store, after, on_both, won};
+use super::{Store, after, fixture::execute, on_both, won};
 use crate::harness::beginning;
 
 const CONVERSION: Conversion<'static> =
@@ -46,6 +46,25 @@ on_both! {
         assert!(referrals::insert(conn, store.id(), cid, bob, after(2)).await.unwrap());
         assert_eq!(referrals::stats(conn, ann, beginning()).await.unwrap().pending, 1);
         assert_eq!(referrals::stats(conn, bob, beginning()).await.unwrap(), ReferralStats::default());
+    }
+
+    async fn the_referral_of_a_friend_who_has_left_is_found_by_its_invoice(store: Store) {
+        let ann = store.member("ann@example.com").await;
+        let (id, _) = store.referral(1, ann).await;
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        assert!(referrals::convert(conn, id, &CONVERSION, after(2)).await.unwrap());
+        let mut found = Vec::new();
+        for gone in [false, true] {
+            if gone {
+                execute(conn, "UPDATE referrals SET referred_user_id = NULL").await.unwrap();
+            }
+            for (provider, invoice) in [(Provider::Stripe, "in_1"), (Provider::Polar, "in_1"), (Provider::Stripe, "in_2")] {
+                let one = referrals::find_by_invoice(conn, provider, invoice).await.unwrap();
+                found.push(one.map(|one| (one.id, one.referrer, one.referred)));
+            }
+        }
+        assert_eq!(found, [None, None, None, Some((id, Some(ann), None)), None, None]);
     }
 
     async fn of_many_who_invite_one_friend_at_once_one_did(store: Store) {

@@ -62,6 +62,12 @@ async fn referral(app: &TestApp) -> (ReferralState, Vec<Flag>) {
     (found[0].referral.state(), found[0].referral.flags.clone())
 }
 
+/// Deletes an account at once.
+async fn leaves(app: &TestApp, user: UserId) {
+    let deleted = app.operator().delete(&format!("/api/v1/users/{user}?grace_days=0")).await.ok();
+    assert_eq!(deleted["state"], "deleted");
+}
+
 async fn set(app: &TestApp, key: &str, value: &str) {
     catalogue::set_setting(&app.env, "operator", key, value).await.unwrap();
 }
@@ -212,6 +218,50 @@ on_both! {
         app.stripe(&customer.invoice(2, PRICE, app.env.clock.now())).await;
         assert_eq!(referral(&app).await.0, ReferralState::TakenBack);
         assert_eq!(entries(&app, bob.id).await.len(), 2);
+    }
+
+    async fn a_friend_who_leaves_does_not_keep_the_reward_from_going_back(app: TestApp) {
+        let app = app.with_prices().await;
+        let (ann, bob, customer) = invited(&app).await;
+        let paid_at = app.env.clock.now();
+        app.stripe(&customer.invoice(1, PRICE, paid_at)).await;
+        app.stripe(&customer.payment(1, paid_at)).await;
+        leaves(&app, bob.id).await;
+        app.env.clock.advance(TimeDelta::days(10));
+        let now = app.env.clock.now();
+        for _ in 0..2 {
+            app.stripe(&customer.refund(1, PRICE, PRICE, now)).await;
+        }
+        assert_eq!(referral(&app).await.0, ReferralState::TakenBack);
+        assert_eq!(credit_of(&app, ann.id).await, None);
+        assert_eq!(entries(&app, ann.id).await, [("referral".to_owned(), 45), ("referral_taken_back".to_owned(), -35)]);
+    }
+
+    async fn a_friend_who_leaves_does_not_cost_the_referrer_a_reward_that_is_held(app: TestApp) {
+        let app = app.with_prices().await;
+        set(&app, "referral_hold_days", "7").await;
+        let (ann, bob, customer) = invited(&app).await;
+        app.stripe(&customer.invoice(1, PRICE, app.env.clock.now())).await;
+        leaves(&app, bob.id).await;
+        assert_eq!(referral(&app).await.0, ReferralState::Held);
+        app.env.clock.advance(TimeDelta::days(7));
+        for _ in 0..2 {
+            app.runner.do_what_is_due().await.unwrap();
+        }
+        assert_eq!(referral(&app).await.0, ReferralState::Converted);
+        assert_eq!(entries(&app, ann.id).await, [("referral".to_owned(), 45)]);
+    }
+
+    async fn an_admin_releases_what_is_held_of_a_friend_who_has_left(app: TestApp) {
+        let app = app.with_prices().await;
+        set(&app, "referral_hold_days", "7").await;
+        let (ann, bob, customer) = invited(&app).await;
+        app.stripe(&customer.invoice(1, PRICE, app.env.clock.now())).await;
+        leaves(&app, bob.id).await;
+        let id = referrals::list(&app.env, None, None, 1).await.unwrap()[0].referral.id;
+        let released = referrals::decide(&app.env, id, Verdict::Release, "root@example.com").await.unwrap();
+        assert_eq!(released.state(), ReferralState::Converted);
+        assert_eq!(entries(&app, ann.id).await, [("referral".to_owned(), 45)]);
     }
 
     async fn a_refund_that_comes_late_takes_nothing(app: TestApp) {
