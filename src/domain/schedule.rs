@@ -76,6 +76,8 @@ impl When {
 pub enum Routine {
     /// Whose turn it is among grants is written down.
     SettleGrants,
+    /// Apps are told of what has ended by itself.
+    TellEndings,
     /// Rewards for invitations that were held are given.
     GiveRewards,
     /// Members are told that a trial or given time ends, or that a trial has ended.
@@ -100,8 +102,9 @@ pub enum Routine {
 
 impl Routine {
     /// All of them, in the order in which they are shown, and done when several are due.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::SettleGrants,
+        Self::TellEndings,
         Self::GiveRewards,
         Self::SendReminders,
         Self::ReconcilePayments,
@@ -118,6 +121,7 @@ impl Routine {
     pub const fn name(self) -> &'static str {
         match self {
             Self::SettleGrants => "settle_grants",
+            Self::TellEndings => "tell_endings",
             Self::GiveRewards => "give_rewards",
             Self::SendReminders => "send_reminders",
             Self::ReconcilePayments => "reconcile_payments",
@@ -135,7 +139,9 @@ impl Routine {
     pub fn when(self) -> When {
         let night = |hour, minute| When::DailyAt(NaiveTime::from_hms_opt(hour, minute, 0).unwrap_or_default());
         match self {
-            Self::SettleGrants | Self::GiveRewards | Self::SendReminders => When::Every(TimeDelta::minutes(1)),
+            Self::SettleGrants | Self::TellEndings | Self::GiveRewards | Self::SendReminders => {
+                When::Every(TimeDelta::minutes(1))
+            }
             Self::ForgetOver | Self::AwardBonuses | Self::SendDigests => When::Every(TimeDelta::hours(1)),
             Self::CountDays | Self::DeleteAccounts => When::Every(TimeDelta::minutes(5)),
             Self::CutAddresses => night(2, 10),
@@ -148,7 +154,7 @@ impl Routine {
     /// Returns how long a run may take; what it has not done then is done by the next one.
     pub fn time_limit(self) -> Duration {
         match self {
-            Self::SettleGrants | Self::GiveRewards | Self::SendReminders => Duration::from_secs(60),
+            Self::SettleGrants | Self::TellEndings | Self::GiveRewards | Self::SendReminders => Duration::from_secs(60),
             Self::AwardBonuses | Self::SendDigests => Duration::from_secs(60),
             Self::DeleteAccounts => Duration::from_secs(300),
             Self::ReconcilePayments => Duration::from_secs(45),

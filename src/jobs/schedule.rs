@@ -12,13 +12,17 @@ use crate::{
     domain::schedule::{Counts, Routine, counts},
     jobs::{payments, purge, reminders, runner::JobError},
     platform::env::Env,
-    services::{bonus, grants, notifications, privacy, referrals, schedules::ClaimedRun, stats},
+    services::{bonus, endings, grants, notifications, privacy, referrals, schedules::ClaimedRun, stats},
 };
 
 /// Does one run, and returns what it did.
 pub(super) async fn perform(env: &Env, run: &ClaimedRun) -> Result<Counts, JobError> {
     Ok(match run.routine {
         Routine::SettleGrants => counts([("members", number(grants::settle_due(env).await?))]),
+        Routine::TellEndings => {
+            let last = run.succeeded_at.unwrap_or(run.due_at);
+            counts([("deliveries", number(endings::tell_since(env, last).await?))])
+        }
         Routine::GiveRewards => counts([("referrals", number(referrals::give_due(env).await?))]),
         Routine::SendReminders => reminders::run(env).await?,
         Routine::ReconcilePayments => payments::ask_all(env, run.due_at).await?,

@@ -16,6 +16,7 @@ mod collisions;
 pub mod coupons;
 pub mod credits;
 pub mod doctor;
+pub mod endings;
 pub mod entitlements;
 mod events;
 pub mod grants;

@@ -13,6 +13,7 @@ pub mod coupons;
 pub mod credit;
 pub mod db;
 pub mod doctor;
+pub mod endings;
 pub mod grants;
 pub mod idempotency;
 pub mod invitations;

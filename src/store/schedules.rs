@@ -89,6 +89,14 @@ impl ScheduleRow {
     }
 }
 
+#[derive(FromRow)]
+struct ClaimRow {
+    fencing_token: i64,
+    next_run_at: DateTime<Utc>,
+    failures: i64,
+    last_succeeded_at: Option<DateTime<Utc>>,
+}
+
 /// A run in the hands of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClaimedRun {
@@ -102,6 +110,8 @@ pub struct ClaimedRun {
     pub started_at: DateTime<Utc>,
     /// How often it failed in a row before.
     pub failures: i64,
+    /// When a run last ended well.
+    pub succeeded_at: Option<DateTime<Utc>>,
 }
 
 /// Returns how everything stands that this program knows, in no order.
@@ -135,23 +145,24 @@ pub async fn insert(conn: &mut Conn<'_>, plans: &[(Routine, DateTime<Utc>)]) -> 
 /// once one gets it: the others wait for its row, and find it taken. A lease that ends later than
 /// any lease can is from a clock that was ahead, and binds nobody.
 pub async fn claim(conn: &mut Conn<'_>, routine: Routine, now: DateTime<Utc>) -> Result<Option<ClaimedRun>> {
-    let row: Option<(i64, DateTime<Utc>, i64)> = run!(conn, |c| sqlx::query_as(
+    let row: Option<ClaimRow> = run!(conn, |c| sqlx::query_as(
         "UPDATE schedules SET fencing_token = fencing_token + 1, leased_until = $3, last_started_at = $2
         WHERE name = $1 AND next_run_at <= $2
             AND (leased_until IS NULL OR leased_until <= $2 OR leased_until > $4)
-        RETURNING fencing_token, next_run_at, failures"
+        RETURNING fencing_token, next_run_at, failures, last_succeeded_at"
     )
     .bind(routine.name())
     .bind(now)
     .bind(now + routine.lease())
     .bind(now + routine.lease() + CLOCK_TOLERANCE)
     .fetch_optional(c))?;
-    Ok(row.map(|(fencing_token, due_at, failures)| ClaimedRun {
+    Ok(row.map(|row| ClaimedRun {
         routine,
-        fencing_token,
-        due_at,
+        fencing_token: row.fencing_token,
+        due_at: row.next_run_at,
         started_at: now,
-        failures,
+        failures: row.failures,
+        succeeded_at: row.last_succeeded_at,
     }))
 }
 

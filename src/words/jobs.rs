@@ -53,6 +53,8 @@ pub fn about(lang: Lang, routine: Routine) -> &'static str {
     match (lang, routine) {
         (Lang::En, Routine::SettleGrants) => "Writes down whose turn it is among given time",
         (Lang::De, Routine::SettleGrants) => "Schreibt auf, welche geschenkte Zeit an der Reihe ist",
+        (Lang::En, Routine::TellEndings) => "Tells your apps of what has ended by itself",
+        (Lang::De, Routine::TellEndings) => "Sagt Ihren Apps, was von selbst geendet hat",
         (Lang::En, Routine::GiveRewards) => "Gives rewards for invitations that were held",
         (Lang::De, Routine::GiveRewards) => "Gibt zurückgehaltene Belohnungen für Einladungen",
         (Lang::En, Routine::SendReminders) => "Reminds members of what ends",
@@ -83,6 +85,9 @@ fn counted(lang: Lang, name: &str, count: i64) -> String {
         "admins" => (if is_one { "admin" } else { "admins" }, if is_one { "Admin" } else { "Admins" }),
         "days" => (if is_one { "day" } else { "days" }, if is_one { "Tag" } else { "Tage" }),
         "deleted" => ("deleted", "gelöscht"),
+        "deliveries" => {
+            (if is_one { "delivery" } else { "deliveries" }, if is_one { "Zustellung" } else { "Zustellungen" })
+        }
         "forgotten" => ("forgotten", "vergessen"),
         "postponed" => ("postponed", "verschoben"),
         "lines" => (if is_one { "line" } else { "lines" }, if is_one { "Zeile" } else { "Zeilen" }),

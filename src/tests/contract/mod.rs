@@ -13,6 +13,7 @@ mod coupons;
 mod credit;
 mod db;
 mod doctor;
+mod endings;
 mod fixture;
 mod grants;
 mod idempotency;

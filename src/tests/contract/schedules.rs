@@ -40,7 +40,7 @@ on_both! {
         assert_eq!(store.claimed(after(9)).await, None);
         let run = store.claimed(after(12)).await.unwrap();
         let expected =
-            ClaimedRun { routine: ROUTINE, fencing_token: 1, due_at: after(10), started_at: after(12), failures: 0 };
+            ClaimedRun { routine: ROUTINE, fencing_token: 1, due_at: after(10), started_at: after(12), failures: 0, succeeded_at: None };
         assert_eq!(run, expected);
         assert_eq!(store.claimed(after(12)).await, None, "it is in somebody's hands");
         let schedule = store.schedule().await;
@@ -85,6 +85,7 @@ on_both! {
         assert_eq!((schedule.next_run_at, schedule.leased_until), (after(600), None));
         assert_eq!((schedule.last_duration_ms, schedule.last_outcome), (Some(250), Some(done)));
         assert_eq!(schedule.last_succeeded_at, schedule.last_finished_at);
+        assert_eq!(store.claimed(after(600)).await.unwrap().succeeded_at, schedule.last_succeeded_at);
     }
 
     async fn a_failure_keeps_its_reason_until_it_goes_well(store: Store) {

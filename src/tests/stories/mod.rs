@@ -23,6 +23,7 @@ mod command_line;
 mod commands;
 mod credit;
 mod doctor;
+mod endings;
 mod first_admin;
 mod gate;
 mod grants;

@@ -21,7 +21,7 @@ use vouchsafe::{
 use crate::harness::{Backend, Received, Receiver, StripeCustomer, TestApp, on_both};
 
 /// An endpoint of an app that listens, and its secret.
-struct Endpoint {
+pub(super) struct Endpoint {
     receiver: Receiver,
     path: String,
     secret: String,
@@ -29,7 +29,7 @@ struct Endpoint {
 
 impl Endpoint {
     /// Makes one that wants to hear of these events, or of all.
-    async fn new(app: &TestApp, events: &[&str]) -> Self {
+    pub(super) async fn new(app: &TestApp, events: &[&str]) -> Self {
         let (receiver, url) = Receiver::start().await;
         let made = app.operator().post("/api/v1/webhook-endpoints", json!({ "url": url, "events": events })).await;
         assert_eq!(made.status, 201, "{}", made.body);
@@ -45,7 +45,7 @@ impl Endpoint {
     }
 
     /// Does all jobs, and returns the kinds of what was sent.
-    async fn hears_kinds(&self, app: &TestApp) -> Vec<String> {
+    pub(super) async fn hears_kinds(&self, app: &TestApp) -> Vec<String> {
         let mut kinds: Vec<String> = self.hears(app).await.iter().map(kind).collect();
         kinds.sort();
         kinds
