@@ -1,5 +1,5 @@
-// Measures how fast coupons are redeemed and how fast many are made, prints the figures and writes them into
-// docs/benchmarks.md. Run by scripts/bench.sh, after everything is built, beside a PostgreSQL whose commits last.
+// Measures how fast coupons are redeemed and how fast many are made, and how long pages of a long log take, prints the
+// figures and writes them into docs/benchmarks.md. Run by scripts/bench.sh, after everything is built, beside a PostgreSQL whose commits last.
 
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -29,7 +29,7 @@ import {
 } from "./measuring.mjs";
 
 /** The whole run is cut off after this many seconds. */
-const LONGEST_RUN = 300;
+const LONGEST_RUN = 420;
 const ROUNDS = 5;
 /** Redemptions in a round, and before the first one: each of another member. */
 const A_ROUND = 4_000;
@@ -40,10 +40,13 @@ const CLIENTS = 64;
 const BULK = 10_000;
 /** Grants of one member in the bench of the timeline. */
 const GRANTS = 1_000;
+/** Lines of the log of activity. */
+const LINES = 1_000_000;
 
 const goals = {
   rate: { least: 1_000, unit: "/s" },
   timeline: { most: 1, unit: "ms" },
+  page: { most: 50, unit: "ms" },
 };
 
 cutOffAfter(LONGEST_RUN);
@@ -132,11 +135,35 @@ async function measure(name, database) {
   return { name, rates, ownRates, bulk };
 }
 
-console.log("[1/3] SQLite");
-const onSqlite = await measure("SQLite", sqlite());
-console.log("[2/3] PostgreSQL");
+/**
+ * Fills the log and reads its pages. Returns the slowest by its median, with that and the longest of all readings.
+ * @param {string} database
+ */
+async function measurePages(database) {
+  await inner(["users", "1"], database);
+  await inner(["log", String(LINES)], database);
+  // What a server does by itself after a while.
+  if (database === postgres) await say("psql", [postgres, "-qc", "ANALYZE user_activity_log"]);
+  const pages = (await inner(["pages"], database)).split("\n").map((line) => {
+    const [name = "", middle, longest] = line.split("\t");
+    return { name, median: Number(middle), longest: Number(longest) };
+  });
+  const [slowest] = pages.toSorted((one, other) => other.median - one.median);
+  if (slowest === undefined) fail("No page was read.");
+  console.log(`      ${slowest.name}: ${slowest.median} ms`);
+  return { ...slowest, longest: Math.max(...pages.map(({ longest }) => longest)), count: pages.length };
+}
+
+console.log("[1/4] SQLite");
+const onSqlite = await measure("SQLite", sqlite("redemptions"));
+console.log("[2/4] PostgreSQL");
 const onPostgres = await measure("PostgreSQL", postgres);
-console.log("[3/3] The timeline");
+console.log(`[3/4] Pages of a log of ${whole(LINES)} lines, SQLite and PostgreSQL`);
+const both = [
+  { ...onSqlite, page: await measurePages(sqlite("log")) },
+  { ...onPostgres, page: await measurePages(postgres) },
+];
+console.log("[4/4] The timeline");
 const short = ["--warm-up-time", "1", "--measurement-time", "3"];
 const words = ["bench", "--package", "vouchsafe-entitlements", "--bench", "timeline", "--", ...short];
 const criterion = spawnSync("cargo", words, { cwd: root, encoding: "utf8" });
@@ -146,19 +173,25 @@ const timeline = Number(JSON.parse(readFileSync(estimates, "utf8")).median.point
 console.log(`      ${timeline.toFixed(3)} ms`);
 const busyAfter = await business();
 
-const both = [onSqlite, onPostgres];
+const exactly = (/** @type {number} */ time) => `${time.toFixed(2)} ms`;
 const results = table([
   ["what", "goal", "measured", ""],
   ...both.map(({ name, rates }) =>
     verdict(`${name}: redemptions of one coupon`, goals.rate, median(rates), `${whole(median(rates))}/s`),
   ),
-  verdict(`the timeline of ${whole(GRANTS)} grants`, goals.timeline, timeline, `${timeline.toFixed(2)} ms`),
+  verdict(`the timeline of ${whole(GRANTS)} grants`, goals.timeline, timeline, exactly(timeline)),
+  ...both.map(({ name, page }) => {
+    const what = `${name}: the slowest of ${page.count} pages out of ${whole(LINES)} lines of the log`;
+    return verdict(what, goals.page, page.median, exactly(page.median));
+  }),
 ]);
 const details = table([
   ["what", ...both.map(({ name }) => name)],
   ["redemptions of one coupon a second, all rounds", ...both.map(({ rates }) => span(rates))],
   ["redemptions of a coupon each a second, all rounds", ...both.map(({ ownRates }) => span(ownRates))],
   [`making ${whole(BULK)} coupons, the whole command`, ...both.map(({ bulk }) => `${whole(bulk)} ms`)],
+  ["the slowest page of the log", ...both.map(({ page }) => page.name)],
+  ["the slowest of all its readings", ...both.map(({ page }) => exactly(page.longest))],
 ]);
 writeFigures("membership", circumstances(busyBefore, busyAfter), [results, details]);
 process.exit();

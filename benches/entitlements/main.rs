@@ -1,6 +1,8 @@
-//! What the measuring of entitlements and payments needs of the inside, see docs/benchmarks.md: fills databases fast, runs
+//! What the measuring of entitlements, payments and membership needs of the inside, see docs/benchmarks.md: fills databases fast, runs
 //! the statements of counting in a plain loop, without HTTP, and says what came of deliveries. The database is that of
 //! `DATABASE_URL`.
+
+mod activity;
 
 use std::{
     env,
@@ -64,8 +66,10 @@ async fn main() -> Result<()> {
         ["matrix", times] => read_matrix(&env, times.parse()?).await,
         ["friends", count] => add_friends(&env, count.parse()?).await,
         ["payments"] => count_payments(&env).await,
+        ["log", count] => activity::fill(&env, count.parse()?).await,
+        ["pages"] => activity::read(&env).await,
         _ => Err("users COUNT | key | catalogue TIERS FEATURES | consume TOGETHER USERS SECONDS | matrix TIMES | \
-            friends COUNT | payments"
+            friends COUNT | payments | log COUNT | pages"
             .into()),
     }
 }
