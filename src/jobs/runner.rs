@@ -375,7 +375,7 @@ async fn do_job(env: &Env, mailer: &Mailer, doors: &Doors, job: ClaimedJob) {
     let (kind, outcome) = match &job.work {
         // Who tries one for the last time puts it away. This one took all of them with it.
         Ok(work) if job.attempt > MOST_ATTEMPTS => {
-            (work.kind(), Err(JobError::GiveUp("none of its tries came to an end".to_owned())))
+            (work.kind().as_str(), Err(JobError::GiveUp("none of its tries came to an end".to_owned())))
         }
         Ok(work) => {
             let task = async {
@@ -399,7 +399,7 @@ async fn do_job(env: &Env, mailer: &Mailer, doors: &Doors, job: ClaimedJob) {
                 Some(Err(_)) => Err(JobError::Retry("it took too long".to_owned())),
                 None => Err(JobError::Retry(PANICKED.to_owned())),
             };
-            (work.kind(), outcome)
+            (work.kind().as_str(), outcome)
         }
         Err(problem) => ("unknown", Err(JobError::Retry(format!("this program cannot read it: {problem}")))),
     };
