@@ -383,10 +383,10 @@ async fn do_job(env: &Env, mailer: &Mailer, doors: &Doors, job: ClaimedJob) {
                     Work::SendMail { mail } => mailer.send(env, *mail).await,
                     Work::ApplyPaymentEvent { event } => payments::apply(env, *event, job.attempt).await,
                     Work::ReconcileSubscriptions { provider, after } => {
-                        payments::reconcile(env, *provider, after.as_deref()).await
+                        payments::reconcile(env, job.id, *provider, after.as_deref()).await
                     }
                     Work::AwardBonus { user } => bonus::award(env, *user).await,
-                    Work::SweepBonus { rule, after } => bonus::sweep(env, *rule, *after).await,
+                    Work::SweepBonus { rule, after } => bonus::sweep(env, job.id, *rule, *after).await,
                     Work::TellChat { notification } => told::tell_chat(env, *notification).await,
                     Work::RefreshSubscription { provider, subscription } => {
                         payments::refresh(env, *provider, subscription).await
