@@ -304,6 +304,21 @@ impl Runner {
         }
     }
 
+    /// Claims a job of a lane that is due; nothing if there is none. Who claims one and is gone before
+    /// [`Self::do_job`] is done loses it when the lease is over.
+    pub async fn claim_job(&self, lane: Lane) -> Result<Option<ClaimedJob>, StoreError> {
+        let now = self.env.clock.now();
+        let mut tx = self.env.db.begin().await?;
+        let claimed = jobs::claim(&mut tx.conn(), lane, 1, now, now + LEASE).await?.pop();
+        tx.commit().await?;
+        Ok(claimed)
+    }
+
+    /// Does a job in this task, and notes what came of it.
+    pub async fn do_job(&self, job: ClaimedJob) {
+        do_job(&self.env, &self.mailer, &self.doors, job).await;
+    }
+
     /// Forgets what is over, whether or not it is time.
     pub async fn purge(&self) -> Result<Counts, StoreError> {
         purge::run(&self.env).await
