@@ -174,6 +174,13 @@ name_id! {
     FeatureId, as "ai_calls";
 }
 
+impl JobId {
+    /// Returns the id of the job that goes on from this one: who does this one again leaves no second one.
+    pub fn following(self) -> Self {
+        Self(Uuid::from_u128(self.0.as_u128().wrapping_add(1)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

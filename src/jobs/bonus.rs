@@ -1,7 +1,7 @@
 //! Rewards: of one member after something happened, and of everybody who has done what a rule asks for.
 
 use crate::{
-    domain::ids::{BonusRuleId, UserId},
+    domain::ids::{BonusRuleId, JobId, UserId},
     jobs::runner::JobError,
     platform::env::Env,
     services::bonus,
@@ -14,6 +14,6 @@ pub(super) async fn award(env: &Env, user: UserId) -> Result<(), JobError> {
 }
 
 /// Rewards some of those who have done what a rule asks for.
-pub(super) async fn sweep(env: &Env, rule: BonusRuleId, after: Option<UserId>) -> Result<(), JobError> {
-    Ok(bonus::sweep(env, rule, after).await?)
+pub(super) async fn sweep(env: &Env, job: JobId, rule: BonusRuleId, after: Option<UserId>) -> Result<(), JobError> {
+    Ok(bonus::sweep(env, job, rule, after).await?)
 }

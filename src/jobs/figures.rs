@@ -8,7 +8,7 @@ use crate::{
         jobs::{self, KindState},
         schedules,
     },
-    store::{StoreError, jobs::Work},
+    store::{StoreError, jobs::Kind},
 };
 
 const LAST_RUN: &str = "schedule_last_run_timestamp_seconds";
@@ -34,7 +34,7 @@ pub(super) async fn measure(env: &Env) -> Result<(), StoreError> {
     }
     let mut kinds = jobs::by_kind(env).await?;
     // A figure stays as it was last set: what is done is none any more.
-    for kind in Work::KINDS {
+    for kind in Kind::ALL.map(Kind::as_str) {
         if !kinds.iter().any(|known| known.kind == kind) {
             kinds.push(KindState::nothing(kind));
         }

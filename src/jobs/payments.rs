@@ -34,8 +34,8 @@ pub(super) async fn refresh(env: &Env, provider: Provider, subscription: &str) -
     subscriptions::refresh(env, provider, subscription).await.map(|_| ()).map_err(job_error)
 }
 
-/// Asks a provider how some of the subscriptions stand, and leaves the rest to another job.
-pub(super) async fn reconcile(env: &Env, provider: Provider, after: Option<&str>) -> Result<(), JobError> {
+/// Asks a provider how some of the subscriptions stand, and leaves the rest to the job that follows this one.
+pub(super) async fn reconcile(env: &Env, job: JobId, provider: Provider, after: Option<&str>) -> Result<(), JobError> {
     let page = subscriptions::reconcile(env, provider, after).await.map_err(job_error)?;
     for difference in &page.differences {
         tracing::warn!(%provider, %difference, "a subscription was not as the provider says");
@@ -44,7 +44,7 @@ pub(super) async fn reconcile(env: &Env, provider: Provider, after: Option<&str>
         let now = env.clock.now();
         let mut tx = env.db.begin().await?;
         let work = Work::ReconcileSubscriptions { provider, after: Some(after) };
-        jobs::insert(&mut tx.conn(), &[(env.random.id(now), work)], now).await?;
+        jobs::insert(&mut tx.conn(), &[(job.following(), work)], now).await?;
         tx.commit().await?;
         env.wake_workers();
     }

@@ -304,6 +304,21 @@ impl Runner {
         }
     }
 
+    /// Claims a job of a lane that is due; nothing if there is none. Who claims one and is gone before
+    /// [`Self::do_job`] is done loses it when the lease is over.
+    pub async fn claim_job(&self, lane: Lane) -> Result<Option<ClaimedJob>, StoreError> {
+        let now = self.env.clock.now();
+        let mut tx = self.env.db.begin().await?;
+        let claimed = jobs::claim(&mut tx.conn(), lane, 1, now, now + LEASE).await?.pop();
+        tx.commit().await?;
+        Ok(claimed)
+    }
+
+    /// Does a job in this task, and notes what came of it.
+    pub async fn do_job(&self, job: ClaimedJob) {
+        do_job(&self.env, &self.mailer, &self.doors, job).await;
+    }
+
     /// Forgets what is over, whether or not it is time.
     pub async fn purge(&self) -> Result<Counts, StoreError> {
         purge::run(&self.env).await
@@ -375,7 +390,7 @@ async fn do_job(env: &Env, mailer: &Mailer, doors: &Doors, job: ClaimedJob) {
     let (kind, outcome) = match &job.work {
         // Who tries one for the last time puts it away. This one took all of them with it.
         Ok(work) if job.attempt > MOST_ATTEMPTS => {
-            (work.kind(), Err(JobError::GiveUp("none of its tries came to an end".to_owned())))
+            (work.kind().as_str(), Err(JobError::GiveUp("none of its tries came to an end".to_owned())))
         }
         Ok(work) => {
             let task = async {
@@ -383,10 +398,10 @@ async fn do_job(env: &Env, mailer: &Mailer, doors: &Doors, job: ClaimedJob) {
                     Work::SendMail { mail } => mailer.send(env, *mail).await,
                     Work::ApplyPaymentEvent { event } => payments::apply(env, *event, job.attempt).await,
                     Work::ReconcileSubscriptions { provider, after } => {
-                        payments::reconcile(env, *provider, after.as_deref()).await
+                        payments::reconcile(env, job.id, *provider, after.as_deref()).await
                     }
                     Work::AwardBonus { user } => bonus::award(env, *user).await,
-                    Work::SweepBonus { rule, after } => bonus::sweep(env, *rule, *after).await,
+                    Work::SweepBonus { rule, after } => bonus::sweep(env, job.id, *rule, *after).await,
                     Work::TellChat { notification } => told::tell_chat(env, *notification).await,
                     Work::RefreshSubscription { provider, subscription } => {
                         payments::refresh(env, *provider, subscription).await
@@ -399,7 +414,7 @@ async fn do_job(env: &Env, mailer: &Mailer, doors: &Doors, job: ClaimedJob) {
                 Some(Err(_)) => Err(JobError::Retry("it took too long".to_owned())),
                 None => Err(JobError::Retry(PANICKED.to_owned())),
             };
-            (work.kind(), outcome)
+            (work.kind().as_str(), outcome)
         }
         Err(problem) => ("unknown", Err(JobError::Retry(format!("this program cannot read it: {problem}")))),
     };

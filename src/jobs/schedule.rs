@@ -27,7 +27,7 @@ pub(super) async fn perform(env: &Env, run: &ClaimedRun) -> Result<Counts, JobEr
         Routine::SendReminders => reminders::run(env).await?,
         Routine::ReconcilePayments => payments::ask_all(env, run.due_at).await?,
         Routine::CountDays => stats::count_days(env).await?,
-        Routine::AwardBonuses => counts([("rules", bonus::sweep_all(env).await?)]),
+        Routine::AwardBonuses => counts([("rules", bonus::sweep_all(env, run.due_at).await?)]),
         Routine::SendDigests => {
             let admins = notifications::send_digests(env).await?;
             counts([("admins", admins), ("forgotten", notifications::forget(env).await?)])

@@ -13,7 +13,7 @@ use crate::{
         catalogue::Catalogue,
         event::Event,
         grant::{Grant, GrantKind},
-        ids::{BonusAwardId, BonusRuleId, JobId, UserId},
+        ids::{BonusAwardId, BonusRuleId, JobId, UserId, uuid_v7},
         letter::Notice,
         user::User,
     },
@@ -373,9 +373,9 @@ async fn give(
     Ok(true)
 }
 
-/// Rewards members who have done what a rule asks for, some at a time, and queues itself for the rest.
-/// Done again, it rewards nobody twice.
-pub async fn sweep(env: &Env, rule: BonusRuleId, after: Option<UserId>) -> Result<(), StoreError> {
+/// Rewards members who have done what a rule asks for, some at a time, and leaves the rest to the job that follows
+/// `job`. Done again, it rewards nobody twice.
+pub async fn sweep(env: &Env, job: JobId, rule: BonusRuleId, after: Option<UserId>) -> Result<(), StoreError> {
     let now = env.clock.now();
     let zone = catalogue::current(env).await?.settings.timezone;
     let mut reader = env.db.reader().await?;
@@ -389,9 +389,9 @@ pub async fn sweep(env: &Env, rule: BonusRuleId, after: Option<UserId>) -> Resul
     }
     let is_full = i64::try_from(found.len()).unwrap_or(0) == AT_ONCE;
     if let Some(last) = found.last().filter(|_| is_full) {
-        let id: JobId = env.random.id(now);
+        let work = Work::SweepBonus { rule: rule.id, after: Some(*last) };
         let mut tx = env.db.begin().await?;
-        jobs::insert(&mut tx.conn(), &[(id, Work::SweepBonus { rule: rule.id, after: Some(*last) })], now).await?;
+        jobs::insert(&mut tx.conn(), &[(job.following(), work)], now).await?;
         tx.commit().await?;
         env.wake_workers();
     }
@@ -399,8 +399,9 @@ pub async fn sweep(env: &Env, rule: BonusRuleId, after: Option<UserId>) -> Resul
 }
 
 /// Queues a look at every rule that somebody has fulfilled without being rewarded: days go by without
-/// anything happening. Returns for how many rules.
-pub async fn sweep_all(env: &Env) -> Result<u64, StoreError> {
+/// anything happening. Returns for how many rules. Whoever does the same run again, because who did it before was
+/// killed, queues none twice: the work of a run has the same id everywhere.
+pub async fn sweep_all(env: &Env, due_at: DateTime<Utc>) -> Result<u64, StoreError> {
     let now = env.clock.now();
     let zone = catalogue::current(env).await?.settings.timezone;
     let mut reader = env.db.reader().await?;
@@ -409,7 +410,9 @@ pub async fn sweep_all(env: &Env) -> Result<u64, StoreError> {
     for rule in bonus::open(conn, now).await? {
         let found = bonus::fulfilled(conn, Some(rule.id), &rule.terms, moment(&rule.terms, zone, now), None, 1).await?;
         if !found.is_empty() {
-            work.push((env.random.id(now), Work::SweepBonus { rule: rule.id, after: None }));
+            // The first six bytes of an id tell when it was made.
+            let about = std::array::from_fn(|at| rule.id.as_bytes()[6 + at]);
+            work.push((uuid_v7(due_at, about).into(), Work::SweepBonus { rule: rule.id, after: None }));
         }
     }
     drop(reader);

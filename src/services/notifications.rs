@@ -21,7 +21,7 @@ use crate::{
     services::{aftermath::Aftermath, catalogue},
     store::{
         Conn, StoreError,
-        jobs::{self, Work},
+        jobs::{self, Kind as JobKind, Work},
         notifications::{self, Which},
         users,
     },
@@ -52,7 +52,7 @@ pub async fn job_given_up(env: &Env, conn: &mut Conn<'_>, job: JobId, work: Opti
     let occurrence = match work {
         Some(Work::ApplyPaymentEvent { .. }) => return Ok(()),
         Some(Work::SendMail { mail }) => Occurrence::MailGivenUp { mail: *mail },
-        other => Occurrence::JobGivenUp { job, work: other.map_or("unknown", Work::kind).to_owned() },
+        other => Occurrence::JobGivenUp { job, work: other.map_or("unknown", |work| work.kind().as_str()).to_owned() },
     };
     raise(env, conn, occurrence).await
 }
@@ -86,16 +86,14 @@ pub(super) async fn raise_all(
         }
         let (id, is_new) = notifications::raise(conn, env.random.id(now), &occurrence, now).await?;
         // That the chat cannot be told is not told to the chat.
-        let is_about_chat = matches!(&occurrence, Occurrence::JobGivenUp { work, .. } if work == TELL_CHAT);
+        let is_about_chat =
+            matches!(&occurrence, Occurrence::JobGivenUp { work, .. } if work == JobKind::TellChat.as_str());
         if is_new && ways.webhook && has_chat && !is_about_chat {
             work.push(Work::TellChat { notification: id });
         }
     }
     Ok(work)
 }
-
-/// The word for the job that tells the chat.
-const TELL_CHAT: &str = "tell_chat";
 
 /// Returns by which ways every kind is told.
 async fn all_ways(conn: &mut Conn<'_>) -> Result<Vec<(Kind, Ways)>, StoreError> {

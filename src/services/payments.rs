@@ -785,10 +785,11 @@ async fn try_once_more(env: &Env, id: PaymentEventId, is_last: bool, actor: Opti
     if let (Tried::Failed(error), true) = (&tried, is_last) {
         intake.settle(conn).await?;
         payments::bury_event(conn, id, now).await?;
-        let details = json!({ "provider": stored.provider, "event": stored.event_id });
-        intake.aftermath.log(None, "payment_event_given_up", details);
-        // Somebody who replays a dead one sees the answer themselves.
+        // Somebody who replays a dead one sees the answer themselves, and who buried it may have been killed before
+        // the end of the job was noted.
         if stored.state != EventState::Dead {
+            let details = json!({ "provider": stored.provider, "event": stored.event_id });
+            intake.aftermath.log(None, "payment_event_given_up", details);
             intake.aftermath.tell_admins(Occurrence::PaymentEventDead {
                 event: id,
                 provider: stored.provider.name().to_owned(),

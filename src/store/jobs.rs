@@ -72,31 +72,19 @@ pub enum Work {
 }
 
 impl Work {
-    /// Returns the word by which jobs of this kind are found.
-    pub fn kind(&self) -> &'static str {
+    /// Returns of which kind it is.
+    pub fn kind(&self) -> Kind {
         match self {
-            Self::SendMail { .. } => "send_mail",
-            Self::ApplyPaymentEvent { .. } => "apply_payment_event",
-            Self::ReconcileSubscriptions { .. } => "reconcile_subscriptions",
-            Self::RefreshSubscription { .. } => "refresh_subscription",
-            Self::AwardBonus { .. } => "award_bonus",
-            Self::SweepBonus { .. } => "sweep_bonus",
-            Self::TellChat { .. } => "tell_chat",
-            Self::DeliverWebhook { .. } => "deliver_webhook",
+            Self::SendMail { .. } => Kind::SendMail,
+            Self::ApplyPaymentEvent { .. } => Kind::ApplyPaymentEvent,
+            Self::ReconcileSubscriptions { .. } => Kind::ReconcileSubscriptions,
+            Self::RefreshSubscription { .. } => Kind::RefreshSubscription,
+            Self::AwardBonus { .. } => Kind::AwardBonus,
+            Self::SweepBonus { .. } => Kind::SweepBonus,
+            Self::TellChat { .. } => Kind::TellChat,
+            Self::DeliverWebhook { .. } => Kind::DeliverWebhook,
         }
     }
-
-    /// The words of all kinds, see [`Self::kind`].
-    pub const KINDS: [&'static str; 8] = [
-        "send_mail",
-        "apply_payment_event",
-        "reconcile_subscriptions",
-        "refresh_subscription",
-        "award_bonus",
-        "sweep_bonus",
-        "tell_chat",
-        "deliver_webhook",
-    ];
 
     /// Returns among which others it waits its turn, unless somebody waits for it, see [`insert_codes`].
     pub fn lane(&self) -> Lane {
@@ -108,6 +96,55 @@ impl Work {
             Self::AwardBonus { .. } | Self::SweepBonus { .. } => Lane::Work,
             Self::TellChat { .. } => Lane::Chat,
             Self::DeliverWebhook { .. } => Lane::Webhooks,
+        }
+    }
+}
+
+/// The kinds of [`Work`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// See [`Work::SendMail`].
+    SendMail,
+    /// See [`Work::ApplyPaymentEvent`].
+    ApplyPaymentEvent,
+    /// See [`Work::ReconcileSubscriptions`].
+    ReconcileSubscriptions,
+    /// See [`Work::RefreshSubscription`].
+    RefreshSubscription,
+    /// See [`Work::AwardBonus`].
+    AwardBonus,
+    /// See [`Work::SweepBonus`].
+    SweepBonus,
+    /// See [`Work::TellChat`].
+    TellChat,
+    /// See [`Work::DeliverWebhook`].
+    DeliverWebhook,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::SendMail,
+        Self::ApplyPaymentEvent,
+        Self::ReconcileSubscriptions,
+        Self::RefreshSubscription,
+        Self::AwardBonus,
+        Self::SweepBonus,
+        Self::TellChat,
+        Self::DeliverWebhook,
+    ];
+
+    /// Returns the word by which jobs of this kind are found.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SendMail => "send_mail",
+            Self::ApplyPaymentEvent => "apply_payment_event",
+            Self::ReconcileSubscriptions => "reconcile_subscriptions",
+            Self::RefreshSubscription => "refresh_subscription",
+            Self::AwardBonus => "award_bonus",
+            Self::SweepBonus => "sweep_bonus",
+            Self::TellChat => "tell_chat",
+            Self::DeliverWebhook => "deliver_webhook",
         }
     }
 }
@@ -192,7 +229,7 @@ async fn insert_into(
         query.push("INSERT INTO jobs (id, kind, lane, payload, run_at, attempts, fencing_token, created_at) ");
         query.push_values(jobs, |mut row, (id, work)| {
             row.push_bind(*id)
-                .push_bind(work.kind())
+                .push_bind(work.kind().as_str())
                 .push_bind(lane(work).as_str())
                 .push_bind(Json(work))
                 .push_bind(now)

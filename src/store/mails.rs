@@ -239,7 +239,7 @@ pub async fn resend(conn: &mut Conn<'_>, id: MailId, now: DateTime<Utc>) -> Resu
         WHERE jobs.dead_at IS NOT NULL OR jobs.finished_at IS NOT NULL"
     )
     .bind(id)
-    .bind(work.kind())
+    .bind(work.kind().as_str())
     .bind(Json(&work))
     .bind(now)
     .bind(work.lane().as_str())

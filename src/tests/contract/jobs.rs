@@ -39,7 +39,7 @@ fn ids(jobs: &[ClaimedJob]) -> BTreeSet<JobId> {
 on_both! {
     async fn a_job_that_is_due_is_claimed_once(store: Store) {
         let (id, work) = store.job(after(10)).await;
-        assert_eq!(store.texts("SELECT kind FROM jobs").await, [work.kind()]);
+        assert_eq!(store.texts("SELECT kind FROM jobs").await, [work.kind().as_str()]);
         assert_eq!(store.queue().await, QueueState { waiting: 1, dead: 0 });
         assert_eq!(store.claim(10, after(9), after(60)).await, []);
         let claimed = store.claim(10, after(10), after(60)).await;

@@ -9,6 +9,8 @@ mod place;
 mod provider;
 mod receiver;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use axum::Router;
 use chrono::{DateTime, Utc};
 use vouchsafe::{
@@ -56,6 +58,25 @@ macro_rules! on_both {
 }
 pub(crate) use on_both;
 
+/// Writes a test for each database, of functions that take which and start their own program:
+/// `on_each! { a_sentence another_one }`.
+macro_rules! on_each {
+    ($($name:ident)+) => {$(
+        mod $name {
+            #[tokio::test]
+            async fn sqlite() {
+                super::$name(crate::harness::Backend::Sqlite).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                super::$name(crate::harness::Backend::Postgres).await;
+            }
+        }
+    )+};
+}
+pub(crate) use on_each;
+
 /// When every test begins: a Saturday, 21 November 2026, 10:00 UTC.
 pub fn beginning() -> DateTime<Utc> {
     "2026-11-21T10:00:00Z".parse().unwrap()
@@ -69,6 +90,8 @@ pub struct TestApp {
     pub env: Env,
     pub router: Router,
     pub runner: Runner,
+    /// How many others there are.
+    nodes: AtomicU64,
     _db: TestDb,
 }
 
@@ -99,7 +122,7 @@ impl TestApp {
         );
         let router = server::router(env.clone()).unwrap();
         let runner = Runner::new(env.clone()).unwrap();
-        Some(Self { env, router, runner, _db: db })
+        Some(Self { env, router, runner, nodes: AtomicU64::new(0), _db: db })
     }
 
     /// Returns which database it is on.
@@ -118,10 +141,12 @@ impl TestApp {
         touched
     }
 
-    /// Starts another node on the same database, with the same clock.
+    /// Starts another node on the same database, with the same clock. Chance brings it something else than any
+    /// other, or two would make the same ids.
     pub fn another_node(&self) -> Env {
         let Env { db, clock, keys, config, .. } = self.env.clone();
-        Env::new(db, clock, Random::seeded(8), keys, (*config).clone())
+        let random = Random::seeded(8 + self.nodes.fetch_add(1, Ordering::Relaxed));
+        Env::new(db, clock, random, keys, (*config).clone())
     }
 
     /// Opens a browser that has never been here.

@@ -5,7 +5,7 @@ use serde_json::json;
 use vouchsafe::{
     domain::schedule::Routine,
     services::{activity, schedules},
-    store::jobs::{self, Lane, Work},
+    store::jobs::{self, Kind, Lane, Work},
 };
 
 use crate::harness::{ADMIN_TOKEN, Backend, TestApp, on_both};
@@ -115,7 +115,7 @@ async fn figures_say_how_the_jobs_stand_also_when_nothing_is_left() {
         app.runner.do_what_is_due().await.unwrap();
         app.runner.run_until_idle().await.unwrap();
         app.runner.measure().await.unwrap();
-        for kind in Work::KINDS {
+        for kind in Kind::ALL.map(Kind::as_str) {
             for state in ["waiting", "running", "retried", "given_up"] {
                 let name = format!(r#"queue_jobs{{kind="{kind}",state="{state}"}}"#);
                 assert_eq!(figure(&app, &name).await, Some(0.0), "{name}");

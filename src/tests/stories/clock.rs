@@ -4,8 +4,11 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use vouchsafe::{
-    domain::notification::Occurrence,
-    services::{grants, notifications},
+    domain::{notification::Occurrence, schedule::Routine},
+    services::{
+        activity::{self, Which},
+        grants, notifications,
+    },
 };
 
 use crate::harness::{Client, TestApp, on_both};
@@ -32,6 +35,13 @@ async fn in_berlin(app: &TestApp) -> Client {
     operator.put("/api/v1/settings/timezone", json!({ "value": "Europe/Berlin" })).await.ok();
     operator.post("/api/v1/users", json!({ "external_id": "ann", "email": "ann@example.com" })).await.ok();
     operator
+}
+
+/// Makes a rule that brings a badge, and returns where those are listed who have it.
+async fn rule(operator: &Client, trigger: &str, threshold: i64) -> String {
+    let rule = json!({ "name_en": "Row", "trigger": trigger, "threshold": threshold, "badge": "R" });
+    let rule = operator.post("/api/v1/bonus-rules", rule).await.ok();
+    format!("/api/v1/bonus-rules/{}/awards", rule["id"].as_str().unwrap())
 }
 
 async fn grants_of(operator: &Client) -> Vec<Value> {
@@ -141,9 +151,7 @@ on_both! {
 
     async fn days_in_a_row_are_days_of_the_place_however_long(app: TestApp) {
         let operator = in_berlin(&app).await;
-        let rule = json!({ "name_en": "Row", "trigger": "days_in_a_row", "threshold": 5, "badge": "R" });
-        let rule = operator.post("/api/v1/bonus-rules", rule).await.ok();
-        let path = format!("/api/v1/bonus-rules/{}/awards", rule["id"].as_str().unwrap());
+        let path = rule(&operator, "days_in_a_row", 5).await;
         let awards = async || operator.all_pages(&path, 10).await.len();
         // Half past midnight in Berlin each day; on 28 March 2027 the day has 23 hours.
         for (time, reached) in [
@@ -163,6 +171,106 @@ on_both! {
             app.runner.do_what_is_due().await.unwrap();
             app.mailbox().await;
             assert_eq!(awards().await, reached, "{time}");
+        }
+    }
+
+    async fn days_in_a_row_go_on_over_a_leap_day_and_a_clock_that_was_ahead(app: TestApp) {
+        let operator = in_berlin(&app).await;
+        operator.patch("/api/v1/users/ann", json!({ "tier": "premium" })).await.ok();
+        let awards = rule(&operator, "days_in_a_row", 5).await;
+        for (time, reached) in [
+            ("2028-02-27T12:00:00Z", 0),
+            ("2028-02-28T12:00:00Z", 0),
+            // Somebody has set the clock ahead, and sets it back.
+            ("2028-04-13T12:00:00Z", 0),
+            ("2028-02-28T11:00:00Z", 0),
+            ("2028-02-29T12:00:00Z", 0),
+            ("2028-03-01T12:00:00Z", 0),
+            ("2028-03-02T12:00:00Z", 1),
+            ("2028-03-02T11:00:00Z", 1),
+            ("2028-04-16T12:00:00Z", 1),
+        ] {
+            app.clock_shows(time);
+            // Whoever counts is there that day.
+            let consume = json!({ "user": "ann", "feature": "photos", "amount": 1 });
+            operator.post("/api/v1/consume", consume).await.ok();
+            app.runner.do_what_is_due().await.unwrap();
+            app.runner.do_now(Routine::AwardBonuses).await.unwrap().unwrap().unwrap();
+            app.mailbox().await;
+            assert_eq!(operator.all_pages(&awards, 10).await.len(), reached, "{time}");
+        }
+    }
+
+    async fn days_as_a_member_are_whole_days_and_reward_once(app: TestApp) {
+        let operator = in_berlin(&app).await;
+        let awards = rule(&operator, "days_as_member", 45).await;
+        // 45 days later it is 29 March: there was a 29 February, and clocks went forth on 26 March.
+        app.clock_shows("2028-02-13T12:00:00Z");
+        operator.post("/api/v1/users", json!({ "external_id": "bob", "email": "bob@example.com" })).await.ok();
+        operator.delete("/api/v1/users/ann?grace_days=0").await.ok();
+        for (time, reached) in [
+            ("2028-03-29T11:59:59Z", 0),
+            ("2028-03-29T10:59:59Z", 0),
+            ("2028-03-29T12:00:00Z", 1),
+            ("2028-03-29T11:00:00Z", 1),
+            ("2028-03-29T13:00:00Z", 1),
+            ("2028-05-13T12:00:00Z", 1),
+            ("2028-03-29T12:00:00Z", 1),
+        ] {
+            app.clock_shows(time);
+            for _ in 0..2 {
+                app.runner.do_now(Routine::AwardBonuses).await.unwrap().unwrap().unwrap();
+                app.mailbox().await;
+            }
+            assert_eq!(operator.all_pages(&awards, 10).await.len(), reached, "{time}");
+        }
+        assert_eq!(app.letters("bob@example.com", "Row").await, 1, "and it is told once");
+    }
+
+    async fn the_log_keeps_addresses_and_lines_for_as_many_days_as_are_set(app: TestApp) {
+        let operator = in_berlin(&app).await;
+        // There is a 29 February, clocks go forth on 26 March and back on 29 October.
+        let by_themselves = [
+            ("2028-03-29T11:59:59Z", "0.0.0.0"),
+            ("2028-03-29T10:59:59Z", "0.0.0.0"),
+            ("2028-03-29T12:00:00Z", "0.0.0.0/24"),
+            ("2028-03-29T11:00:00Z", "0.0.0.0/24"),
+            ("2028-05-13T12:00:00Z", "0.0.0.0/24"),
+            ("2028-08-26T11:59:59Z", "0.0.0.0/24"),
+            ("2028-08-26T10:59:59Z", "0.0.0.0/24"),
+            ("2028-08-26T12:00:00Z", ""),
+            ("2028-08-26T11:00:00Z", ""),
+        ];
+        let as_set = [
+            ("2028-10-30T11:59:59Z", "0.0.0.0"),
+            ("2028-10-30T10:59:59Z", "0.0.0.0"),
+            ("2028-10-30T12:00:00Z", "0.0.0.0/24"),
+            ("2028-10-30T11:00:00Z", "0.0.0.0/24"),
+            ("2028-11-02T11:59:59Z", "0.0.0.0/24"),
+            ("2028-11-02T12:00:00Z", ""),
+        ];
+        let set = async |key: &str, days: i64| {
+            operator.put(&format!("/api/v1/settings/{key}"), json!({ "value": days })).await.ok();
+        };
+        for (email, came, times) in [
+            ("bob@example.com", "2028-02-28T11:59:59Z", &by_themselves[..]),
+            ("eve@example.com", "2028-10-28T11:59:59Z", &as_set),
+        ] {
+            app.clock_shows(came);
+            app.signed_in(email).await;
+            let id = app.member(email).await.id;
+            for (time, left) in times {
+                app.clock_shows(time);
+                for routine in [Routine::CutAddresses, Routine::ForgetActivity] {
+                    app.runner.do_now(routine).await.unwrap().unwrap().unwrap();
+                }
+                let which = Which { user: Some(id), action: Some("login"), ..Which::default() };
+                let lines = activity::list(&app.env, which, 9).await.unwrap();
+                let addresses: Vec<_> = lines.iter().map(|line| line.ip_address.as_deref().unwrap_or_default()).collect();
+                assert_eq!(addresses.join(", "), *left, "{email} on {time}");
+            }
+            set("ip_retention_days", 2).await;
+            set("activity_retention_days", 5).await;
         }
     }
 

@@ -28,6 +28,7 @@ mod first_admin;
 mod gate;
 mod grants;
 mod invitations;
+mod killed_workers;
 mod mail;
 mod mail_preferences;
 mod mail_templates;

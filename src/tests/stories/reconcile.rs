@@ -1,10 +1,13 @@
 //! What the providers know and we do not: a subscription whose events never came.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::{Path, Query, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
@@ -24,18 +27,19 @@ use vouchsafe::{
     },
 };
 
-use crate::harness::{Backend, StripeCustomer, TestApp, beginning};
+use crate::harness::{Backend, StripeCustomer, TestApp, beginning, on_each};
 
 /// A Stripe of which only the list of subscriptions is open.
 #[derive(Clone)]
-struct Stripe {
+pub(super) struct Stripe {
     subscriptions: Arc<Mutex<Vec<Value>>>,
+    at_once: Arc<Mutex<usize>>,
     clock: Arc<Mutex<Option<Clock>>>,
 }
 
 impl Stripe {
     async fn start() -> (Self, String) {
-        let stripe = Self { subscriptions: Arc::default(), clock: Arc::default() };
+        let stripe = Self { subscriptions: Arc::default(), at_once: Arc::new(Mutex::new(100)), clock: Arc::default() };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new()
@@ -48,8 +52,13 @@ impl Stripe {
     }
 
     /// Has these subscriptions from now on.
-    fn has(&self, events: &[Value]) {
+    pub(super) fn has(&self, events: &[Value]) {
         *self.subscriptions.lock().unwrap() = events.iter().map(|event| event["data"]["object"].clone()).collect();
+    }
+
+    /// Shows so many of them on a page.
+    pub(super) fn shows_at_once(&self, count: usize) {
+        *self.at_once.lock().unwrap() = count;
     }
 
     fn dated(&self, body: Value) -> Response {
@@ -59,9 +68,12 @@ impl Stripe {
     }
 }
 
-async fn list(State(stripe): State<Stripe>) -> Response {
+async fn list(State(stripe): State<Stripe>, Query(asked): Query<HashMap<String, String>>) -> Response {
     let all = stripe.subscriptions.lock().unwrap().clone();
-    stripe.dated(json!({ "object": "list", "has_more": false, "data": all }))
+    let after = asked.get("starting_after");
+    let seen = after.and_then(|id| all.iter().position(|one| one["id"] == **id)).map_or(0, |last| last + 1);
+    let page: Vec<&Value> = all.iter().skip(seen).take(*stripe.at_once.lock().unwrap()).collect();
+    stripe.dated(json!({ "object": "list", "has_more": seen + page.len() < all.len(), "data": page }))
 }
 
 async fn one(State(stripe): State<Stripe>, Path(id): Path<String>) -> Response {
@@ -80,7 +92,7 @@ async fn invoice_payments(State(stripe): State<Stripe>) -> Response {
 }
 
 /// A program that may ask a Stripe, with a member who buys there.
-async fn started(backend: Backend) -> Option<(TestApp, Stripe, User, StripeCustomer)> {
+pub(super) async fn started(backend: Backend) -> Option<(TestApp, Stripe, User, StripeCustomer)> {
     let (stripe, base) = Stripe::start().await;
     let variables = [("VOUCHSAFE_STRIPE_API_BASE", base.as_str()), ("VOUCHSAFE_STRIPE_API_KEY", "sk_test_1")];
     let app = TestApp::with(backend, &variables).await?.with_prices().await;
@@ -100,23 +112,6 @@ async fn reconcile(app: &TestApp) -> Vec<Difference> {
 
 async fn theirs(app: &TestApp, user: &User) -> Option<Subscription> {
     subscriptions::of_member(&app.env, user.id).await.unwrap().into_iter().next()
-}
-
-/// Writes a test for each database, of a function that takes which.
-macro_rules! on_each {
-    ($($name:ident)+) => {$(
-        mod $name {
-            #[tokio::test]
-            async fn sqlite() {
-                super::$name(crate::harness::Backend::Sqlite).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn postgres() {
-                super::$name(crate::harness::Backend::Postgres).await;
-            }
-        }
-    )+};
 }
 
 on_each! {

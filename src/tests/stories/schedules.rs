@@ -1,12 +1,5 @@
 //! What comes by the clock: once each time, whoever is killed, however many look, whatever the clock does.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    sync::atomic::{AtomicUsize, Ordering},
-    task::Poll,
-};
-
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use vouchsafe::{
@@ -15,7 +8,7 @@ use vouchsafe::{
     services::{activity, schedules},
 };
 
-use crate::harness::{Backend, TestApp, on_both};
+use crate::harness::{TestApp, on_both};
 
 impl TestApp {
     async fn schedule(&self, routine: Routine) -> schedules::Schedule {
@@ -35,20 +28,6 @@ impl TestApp {
     }
 }
 
-/// Runs a future until it has been asked so many times, and drops it there: as a process does that is
-/// killed. Returns what it brought if it was done before.
-async fn killed_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
-    let asked = AtomicUsize::new(0);
-    let mut future: Pin<Box<F>> = Box::pin(future);
-    std::future::poll_fn(move |context| {
-        if asked.fetch_add(1, Ordering::SeqCst) >= polls {
-            return Poll::Ready(None);
-        }
-        future.as_mut().poll(context).map(Some)
-    })
-    .await
-}
-
 /// What is due once: a grant that has ended, of which one line and one letter tell.
 async fn with_a_grant_that_ends(app: &TestApp) {
     let operator = app.operator();
@@ -62,43 +41,6 @@ async fn with_a_grant_that_ends(app: &TestApp) {
 }
 
 on_both! {
-    async fn a_worker_killed_at_any_step_leaves_each_effect_once(app: TestApp) {
-        with_a_grant_that_ends(&app).await;
-        let routine = Routine::SettleGrants;
-        let other = Runner::new(app.another_node()).unwrap();
-        let (mut kills, mut polls) = (0, 1);
-        loop {
-            let begin = async {
-                let Some(run) = app.runner.claim(routine).await.unwrap() else { return false };
-                app.runner.finish(&run).await.unwrap().unwrap();
-                true
-            };
-            schedules::make_due(&app.env, routine).await.unwrap();
-            match killed_after(polls, begin).await {
-                Some(did) => {
-                    assert!(did);
-                    break;
-                }
-                None => kills += 1,
-            }
-            // Whoever comes while the lease holds leaves it alone, and whoever comes later takes it up.
-            app.env.clock.advance(routine.lease());
-            polls += 1;
-            assert!(polls < 2_000, "it never comes to its end");
-        }
-        // A server may answer before we look, and then nobody waits; a file has us wait at each step.
-        if app.backend() == Backend::Sqlite {
-            assert!(kills >= 5, "only {kills} steps were tried");
-        }
-        other.do_what_is_due().await.unwrap();
-        assert_eq!(app.lines("grant_ended").await, 1, "after {kills} kills");
-        let mails = app.mailbox().await;
-        let told = mails.iter().filter(|mail| mail.to == "ann@example.com" && mail.subject.contains("Premium")).count();
-        assert_eq!(mails.len(), told);
-        let schedule = app.schedule(routine).await;
-        assert_eq!((schedule.failures, schedule.leased_until), (0, None));
-    }
-
     async fn a_worker_that_died_between_effect_and_note_is_followed_by_one_who_finds_it_done(app: TestApp) {
         with_a_grant_that_ends(&app).await;
         let other = Runner::new(app.another_node()).unwrap();
