@@ -22,7 +22,7 @@ use crate::{
         user::User,
     },
     platform::env::Env,
-    services::{aftermath::Aftermath, catalogue, credits},
+    services::{aftermath::Aftermath, catalogue, credits, rounds::round},
     store::{
         Conn, StoreError,
         credit::CreditEntry,
@@ -356,20 +356,21 @@ pub async fn give_due(env: &Env) -> Result<usize, StoreError> {
     let mut reader = env.db.reader().await?;
     let due = referrals::due(&mut reader.conn(), env.clock.now(), MOST_DUE).await?;
     drop(reader);
-    let count = due.len();
-    for referral in due {
-        let Some(friend) = referral.referred else { continue };
-        let mut tx = env.db.begin().await?;
-        let mut aftermath = Aftermath::new(env.clock.now());
-        let conn = &mut tx.conn();
-        users::lock_with_referrers(conn, &[friend]).await?;
-        let catalogue = catalogue::latest(env, conn).await?;
-        settle(env, conn, &catalogue.settings, friend, &mut aftermath).await?;
-        aftermath.write(env, conn).await?;
-        tx.commit().await?;
-        aftermath.announce(env);
-    }
-    Ok(count)
+    let friends: Vec<UserId> = due.into_iter().filter_map(|referral| referral.referred).collect();
+    round("a reward cannot be given", friends, |friend| *friend, |friend| give_held(env, friend)).await.outcome()
+}
+
+async fn give_held(env: &Env, friend: UserId) -> Result<(), StoreError> {
+    let mut tx = env.db.begin().await?;
+    let mut aftermath = Aftermath::new(env.clock.now());
+    let conn = &mut tx.conn();
+    users::lock_with_referrers(conn, &[friend]).await?;
+    let catalogue = catalogue::latest(env, conn).await?;
+    settle(env, conn, &catalogue.settings, friend, &mut aftermath).await?;
+    aftermath.write(env, conn).await?;
+    tx.commit().await?;
+    aftermath.announce(env);
+    Ok(())
 }
 
 /// A referral, with what its people are called.

@@ -108,6 +108,24 @@ on_both! {
         assert_eq!(grants["items"].as_array().unwrap().iter().filter(|grant| grant["granted_by"] == "bonus").count(), 1);
     }
 
+    async fn one_who_cannot_be_read_keeps_nobody_else_from_a_reward(app: TestApp) {
+        let operator = without_trial(&app).await;
+        app.env.clock.advance(TimeDelta::seconds(1));
+        user(&operator, "bob").await;
+        for name in ["ann", "bob"] {
+            redeem(&operator, name).await;
+        }
+        app.mailbox().await;
+        let rule = rule(&operator, json!({ "badge": "S", "also_before": true })).await;
+        let id = rule["id"].as_str().unwrap().parse().unwrap();
+        app.execute("UPDATE users SET lang = 'xx' WHERE external_id = 'ann'").await;
+        assert!(bonus::sweep(&app.env, id, None).await.is_err(), "it is told");
+        assert_eq!(awards(&operator, &rule).await, 1, "bob's");
+        app.execute("UPDATE users SET lang = 'en'").await;
+        bonus::sweep(&app.env, id, None).await.unwrap();
+        assert_eq!(awards(&operator, &rule).await, 2);
+    }
+
     async fn a_new_rule_is_for_what_comes_unless_it_is_said_otherwise(app: TestApp) {
         let operator = without_trial(&app).await;
         for name in ["bob", "eve"] {
