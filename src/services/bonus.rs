@@ -316,7 +316,7 @@ pub async fn award(env: &Env, user: UserId) -> Result<usize, StoreError> {
     let mut aftermath = Aftermath::new(now);
     let mut awarded = 0;
     let had: Vec<BonusRuleId> = bonus::awards_of(conn, user.id).await?.iter().map(|(award, _)| award.rule).collect();
-    for rule in bonus::open(conn, now).await? {
+    for rule in bonus::hold_open(conn, now).await? {
         if had.contains(&rule.id) {
             continue;
         }

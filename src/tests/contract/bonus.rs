@@ -105,8 +105,10 @@ on_both! {
         assert!(page[0].id > page[1].id);
         let rest = bonus::page(conn, false, Some(page[0].id), 10).await.unwrap();
         assert_eq!(rest, page[1..]);
-        assert_eq!(bonus::open(conn, after(49)).await.unwrap(), std::slice::from_ref(&first));
-        assert_eq!(bonus::open(conn, after(50)).await.unwrap(), []);
+        for (second, given) in [(49, std::slice::from_ref(&first)), (50, &[])] {
+            assert_eq!(bonus::open(conn, after(second)).await.unwrap(), given);
+            assert_eq!(bonus::hold_open(conn, after(second)).await.unwrap(), given);
+        }
 
         // All of it changes while nobody was rewarded.
         let other = Terms { threshold: 3, reward: Reward::Badge { letter: 'Ä' }, counts_from: None, ..first.terms.clone() };
@@ -193,6 +195,37 @@ on_both! {
     }
 
     async fn what_happened_is_counted_from_when_it_counts(store: Store) {
+    async fn who_is_rewarded_while_a_rule_changes_gets_what_it_says(store: Store) {
+        for round in 0..ROUNDS {
+            let rule = store.with_rule(Trigger::CouponsRedeemed, 1).await;
+            let mut members: Vec<(BonusAwardId, UserId)> = Vec::new();
+            for number in 0..6 {
+                members.push((store.id(), store.member(&format!("ann{number}@{round}.example.com")).await));
+            }
+            let (id, deal) = (rule.id, Terms { reward: Reward::Badge { letter: 'T' }, ..rule.terms.clone() });
+            let changed = store.race(12, move |number, mut tx| {
+                let (award, deal) = (members[number / 2], deal.clone());
+                async move {
+                    let conn = &mut tx.conn();
+                    if number % 2 == 0 {
+                        let is_changed = bonus::update(conn, id, &deal, true, after(1)).await.unwrap().is_some();
+                        return (tx, is_changed);
+                    }
+                    let (award, member) = award;
+                    let rule = bonus::hold_open(conn, after(1)).await.unwrap().into_iter().find(|rule| rule.id == id).unwrap();
+                    assert!(bonus::insert_award(conn, award, id, member, &rule.terms.reward, after(1)).await.unwrap());
+                    (tx, false)
+                }
+            }).await;
+            let mut reader = store.reader().await;
+            let conn = &mut reader.conn();
+            let rule = bonus::find(conn, id).await.unwrap().unwrap();
+            let awards = bonus::awards_page(conn, id, None, 10).await.unwrap();
+            assert_eq!(awards.len(), 6);
+            assert!(awards.iter().all(|award| award.reward == rule.terms.reward), "{rule:?} {changed:?} {awards:?}");
+        }
+    }
+
         let (ann, bob) = (store.member("ann@example.com").await, store.member("bob@example.com").await);
         store.redeemed(ann, "ONE1", after(1)).await;
         store.redeemed(ann, "TWO2", after(2)).await;
