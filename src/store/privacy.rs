@@ -19,7 +19,7 @@ use crate::{
         user::User,
     },
     store::{
-        Conn, Result, StoreError,
+        Conn, Result, StoreError, address_marks,
         db::{build, execute, run},
     },
 };
@@ -657,14 +657,30 @@ pub async fn end_grants(conn: &mut Conn<'_>, user: UserId, now: DateTime<Utc>) -
     )
     .bind(user)
     .bind(now)
-    .execute(c))?)
+    .execute(c))?;
+    execute!(conn, |c| sqlx::query(
+        "INSERT INTO address_marks (kind, address_hash, kept_until, created_at)
+        SELECT $4 || coupons.code, $2, coupons.valid_until, $3
+        FROM coupon_redemptions JOIN coupons ON coupons.id = coupon_redemptions.coupon_id
+        WHERE coupon_redemptions.user_id = $1 AND coupon_redemptions.address_hash <> $2
+            AND (coupons.valid_until IS NULL OR coupons.valid_until > $3)
+        ON CONFLICT (kind, address_hash) DO NOTHING"
+    )
+    .bind(user)
+    .bind(hash)
+    .bind(now)
+    .bind(address_marks::COUPON)
+    .execute(c))?;
+    Ok(())
 }
 
-/// Keeps the hash of an address with what a member redeemed, of coupons that can still be redeemed.
-pub async fn mark_redemptions(conn: &mut Conn<'_>, user: UserId, hash: &[u8], now: DateTime<Utc>) -> Result<u64> {
-    Ok(execute!(conn, |c| sqlx::query(
+/// Keeps the hash of the address that a member has by now with what they redeemed, of coupons that can still be
+/// redeemed. That of the address under which they redeemed stays.
+pub async fn mark_redemptions(conn: &mut Conn<'_>, user: UserId, hash: &[u8], now: DateTime<Utc>) -> Result<()> {
+    execute!(conn, |c| sqlx::query(
         "UPDATE coupon_redemptions SET address_hash = $2
-        WHERE user_id = $1 AND coupon_id IN (SELECT id FROM coupons WHERE valid_until IS NULL OR valid_until > $3)"
+        WHERE user_id = $1 AND address_hash IS NULL
+            AND coupon_id IN (SELECT id FROM coupons WHERE valid_until IS NULL OR valid_until > $3)"
     )
     .bind(user)
     .bind(hash)
