@@ -4,7 +4,13 @@ use axum::http::Method;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use vouchsafe::services::grants;
+use vouchsafe::{
+    domain::ids::UserId,
+    services::{
+        coupons::{self, Guesser, RedeemError},
+        grants,
+    },
+};
 
 use crate::harness::{Answer, Backend, Client, TestApp, on_both};
 
@@ -380,6 +386,27 @@ on_both! {
     }
 
     async fn forty_honest_people_of_one_network_redeem(app: TestApp) {
+    async fn however_many_of_a_network_guess_at_once_no_more_than_the_limit_learn_anything(app: TestApp) {
+        let operator = app.operator();
+        let mut members: Vec<UserId> = Vec::new();
+        for number in 0..16 {
+            let made = operator.post("/api/v1/users", json!({ "external_id": format!("member{number}") })).await.ok();
+            members.push(made["id"].as_str().unwrap().parse().unwrap());
+        }
+        let other = app.another_node();
+        let mut guessing = JoinSet::new();
+        for number in 0..80 {
+            let env = if number % 2 == 0 { app.env.clone() } else { other.clone() };
+            let member = members[number % members.len()];
+            let network = Guesser::Person("192.0.2.1".to_owned());
+            guessing.spawn(async move { coupons::redeem(&env, member, "AAAAA-AAAAA", network, "a guesser").await });
+        }
+        let outcomes = guessing.join_all().await;
+        let learned = outcomes.iter().filter(|outcome| matches!(outcome, Err(RedeemError::Unknown))).count();
+        let refused = outcomes.iter().filter(|outcome| matches!(outcome, Err(RedeemError::TooMany { .. }))).count();
+        assert_eq!((learned, refused), (30, 50));
+    }
+
         let operator = app.operator();
         let code = coupon(&operator, json!({})).await;
         for number in 0..40 {
