@@ -6,10 +6,11 @@ use vouchsafe::{
         bonus::{Reward, Rule, Terms, Trigger},
         grant::Grant,
         ids::{BonusAwardId, BonusRuleId, UserId},
+        subscription::{Subscription, SubscriptionStatus},
     },
     store::{
         bonus::{self, Moment},
-        coupons, grants, referrals, stats,
+        coupons, grants, referrals, stats, subscriptions,
     },
 };
 
@@ -194,7 +195,6 @@ on_both! {
         assert_eq!(store.count("bonus_awards").await, ROUNDS);
     }
 
-    async fn what_happened_is_counted_from_when_it_counts(store: Store) {
     async fn who_is_rewarded_while_a_rule_changes_gets_what_it_says(store: Store) {
         for round in 0..ROUNDS {
             let rule = store.with_rule(Trigger::CouponsRedeemed, 1).await;
@@ -226,6 +226,7 @@ on_both! {
         }
     }
 
+    async fn what_happened_is_counted_from_when_it_counts(store: Store) {
         let (ann, bob) = (store.member("ann@example.com").await, store.member("bob@example.com").await);
         store.redeemed(ann, "ONE1", after(1)).await;
         store.redeemed(ann, "TWO2", after(2)).await;
@@ -259,6 +260,35 @@ on_both! {
         assert_eq!(store.fulfilled(Some(rule.id), &rule.terms, moment(1)).await, [], "she has it");
         store.execute("UPDATE users SET disabled_at = created_at").await;
         assert_eq!(store.fulfilled(None, &one, moment(1)).await, [], "nobody who is closed out");
+    }
+
+    async fn subscriptions_count_once_they_are_more_than_a_trial(store: Store) {
+        use SubscriptionStatus::{Active, Ended, Incomplete, Trialing};
+        let (ann, bob) = (store.member("ann@example.com").await, store.member("bob@example.com").await);
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        for (user, id, status, started_at) in [
+            (ann, "sub_1", Ended, after(0)),
+            (ann, "sub_2", Active, after(5)),
+            (ann, "sub_3", Trialing, after(6)),
+            (bob, "sub_4", Incomplete, after(5)),
+            (bob, "sub_5", Active, after(6)),
+        ] {
+            let subscription = Subscription { started_at, ..store.subscription(user, id, status, 9) };
+            assert!(subscriptions::put(conn, &subscription, after(9)).await.unwrap());
+        }
+        tx.commit().await.unwrap();
+        let trigger = Trigger::SubscriptionsStarted;
+        let mut reader = store.reader().await;
+        let conn = &mut reader.conn();
+        for (user, from, count) in [(ann, None, 2), (ann, Some(after(5)), 1), (ann, Some(after(6)), 0), (bob, None, 1)] {
+            assert_eq!(bonus::count_happened(conn, user, trigger, from).await.unwrap(), count, "{from:?}");
+        }
+        drop(reader);
+        let two = store.rule(trigger, 2).terms;
+        assert_eq!(store.fulfilled(None, &two, moment(1)).await, [ann]);
+        let one = Terms { threshold: 1, counts_from: Some(after(6)), ..two };
+        assert_eq!(store.fulfilled(None, &one, moment(1)).await, [bob]);
     }
 
     async fn friends_count_once_both_were_rewarded(store: Store) {

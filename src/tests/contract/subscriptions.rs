@@ -14,7 +14,13 @@ use crate::harness::beginning;
 
 impl Store {
     /// A subscription as it was so many seconds after the beginning.
-    fn subscription(&self, user: UserId, id: &str, status: SubscriptionStatus, seconds: i64) -> Subscription {
+    pub(super) fn subscription(
+        &self,
+        user: UserId,
+        id: &str,
+        status: SubscriptionStatus,
+        seconds: i64,
+    ) -> Subscription {
         Subscription {
             id: self.id(),
             provider: Provider::Stripe,
