@@ -320,6 +320,16 @@ pub enum Guesser {
     Operator,
 }
 
+impl Guesser {
+    /// Returns the network against which a try in vain counts, if it counts against one.
+    pub fn network(&self) -> Option<&str> {
+        match self {
+            Self::Person(network) => Some(network),
+            Self::App | Self::Operator => None,
+        }
+    }
+}
+
 /// A coupon that somebody wants to redeem.
 #[derive(Debug, Clone)]
 pub struct Redemption {

@@ -80,6 +80,24 @@ pub enum GrantState {
     Revoked,
 }
 
+impl GrantState {
+    /// Returns how a grant stands to which these happened: each of them decides before those that come after it.
+    pub fn of(
+        revoked_at: Option<DateTime<Utc>>,
+        ended_at: Option<DateTime<Utc>>,
+        running_since: Option<DateTime<Utc>>,
+        began_at: Option<DateTime<Utc>>,
+    ) -> Self {
+        match (revoked_at, ended_at, running_since, began_at) {
+            (Some(_), ..) => Self::Revoked,
+            (None, Some(_), ..) => Self::Ended,
+            (None, None, Some(_), _) => Self::Running,
+            (None, None, None, Some(_)) => Self::Paused,
+            (None, None, None, None) => Self::Waiting,
+        }
+    }
+}
+
 /// Time at a tier that somebody was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
@@ -132,13 +150,7 @@ impl Grant {
 
     /// Returns how it stands.
     pub fn state(&self) -> GrantState {
-        match (self.revoked_at, self.ended_at, self.running_since, self.began_at) {
-            (Some(_), ..) => GrantState::Revoked,
-            (None, Some(_), ..) => GrantState::Ended,
-            (None, None, Some(_), _) => GrantState::Running,
-            (None, None, None, Some(_)) => GrantState::Paused,
-            (None, None, None, None) => GrantState::Waiting,
-        }
+        GrantState::of(self.revoked_at, self.ended_at, self.running_since, self.began_at)
     }
 
     fn start(&mut self, at: DateTime<Utc>) -> TransitionKind {

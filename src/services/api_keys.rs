@@ -12,11 +12,8 @@ use crate::{
         ids::{ApiKeyId, UserId},
     },
     platform::{env::Env, keys::hash_token},
-    store::{
-        StoreError,
-        activity::{self, NewActivity},
-        api_keys, users,
-    },
+    services::activity::note,
+    store::{StoreError, api_keys, users},
 };
 
 /// Characters of a token that are kept to know it again.
@@ -102,16 +99,8 @@ pub async fn create(env: &Env, new: NewApiKey, actor: &str) -> Result<(ApiKey, S
         return Err(ApiKeyError::NoSuchUser);
     }
     api_keys::insert(conn, &key, &hash_token(token.as_bytes())).await?;
-    let line = NewActivity {
-        id: env.random.id(now),
-        user: key.user,
-        actor,
-        action: "api_key_created",
-        details: json!({ "key": key.id, "name": key.name, "scopes": key.scopes.to_string() }),
-        ip_address: None,
-        user_agent: None,
-    };
-    activity::insert(conn, &line, now).await?;
+    let details = json!({ "key": key.id, "name": key.name, "scopes": key.scopes.to_string() });
+    note(env, conn, (actor, None), key.user, "api_key_created", details).await?;
     tx.commit().await?;
     // Somebody may have tried this very token before it was one.
     env.memory.keys_changed();
@@ -161,16 +150,8 @@ pub async fn revoke(env: &Env, key: ApiKeyId, actor: &str) -> Result<bool, Store
     let mut tx = env.db.begin().await?;
     let conn = &mut tx.conn();
     let Some(key) = api_keys::revoke(conn, key, now).await? else { return Ok(false) };
-    let line = NewActivity {
-        id: env.random.id(now),
-        user: key.user,
-        actor,
-        action: "api_key_revoked",
-        details: json!({ "key": key.id, "name": key.name }),
-        ip_address: None,
-        user_agent: None,
-    };
-    activity::insert(conn, &line, now).await?;
+    let details = json!({ "key": key.id, "name": key.name });
+    note(env, conn, (actor, None), key.user, "api_key_revoked", details).await?;
     tx.commit().await?;
     env.memory.keys_changed();
     Ok(true)

@@ -22,6 +22,7 @@ use crate::{
         aftermath::Aftermath,
         catalogue,
         grants::{self, Told},
+        rounds::round,
     },
     store::{
         Conn, StoreError,
@@ -315,7 +316,7 @@ pub async fn award(env: &Env, user: UserId) -> Result<usize, StoreError> {
     let mut aftermath = Aftermath::new(now);
     let mut awarded = 0;
     let had: Vec<BonusRuleId> = bonus::awards_of(conn, user.id).await?.iter().map(|(award, _)| award.rule).collect();
-    for rule in bonus::open(conn, now).await? {
+    for rule in bonus::hold_open(conn, now).await? {
         if had.contains(&rule.id) {
             continue;
         }
@@ -384,18 +385,18 @@ pub async fn sweep(env: &Env, job: JobId, rule: BonusRuleId, after: Option<UserI
     let found =
         bonus::fulfilled(conn, Some(rule.id), &rule.terms, moment(&rule.terms, zone, now), after, AT_ONCE).await?;
     drop(reader);
-    for user in &found {
-        award(env, *user).await?;
-    }
     let is_full = i64::try_from(found.len()).unwrap_or(0) == AT_ONCE;
-    if let Some(last) = found.last().filter(|_| is_full) {
-        let work = Work::SweepBonus { rule: rule.id, after: Some(*last) };
+    let last = found.last().copied().filter(|_| is_full);
+    let reward = |user| async move { award(env, user).await.map(|_| ()) };
+    let round = round("a member cannot be rewarded", found, |user| *user, reward).await;
+    if let Some(last) = last {
+        let work = Work::SweepBonus { rule: rule.id, after: Some(last) };
         let mut tx = env.db.begin().await?;
         jobs::insert(&mut tx.conn(), &[(job.following(), work)], now).await?;
         tx.commit().await?;
         env.wake_workers();
     }
-    Ok(())
+    round.outcome().map(|_| ())
 }
 
 /// Queues a look at every rule that somebody has fulfilled without being rewarded: days go by without

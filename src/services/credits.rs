@@ -14,12 +14,8 @@ use crate::{
         ids::{CreditEntryId, UserId},
     },
     platform::env::Env,
-    services::events,
-    store::{
-        Conn, StoreError,
-        activity::{self, NewActivity},
-        credit, users,
-    },
+    services::{activity::note, events},
+    store::{Conn, StoreError, credit, users},
 };
 
 /// Why credit does not change.
@@ -90,16 +86,8 @@ pub async fn grant(env: &Env, user: UserId, grant: &Grant<'_>) -> Result<Granted
         let first = first.ok_or(StoreError::Missing("credit_entries"))?;
         return Ok(Granted { entry: first, until: user.credit_until.unwrap_or(now), is_new: false });
     }
-    let line = NewActivity {
-        id: env.random.id(now),
-        user: Some(user.id),
-        actor: grant.actor,
-        action: "credit_granted",
-        details: json!({ "days": grant.days, "until": until, "note": grant.note }),
-        ip_address: None,
-        user_agent: None,
-    };
-    activity::insert(conn, &line, now).await?;
+    let details = json!({ "days": grant.days, "until": until, "note": grant.note });
+    note(env, conn, (grant.actor, None), Some(user.id), "credit_granted", details).await?;
     // The entry may be dated a little later than it is.
     events::publish_one(env, conn, user.id, Event::AccessChanged, env.clock.now()).await?;
     tx.commit().await?;
@@ -131,16 +119,8 @@ pub async fn revoke(env: &Env, user: UserId, actor: &str) -> Result<Option<DateT
         created_at: now,
     };
     write(conn, &entry).await?;
-    let line = NewActivity {
-        id: env.random.id(now),
-        user: Some(user.id),
-        actor,
-        action: "credit_revoked",
-        details: json!({ "until": until }),
-        ip_address: None,
-        user_agent: None,
-    };
-    activity::insert(conn, &line, now).await?;
+    let details = json!({ "until": until });
+    note(env, conn, (actor, None), Some(user.id), "credit_revoked", details).await?;
     // The entry may be dated a little later than it is.
     events::publish_one(env, conn, user.id, Event::AccessChanged, env.clock.now()).await?;
     tx.commit().await?;

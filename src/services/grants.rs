@@ -17,7 +17,7 @@ use crate::{
         user::User,
     },
     platform::env::Env,
-    services::{aftermath::Aftermath, catalogue, usage},
+    services::{aftermath::Aftermath, catalogue, rounds::rounds, usage},
     store::{Conn, StoreError, grants, idempotency, users},
 };
 
@@ -249,27 +249,12 @@ pub async fn revoke(env: &Env, id: GrantId, actor: &str) -> Result<Grant, GrantE
 /// Returns for how many. One whose time cannot be written down keeps nobody else from theirs: of the
 /// failures the last is returned in the end.
 pub async fn settle_due(env: &Env) -> Result<usize, StoreError> {
-    let mut settled = 0;
-    loop {
+    let due = || async {
         let mut reader = env.db.reader().await?;
-        let due = grants::due(&mut reader.conn(), env.clock.now(), MOST_DUE).await?;
-        drop(reader);
-        let (mut done, mut failure) = (0, None);
-        for user in &due {
-            match settle(env, *user).await {
-                Ok(()) => done += 1,
-                Err(error) => {
-                    tracing::error!(%error, user.id = %user, "a member's grants cannot be written down");
-                    failure = Some(error);
-                }
-            }
-        }
-        settled += done;
-        // Who failed is due again: as long as others come through, there may be more behind them.
-        if i64::try_from(due.len()).unwrap_or(0) < MOST_DUE || done == 0 {
-            return failure.map_or(Ok(settled), Err);
-        }
-    }
+        grants::due(&mut reader.conn(), env.clock.now(), MOST_DUE).await
+    };
+    let complaint = "a member's grants cannot be written down";
+    rounds(complaint, MOST_DUE, due, |user| *user, |user| settle(env, user)).await
 }
 
 async fn settle(env: &Env, user: UserId) -> Result<(), StoreError> {

@@ -42,6 +42,7 @@ pub mod referrals;
 pub mod reminders;
 pub mod replays;
 pub mod restrictions;
+mod rounds;
 pub mod schedules;
 pub mod sessions;
 pub mod stats;

@@ -8,12 +8,8 @@ use crate::{
         payment::{BillingInterval, Provider, TierPrice},
     },
     platform::env::Env,
-    services::payments,
-    store::{
-        StoreError,
-        activity::{self, NewActivity},
-        catalogue, prices,
-    },
+    services::{activity::note, payments},
+    store::{StoreError, catalogue, prices},
 };
 
 /// The longest id of a price.
@@ -96,16 +92,8 @@ pub async fn set(env: &Env, tier: &TierId, new: &[NewPrice], actor: &str) -> Res
         prices.iter().map(shown).collect()
     };
     if before != after {
-        let line = NewActivity {
-            id: env.random.id(now),
-            user: None,
-            actor,
-            action: "prices_changed",
-            details: json!({ "tier": tier, "before": shown(&before), "after": shown(&after) }),
-            ip_address: None,
-            user_agent: None,
-        };
-        activity::insert(conn, &line, now).await?;
+        let details = json!({ "tier": tier, "before": shown(&before), "after": shown(&after) });
+        note(env, conn, (actor, None), None, "prices_changed", details).await?;
     }
     tx.commit().await?;
     env.wake_workers();

@@ -137,6 +137,7 @@ async fn in_transaction(env: &Env, redemptions: &[Redemption]) -> Result<Vec<Out
         outcomes[at] = Some(outcome);
     }
     tell_used_up(conn, &table, &counted, &mut aftermath).await?;
+    // Nobody else counts against these while their rows are held, so none of it is refused.
     for ((name, subject), misses) in &table.missed {
         let allowance = if *name == MISSES_PER_MEMBER.name { MISSES_PER_MEMBER } else { MISSES_PER_NETWORK };
         for _ in 0..*misses {
@@ -204,6 +205,8 @@ impl Table {
         ids.sort();
         ids.dedup();
         let people = users::lock_all(conn, &ids).await?;
+        let networks = redemptions.iter().filter_map(|redemption| redemption.guesser.network()).collect();
+        rate_limits::hold(conn, MISSES_PER_NETWORK, &networks).await?;
         // After everybody is locked: that may have waited.
         let now = env.clock.now();
         let hash = |user: &User| Some((user.id, env.keys.address_hash(&user.known_by()?)));

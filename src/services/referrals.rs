@@ -22,7 +22,7 @@ use crate::{
         user::User,
     },
     platform::env::Env,
-    services::{aftermath::Aftermath, catalogue, credits},
+    services::{aftermath::Aftermath, catalogue, credits, rounds::round},
     store::{
         Conn, StoreError,
         credit::CreditEntry,
@@ -403,18 +403,19 @@ pub async fn give_due(env: &Env) -> Result<usize, StoreError> {
     let mut reader = env.db.reader().await?;
     let due = referrals::due(&mut reader.conn(), env.clock.now(), MOST_DUE).await?;
     drop(reader);
-    let count = due.len();
-    for referral in due {
-        let mut tx = env.db.begin().await?;
-        let mut aftermath = Aftermath::new(env.clock.now());
-        let conn = &mut tx.conn();
-        let catalogue = catalogue::latest(env, conn).await?;
-        settle_held(env, conn, &catalogue.settings, &referral, &mut aftermath).await?;
-        aftermath.write(env, conn).await?;
-        tx.commit().await?;
-        aftermath.announce(env);
-    }
-    Ok(count)
+    round("a reward cannot be given", due, |referral| referral.id, |referral| give_held(env, referral)).await.outcome()
+}
+
+async fn give_held(env: &Env, referral: Referral) -> Result<(), StoreError> {
+    let mut tx = env.db.begin().await?;
+    let mut aftermath = Aftermath::new(env.clock.now());
+    let conn = &mut tx.conn();
+    let catalogue = catalogue::latest(env, conn).await?;
+    settle_held(env, conn, &catalogue.settings, &referral, &mut aftermath).await?;
+    aftermath.write(env, conn).await?;
+    tx.commit().await?;
+    aftermath.announce(env);
+    Ok(())
 }
 
 /// A referral, with what its people are called.

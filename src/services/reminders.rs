@@ -16,10 +16,16 @@ use crate::{
         lang::Lang,
         letter::Notice,
         notification::Occurrence,
+        partner::Partner,
         user::User,
     },
     platform::env::Env,
-    services::{access, aftermath::Aftermath, catalogue, grants, notifications},
+    services::{
+        access,
+        aftermath::Aftermath,
+        catalogue, grants, notifications,
+        rounds::{round, rounds},
+    },
     store::{Conn, StoreError, grants as stored, partners, reminders, users},
 };
 
@@ -34,51 +40,47 @@ const PARTNERS: i64 = 1_000;
 
 /// Tells all who are to be told something now. Returns how many members that were.
 pub async fn send_due(env: &Env) -> Result<usize, StoreError> {
-    remind_of_partners(env).await?;
-    // Whose turn it is by now decides what ends. Whoever's cannot be written down keeps nobody else from
-    // being told.
+    let partners = remind_of_partners(env).await;
+    // Whose turn it is by now decides what ends.
     let settled = grants::settle_due(env).await;
-    let told = remind_of_trials(env).await? + remind_of_grants(env).await? + end_trials(env).await?;
-    settled.map(|_| told)
+    // What fails of one kind keeps nobody from being told of another.
+    let told = [remind_of_trials(env).await, remind_of_grants(env).await, end_trials(env).await];
+    partners.and(settled)?;
+    told.into_iter().sum()
 }
 
 /// Tells admins of contracts that end soon.
-async fn remind_of_partners(env: &Env) -> Result<(), StoreError> {
+async fn remind_of_partners(env: &Env) -> Result<usize, StoreError> {
     let now = env.clock.now();
     let mut reader = env.db.reader().await?;
     let ending = partners::ending(&mut reader.conn(), now, now + CONTRACT_ENDS_IN, PARTNERS).await?;
     drop(reader);
-    for partner in ending {
-        let Some(on) = partner.details.contract_until else { continue };
-        let mut tx = env.db.begin().await?;
-        let conn = &mut tx.conn();
-        if reminders::claim_partner(conn, partner.id, on, now).await? {
-            let (id, name) = (partner.id.to_string(), partner.details.name);
-            notifications::raise(env, conn, Occurrence::PartnerEnding { partner: id, name, on }).await?;
-            tx.commit().await?;
-            env.wake_workers();
-        }
+    let complaint = "admins cannot be told of a contract that ends";
+    round(complaint, ending, |partner| partner.id, |partner| remind_of_partner(env, partner)).await.outcome()
+}
+
+async fn remind_of_partner(env: &Env, partner: Partner) -> Result<(), StoreError> {
+    let Some(on) = partner.details.contract_until else { return Ok(()) };
+    let mut tx = env.db.begin().await?;
+    let conn = &mut tx.conn();
+    if reminders::claim_partner(conn, partner.id, on, env.clock.now()).await? {
+        let (id, name) = (partner.id.to_string(), partner.details.name);
+        notifications::raise(env, conn, Occurrence::PartnerEnding { partner: id, name, on }).await?;
+        tx.commit().await?;
+        env.wake_workers();
     }
     Ok(())
 }
 
 async fn remind_of_trials(env: &Env) -> Result<usize, StoreError> {
-    let days = catalogue::current(env).await?.settings.reminder_days;
-    let mut told = 0;
-    loop {
+    let ahead = TimeDelta::days(catalogue::current(env).await?.settings.reminder_days);
+    let due = || async {
         let now = env.clock.now();
-        let until = now + TimeDelta::days(days);
         let mut reader = env.db.reader().await?;
-        let due = reminders::trials(&mut reader.conn(), reminders::TRIAL_ENDING, now, until, TOGETHER).await?;
-        drop(reader);
-        for user in &due {
-            remind_of_trial(env, *user).await?;
-        }
-        told += due.len();
-        if due.len() < usize::try_from(TOGETHER).unwrap_or(0) {
-            return Ok(told);
-        }
-    }
+        reminders::trials(&mut reader.conn(), reminders::TRIAL_ENDING, now, now + ahead, TOGETHER).await
+    };
+    let complaint = "a member cannot be told that their trial ends soon";
+    rounds(complaint, TOGETHER, due, |user| *user, |user| remind_of_trial(env, user)).await
 }
 
 async fn remind_of_trial(env: &Env, user: UserId) -> Result<(), StoreError> {
@@ -105,20 +107,13 @@ async fn remind_of_trial(env: &Env, user: UserId) -> Result<(), StoreError> {
 
 async fn remind_of_grants(env: &Env) -> Result<usize, StoreError> {
     let ahead = TimeDelta::days(catalogue::current(env).await?.settings.reminder_days);
-    let mut told = 0;
-    loop {
+    let due = || async {
         let now = env.clock.now();
         let mut reader = env.db.reader().await?;
-        let due = reminders::grants(&mut reader.conn(), now, now + ahead, TOGETHER).await?;
-        drop(reader);
-        for (grant, user) in &due {
-            remind_of_grant(env, *grant, *user, ahead).await?;
-        }
-        told += due.len();
-        if due.len() < usize::try_from(TOGETHER).unwrap_or(0) {
-            return Ok(told);
-        }
-    }
+        reminders::grants(&mut reader.conn(), now, now + ahead, TOGETHER).await
+    };
+    let remind = |(grant, user)| remind_of_grant(env, grant, user, ahead);
+    rounds("a member cannot be told that a grant ends soon", TOGETHER, due, |(_, user)| *user, remind).await
 }
 
 async fn remind_of_grant(env: &Env, grant: GrantId, user: UserId, ahead: TimeDelta) -> Result<(), StoreError> {
@@ -153,20 +148,13 @@ async fn remind_of_grant(env: &Env, grant: GrantId, user: UserId, ahead: TimeDel
 }
 
 async fn end_trials(env: &Env) -> Result<usize, StoreError> {
-    let mut ended = 0;
-    loop {
+    let due = || async {
         let now = env.clock.now();
         let mut reader = env.db.reader().await?;
-        let due = reminders::trials(&mut reader.conn(), reminders::TRIAL_ENDED, now - NEWS_FOR, now, TOGETHER).await?;
-        drop(reader);
-        for user in &due {
-            end_trial(env, *user).await?;
-        }
-        ended += due.len();
-        if due.len() < usize::try_from(TOGETHER).unwrap_or(0) {
-            return Ok(ended);
-        }
-    }
+        reminders::trials(&mut reader.conn(), reminders::TRIAL_ENDED, now - NEWS_FOR, now, TOGETHER).await
+    };
+    let complaint = "a member cannot be told that their trial is over";
+    rounds(complaint, TOGETHER, due, |user| *user, |user| end_trial(env, user)).await
 }
 
 async fn end_trial(env: &Env, user: UserId) -> Result<(), StoreError> {

@@ -12,12 +12,8 @@ use crate::{
         matrix::{LONGEST_REASON, check_reason},
     },
     platform::env::Env,
-    services::{catalogue, events},
-    store::{
-        StoreError,
-        activity::{self, NewActivity},
-        restrictions, users,
-    },
+    services::{activity::note, catalogue, events},
+    store::{StoreError, restrictions, users},
 };
 
 /// A restriction to be set.
@@ -79,16 +75,8 @@ pub async fn put(env: &Env, user: UserId, new: NewRestriction, actor: &str) -> R
     };
     restrictions::put(conn, user, &restriction).await?;
     users::touch(conn, &[user], now).await?;
-    let line = NewActivity {
-        id: env.random.id(now),
-        user: Some(user),
-        actor,
-        action: "restriction_set",
-        details: &restriction,
-        ip_address: None,
-        user_agent: None,
-    };
-    activity::insert(conn, &line, now).await?;
+    let details = json!(restriction);
+    note(env, conn, (actor, None), Some(user), "restriction_set", details).await?;
     events::publish_one(env, conn, user, Event::AccessChanged, now).await?;
     tx.commit().await?;
     env.access_changed(user);
@@ -105,16 +93,8 @@ pub async fn delete(env: &Env, user: UserId, feature: &FeatureId, actor: &str) -
         return Ok(false);
     }
     users::touch(conn, &[user], now).await?;
-    let line = NewActivity {
-        id: env.random.id(now),
-        user: Some(user),
-        actor,
-        action: "restriction_removed",
-        details: json!({ "feature": feature }),
-        ip_address: None,
-        user_agent: None,
-    };
-    activity::insert(conn, &line, now).await?;
+    let details = json!({ "feature": feature });
+    note(env, conn, (actor, None), Some(user), "restriction_removed", details).await?;
     events::publish_one(env, conn, user, Event::AccessChanged, now).await?;
     tx.commit().await?;
     env.access_changed(user);

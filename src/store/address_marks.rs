@@ -12,6 +12,8 @@ use crate::store::{
 
 /// That an address has had a trial.
 pub const TRIAL: &str = "trial";
+/// What stands before the code of a coupon that somebody has redeemed under another address, before they left with this.
+pub(super) const COUPON: &str = "coupon ";
 
 /// Marks an address with `kind` until `kept_until`, or for good. One that is marked already keeps the
 /// later end of the two. Returns whether it was not marked: of two at once one gets `true`.

@@ -133,15 +133,28 @@ pub async fn page(conn: &mut Conn<'_>, archived: bool, before: Option<BonusRuleI
     rows.into_iter().map(Rule::try_from).collect()
 }
 
+/// How rules are read that are given at a time.
+macro_rules! open_rules {
+    () => {
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM bonus_rules WHERE active AND archived_at IS NULL AND (ends_at IS NULL OR ends_at > $1) ORDER BY id"
+        )
+    };
+}
+
 /// Returns the rules that are given at `now`, in the order in which they were made.
 pub async fn open(conn: &mut Conn<'_>, now: DateTime<Utc>) -> Result<Vec<Rule>> {
-    let rows: Vec<RuleRow> = run!(conn, |c| sqlx::query_as(concat!(
-        "SELECT ",
-        columns!(),
-        " FROM bonus_rules WHERE active AND archived_at IS NULL AND (ends_at IS NULL OR ends_at > $1) ORDER BY id"
-    ))
-    .bind(now)
-    .fetch_all(c))?;
+    let rows: Vec<RuleRow> = run!(conn, |c| sqlx::query_as(open_rules!()).bind(now).fetch_all(c))?;
+    rows.into_iter().map(Rule::try_from).collect()
+}
+
+/// Returns the same to whoever rewards by them. They stay as they are until the transaction ends: on Postgres
+/// whoever changes or archives one waits for it, and one that is just being changed is waited for.
+pub async fn hold_open(conn: &mut Conn<'_>, now: DateTime<Utc>) -> Result<Vec<Rule>> {
+    let sql = conn.dialect(open_rules!(), concat!(open_rules!(), " FOR SHARE"));
+    let rows: Vec<RuleRow> = run!(conn, |c| sqlx::query_as(sql).bind(now).fetch_all(c))?;
     rows.into_iter().map(Rule::try_from).collect()
 }
 
@@ -155,6 +168,10 @@ pub async fn update(
     active: bool,
     now: DateTime<Utc>,
 ) -> Result<Option<Rule>> {
+    // Whoever is just rewarding by it is waited for here: only a statement that begins afterwards sees the award.
+    let hold =
+        conn.dialect("SELECT id FROM bonus_rules WHERE id = $1", "SELECT id FROM bonus_rules WHERE id = $1 FOR UPDATE");
+    let _: Option<BonusRuleId> = run!(conn, |c| sqlx::query_scalar(hold).bind(id).fetch_optional(c))?;
     let (tier, days, letter) = columns_of(&terms.reward);
     // Both databases compare nothing with nothing by words of their own.
     let sql = conn.dialect(

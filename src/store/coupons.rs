@@ -10,7 +10,7 @@ use crate::{
         ids::{BatchId, CouponId, GrantId, PartnerId, RedemptionId, TierId, UserId},
     },
     store::{
-        Conn, Result, StoreError,
+        Conn, Result, StoreError, address_marks,
         db::{build, execute, run},
     },
 };
@@ -394,6 +394,18 @@ pub async fn redeemers(
                 list.push_bind(*coupon);
             }
             query.push(") AND address_hash IN (");
+            let mut list = query.separated(", ");
+            for hash in hashes {
+                list.push_bind(hash.to_vec());
+            }
+            query.push(") UNION ALL SELECT coupons.id, NULL, address_marks.address_hash FROM coupons");
+            query.push(" JOIN address_marks ON address_marks.kind = ").push_bind(address_marks::COUPON);
+            query.push(" || coupons.code WHERE coupons.id IN (");
+            let mut list = query.separated(", ");
+            for coupon in coupons {
+                list.push_bind(*coupon);
+            }
+            query.push(") AND address_marks.address_hash IN (");
             let mut list = query.separated(", ");
             for hash in hashes {
                 list.push_bind(hash.to_vec());

@@ -301,13 +301,7 @@ pub async fn statement(
         query.build_query_as().fetch_all(c).await
     })?;
     let line = |row: LineRow| {
-        let state = match (row.revoked_at, row.ended_at, row.running_since, row.began_at) {
-            (Some(_), ..) => GrantState::Revoked,
-            (None, Some(_), ..) => GrantState::Ended,
-            (None, None, Some(_), _) => GrantState::Running,
-            (None, None, None, Some(_)) => GrantState::Paused,
-            (None, None, None, None) => GrantState::Waiting,
-        };
+        let state = GrantState::of(row.revoked_at, row.ended_at, row.running_since, row.began_at);
         Ok(StatementLine {
             id: row.id,
             redeemed_at: row.redeemed_at,

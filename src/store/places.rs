@@ -900,7 +900,7 @@ pub const NOBODYS: &[(&str, &str)] = &[
     ("coupons", "about the product; who made it is a mention"),
     ("quotes", "prices of the market"),
     ("quotes_daily", "prices of the market"),
-    ("address_marks", "keyed hashes, which say that an address has had its trial and not whose it is"),
+    ("address_marks", "keyed hashes, which say that an address has had its trial or a coupon and not whose it is"),
     ("schedules", "how the program keeps order"),
     ("daily_stats", "sums of a day"),
     ("counted_days", "how the program keeps order"),

@@ -19,7 +19,7 @@ use crate::{
         user::User,
     },
     store::{
-        Conn, Result, StoreError,
+        Conn, Result, StoreError, address_marks,
         db::{build, execute, run},
     },
 };
@@ -412,7 +412,7 @@ pub async fn sweep(conn: &mut Conn<'_>, id: UserId, now: DateTime<Utc>) -> Resul
     let person = Person::nobody(id);
     let authors = MENTIONS.iter().filter(|mention| mention.naming == Naming::Author);
     for mention in authors {
-        touched += forget_author(conn, mention, &person).await?;
+        touched += forget_actor(conn, mention, &person).await?;
     }
     for place in PLACES {
         touched += erase_place(conn, place, &person).await?;
@@ -460,8 +460,7 @@ async fn forget_mention(
 ) -> Result<u64> {
     match mention.naming {
         Naming::Whole => forget_names(conn, mention, &person.names()).await,
-        Naming::Key => forget_keys(conn, mention, person).await,
-        Naming::Author => forget_author(conn, mention, person).await,
+        Naming::Key | Naming::Author => forget_actor(conn, mention, person).await,
         Naming::Payload => forget_payloads(conn, mention, person, at_providers).await,
         Naming::Within | Naming::WithinJson => {
             let found = match mention.rows {
@@ -491,35 +490,28 @@ async fn forget_names(conn: &mut Conn<'_>, mention: &Mention, names: &[String]) 
     })?)
 }
 
-/// Forgets in a member's own rows by which key something was done that is no server's, and who did it under a name
-/// that is somebody else's now. Keys of one member are forgotten a while after their end: then only this finds them.
-async fn forget_keys(conn: &mut Conn<'_>, mention: &Mention, person: &Person) -> Result<u64> {
-    let Mention { table, column, rows, .. } = *mention;
+/// Forgets in a member's own rows who did something. Where authors are named, that is everybody but nobody; where
+/// keys are, it is a key that is no server's and who has a name that is somebody else's now. Keys of one member are
+/// forgotten a while after their end: then only this finds them.
+async fn forget_actor(conn: &mut Conn<'_>, mention: &Mention, person: &Person) -> Result<u64> {
+    let Mention { table, column, rows, naming, .. } = *mention;
     let Rows::Own(own) = rows else { return Ok(0) };
     Ok(build!(conn, |query, c| {
         query.push("UPDATE ").push(table).push(" SET ").push(column).push(" = ").push_bind(NOBODY);
-        query.push(" WHERE ").push(own).push(" = ").push_bind(person.id).push(" AND (");
-        query.push(column).push(" LIKE 'key %' AND ").push(column);
-        query.push(" NOT IN (SELECT 'key ' || name || ' (' || hint || ')' FROM api_keys WHERE user_id IS NULL)");
-        for name in &person.given_up {
-            query.push(" OR ").push(column).push(" = ").push_bind(name.clone());
-        }
-        query.push(")");
-        query.build().execute(c).await.map(|done| done.rows_affected())
-    })?)
-}
-
-/// Forgets who did something in a member's own rows, unless that is nobody.
-async fn forget_author(conn: &mut Conn<'_>, mention: &Mention, person: &Person) -> Result<u64> {
-    let Mention { table, column, rows, .. } = *mention;
-    let Rows::Own(own) = rows else { return Ok(0) };
-    Ok(build!(conn, |query, c| {
-        query.push("UPDATE ").push(table).push(" SET ").push(column).push(" = ").push_bind(NOBODY);
-        query.push(" WHERE ").push(own).push(" = ").push_bind(person.id);
-        query.push(" AND ").push(column).push(" NOT IN (");
-        let mut list = query.separated(", ");
-        for name in RESERVED_ACTORS {
-            list.push_bind(name);
+        query.push(" WHERE ").push(own).push(" = ").push_bind(person.id).push(" AND (").push(column);
+        if naming == Naming::Author {
+            query.push(" NOT IN (");
+            let mut list = query.separated(", ");
+            for name in RESERVED_ACTORS {
+                list.push_bind(name);
+            }
+            query.push(")");
+        } else {
+            query.push(" LIKE 'key %' AND ").push(column);
+            query.push(" NOT IN (SELECT 'key ' || name || ' (' || hint || ')' FROM api_keys WHERE user_id IS NULL)");
+            for name in &person.given_up {
+                query.push(" OR ").push(column).push(" = ").push_bind(name.clone());
+            }
         }
         query.push(")");
         query.build().execute(c).await.map(|done| done.rows_affected())
@@ -660,16 +652,32 @@ pub async fn end_grants(conn: &mut Conn<'_>, user: UserId, now: DateTime<Utc>) -
     .execute(c))?)
 }
 
-/// Keeps the hash of an address with what a member redeemed, of coupons that can still be redeemed.
-pub async fn mark_redemptions(conn: &mut Conn<'_>, user: UserId, hash: &[u8], now: DateTime<Utc>) -> Result<u64> {
-    Ok(execute!(conn, |c| sqlx::query(
+/// Keeps the hash of the address that a member has by now with what they redeemed, of coupons that can still be
+/// redeemed. That of the address under which they redeemed stays.
+pub async fn mark_redemptions(conn: &mut Conn<'_>, user: UserId, hash: &[u8], now: DateTime<Utc>) -> Result<()> {
+    execute!(conn, |c| sqlx::query(
         "UPDATE coupon_redemptions SET address_hash = $2
-        WHERE user_id = $1 AND coupon_id IN (SELECT id FROM coupons WHERE valid_until IS NULL OR valid_until > $3)"
+        WHERE user_id = $1 AND address_hash IS NULL
+            AND coupon_id IN (SELECT id FROM coupons WHERE valid_until IS NULL OR valid_until > $3)"
     )
     .bind(user)
     .bind(hash)
     .bind(now)
-    .execute(c))?)
+    .execute(c))?;
+    execute!(conn, |c| sqlx::query(
+        "INSERT INTO address_marks (kind, address_hash, kept_until, created_at)
+        SELECT $4 || coupons.code, $2, coupons.valid_until, $3
+        FROM coupon_redemptions JOIN coupons ON coupons.id = coupon_redemptions.coupon_id
+        WHERE coupon_redemptions.user_id = $1 AND coupon_redemptions.address_hash <> $2
+            AND (coupons.valid_until IS NULL OR coupons.valid_until > $3)
+        ON CONFLICT (kind, address_hash) DO NOTHING"
+    )
+    .bind(user)
+    .bind(hash)
+    .bind(now)
+    .bind(address_marks::COUPON)
+    .execute(c))?;
+    Ok(())
 }
 
 /// Forgets hashes of addresses with coupons that nobody can redeem any more. Returns how many.

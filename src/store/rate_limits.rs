@@ -1,6 +1,8 @@
 //! Counting against abuse: `rate_limits`. In the database, because a limit a process would
 //! grow with the number of processes.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 
 use crate::{
@@ -51,6 +53,25 @@ pub async fn count(conn: &mut Conn<'_>, allowance: Allowance, subject: &str, now
             .bind(subject)
             .fetch_optional(c))?;
     Ok(Counted::RefusedUntil(started_at.unwrap_or(now) + allowance.window))
+}
+
+/// Has what is counted against subjects stay as it is until the transaction ends, for whoever reads it and counts
+/// later: of several that ask at once, the second waits here for what the first has counted.
+pub async fn hold(conn: &mut Conn<'_>, allowance: Allowance, subjects: &BTreeSet<&str>) -> Result<()> {
+    if subjects.is_empty() {
+        return Ok(());
+    }
+    // There is a row to be held also where nothing was counted yet; its window is over, so that it counts for nothing.
+    // All callers take them in one order, so that nobody waits in a circle.
+    build!(conn, |query, c| {
+        query.push("INSERT INTO rate_limits (name, subject, count, started_at) ");
+        query.push_values(subjects, |mut row, subject| {
+            row.push_bind(allowance.name).push_bind((*subject).to_owned()).push("0").push_bind(DateTime::UNIX_EPOCH);
+        });
+        query.push(" ON CONFLICT (name, subject) DO UPDATE SET count = rate_limits.count");
+        query.build().execute(c).await.map(|done| done.rows_affected())
+    })?;
+    Ok(())
 }
 
 /// Returns how much of allowances is used in windows that are still open at `now`: the name, the

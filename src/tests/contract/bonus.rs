@@ -6,10 +6,11 @@ use vouchsafe::{
         bonus::{Reward, Rule, Terms, Trigger},
         grant::Grant,
         ids::{BonusAwardId, BonusRuleId, UserId},
+        subscription::{Subscription, SubscriptionStatus},
     },
     store::{
         bonus::{self, Moment},
-        coupons, grants, referrals, stats,
+        coupons, grants, referrals, stats, subscriptions,
     },
 };
 
@@ -105,8 +106,10 @@ on_both! {
         assert!(page[0].id > page[1].id);
         let rest = bonus::page(conn, false, Some(page[0].id), 10).await.unwrap();
         assert_eq!(rest, page[1..]);
-        assert_eq!(bonus::open(conn, after(49)).await.unwrap(), std::slice::from_ref(&first));
-        assert_eq!(bonus::open(conn, after(50)).await.unwrap(), []);
+        for (second, given) in [(49, std::slice::from_ref(&first)), (50, &[])] {
+            assert_eq!(bonus::open(conn, after(second)).await.unwrap(), given);
+            assert_eq!(bonus::hold_open(conn, after(second)).await.unwrap(), given);
+        }
 
         // All of it changes while nobody was rewarded.
         let other = Terms { threshold: 3, reward: Reward::Badge { letter: 'Ä' }, counts_from: None, ..first.terms.clone() };
@@ -192,6 +195,37 @@ on_both! {
         assert_eq!(store.count("bonus_awards").await, ROUNDS);
     }
 
+    async fn who_is_rewarded_while_a_rule_changes_gets_what_it_says(store: Store) {
+        for round in 0..ROUNDS {
+            let rule = store.with_rule(Trigger::CouponsRedeemed, 1).await;
+            let mut members: Vec<(BonusAwardId, UserId)> = Vec::new();
+            for number in 0..6 {
+                members.push((store.id(), store.member(&format!("ann{number}@{round}.example.com")).await));
+            }
+            let (id, deal) = (rule.id, Terms { reward: Reward::Badge { letter: 'T' }, ..rule.terms.clone() });
+            let changed = store.race(12, move |number, mut tx| {
+                let (award, deal) = (members[number / 2], deal.clone());
+                async move {
+                    let conn = &mut tx.conn();
+                    if number % 2 == 0 {
+                        let is_changed = bonus::update(conn, id, &deal, true, after(1)).await.unwrap().is_some();
+                        return (tx, is_changed);
+                    }
+                    let (award, member) = award;
+                    let rule = bonus::hold_open(conn, after(1)).await.unwrap().into_iter().find(|rule| rule.id == id).unwrap();
+                    assert!(bonus::insert_award(conn, award, id, member, &rule.terms.reward, after(1)).await.unwrap());
+                    (tx, false)
+                }
+            }).await;
+            let mut reader = store.reader().await;
+            let conn = &mut reader.conn();
+            let rule = bonus::find(conn, id).await.unwrap().unwrap();
+            let awards = bonus::awards_page(conn, id, None, 10).await.unwrap();
+            assert_eq!(awards.len(), 6);
+            assert!(awards.iter().all(|award| award.reward == rule.terms.reward), "{rule:?} {changed:?} {awards:?}");
+        }
+    }
+
     async fn what_happened_is_counted_from_when_it_counts(store: Store) {
         let (ann, bob) = (store.member("ann@example.com").await, store.member("bob@example.com").await);
         store.redeemed(ann, "ONE1", after(1)).await;
@@ -226,6 +260,35 @@ on_both! {
         assert_eq!(store.fulfilled(Some(rule.id), &rule.terms, moment(1)).await, [], "she has it");
         store.execute("UPDATE users SET disabled_at = created_at").await;
         assert_eq!(store.fulfilled(None, &one, moment(1)).await, [], "nobody who is closed out");
+    }
+
+    async fn subscriptions_count_once_they_are_more_than_a_trial(store: Store) {
+        use SubscriptionStatus::{Active, Ended, Incomplete, Trialing};
+        let (ann, bob) = (store.member("ann@example.com").await, store.member("bob@example.com").await);
+        let mut tx = store.begin().await;
+        let conn = &mut tx.conn();
+        for (user, id, status, started_at) in [
+            (ann, "sub_1", Ended, after(0)),
+            (ann, "sub_2", Active, after(5)),
+            (ann, "sub_3", Trialing, after(6)),
+            (bob, "sub_4", Incomplete, after(5)),
+            (bob, "sub_5", Active, after(6)),
+        ] {
+            let subscription = Subscription { started_at, ..store.subscription(user, id, status, 9) };
+            assert!(subscriptions::put(conn, &subscription, after(9)).await.unwrap());
+        }
+        tx.commit().await.unwrap();
+        let trigger = Trigger::SubscriptionsStarted;
+        let mut reader = store.reader().await;
+        let conn = &mut reader.conn();
+        for (user, from, count) in [(ann, None, 2), (ann, Some(after(5)), 1), (ann, Some(after(6)), 0), (bob, None, 1)] {
+            assert_eq!(bonus::count_happened(conn, user, trigger, from).await.unwrap(), count, "{from:?}");
+        }
+        drop(reader);
+        let two = store.rule(trigger, 2).terms;
+        assert_eq!(store.fulfilled(None, &two, moment(1)).await, [ann]);
+        let one = Terms { threshold: 1, counts_from: Some(after(6)), ..two };
+        assert_eq!(store.fulfilled(None, &one, moment(1)).await, [bob]);
     }
 
     async fn friends_count_once_both_were_rewarded(store: Store) {

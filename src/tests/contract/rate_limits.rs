@@ -1,12 +1,14 @@
 //! `store::rate_limits`.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use vouchsafe::{
     domain::{login::Allowance, schedule::CLOCK_TOLERANCE},
     store::rate_limits::{self, Counted},
 };
 
-use super::{ROUNDS, Store, after, on_both};
+use super::{ROUNDS, Store, after, on_both, won};
 use crate::harness::beginning;
 
 const THREE_A_MINUTE: Allowance = Allowance { name: "three", count: 3, window: TimeDelta::minutes(1) };
@@ -60,6 +62,31 @@ on_both! {
         }
         assert_eq!(used(60).await, [], "the window is over");
         assert_eq!(rate_limits::used(&mut store.reader().await.conn(), &[], after(0)).await.unwrap(), []);
+    }
+
+    async fn what_is_held_can_be_read_and_counted_later(store: Store) {
+        for window in 0..ROUNDS {
+            let now = after(window * 60);
+            let asked = [(THREE_A_MINUTE, "ann".to_owned()), (THREE_A_MINUTE, "bob".to_owned())];
+            let allowed = store.race(12, move |_, mut tx| {
+                let asked = asked.clone();
+                async move {
+                    let conn = &mut tx.conn();
+                    rate_limits::hold(conn, THREE_A_MINUTE, &BTreeSet::from(["ann", "bob"])).await.unwrap();
+                    let used = rate_limits::used(conn, &asked, now).await.unwrap();
+                    assert!(used.len() <= 1, "of bob there is nothing: {used:?}");
+                    let may = used.first().is_none_or(|(_, _, count, _)| *count < THREE_A_MINUTE.count);
+                    if may {
+                        assert_eq!(rate_limits::count(conn, THREE_A_MINUTE, "ann", now).await.unwrap(), Counted::Allowed);
+                    }
+                    (tx, may)
+                }
+            }).await;
+            assert_eq!(won(&allowed), 3);
+        }
+        let mut tx = store.begin().await;
+        rate_limits::hold(&mut tx.conn(), THREE_A_MINUTE, &BTreeSet::new()).await.unwrap();
+        assert_eq!(rate_limits::purge(&mut tx.conn(), after(-86_400), after(0)).await.unwrap(), 1, "bob's, of no use");
     }
 
     async fn a_clock_that_was_ahead_and_is_put_right_keeps_nobody_waiting(store: Store) {

@@ -69,6 +69,22 @@ on_both! {
         assert_eq!(states, ["Not paid yet", "Rejected", "Rewarded"]);
     }
 
+    async fn one_who_cannot_be_read_keeps_nobody_else_from_a_reward(app: TestApp) {
+        let app = app.with_prices().await;
+        set(&app, "referral_hold_days", "30").await;
+        invited(&app, &["bob@example.com", "cid@example.com"]).await;
+        pays(&app, "bob@example.com", 1).await;
+        app.env.clock.advance(TimeDelta::seconds(1));
+        pays(&app, "cid@example.com", 2).await;
+        app.env.clock.advance(TimeDelta::days(30));
+        app.execute("UPDATE users SET lang = 'xx' WHERE email = 'bob@example.com'").await;
+        assert!(referrals::give_due(&app.env).await.is_err(), "it is told");
+        assert!(credit_of(&app, "cid@example.com").await.is_some());
+        app.execute("UPDATE users SET lang = 'en'").await;
+        assert_eq!(referrals::give_due(&app.env).await.unwrap(), 1);
+        assert!(credit_of(&app, "bob@example.com").await.is_some());
+    }
+
     async fn whoever_comes_second_is_told_so(app: TestApp) {
         let app = app.with_prices().await;
         set(&app, "referral_hold_days", "30").await;

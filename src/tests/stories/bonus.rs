@@ -3,7 +3,13 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use vouchsafe::{domain::ids::UserId, services::bonus};
+use vouchsafe::{
+    domain::{
+        bonus::{Reward, Terms},
+        ids::UserId,
+    },
+    services::bonus,
+};
 
 use crate::harness::{Client, TestApp, on_both};
 
@@ -106,6 +112,49 @@ on_both! {
         assert_eq!(awards(&operator, &rule).await, 1);
         let grants = operator.get("/api/v1/users/ann/grants").await.ok();
         assert_eq!(grants["items"].as_array().unwrap().iter().filter(|grant| grant["granted_by"] == "bonus").count(), 1);
+    }
+
+    async fn one_who_cannot_be_read_keeps_nobody_else_from_a_reward(app: TestApp) {
+        let operator = without_trial(&app).await;
+        app.env.clock.advance(TimeDelta::seconds(1));
+        user(&operator, "bob").await;
+        for name in ["ann", "bob"] {
+            redeem(&operator, name).await;
+        }
+        app.mailbox().await;
+        let rule = rule(&operator, json!({ "badge": "S", "also_before": true })).await;
+        let id = rule["id"].as_str().unwrap().parse().unwrap();
+        app.execute("UPDATE users SET lang = 'xx' WHERE external_id = 'ann'").await;
+        let job = app.env.random.id(app.env.clock.now());
+        assert!(bonus::sweep(&app.env, job, id, None).await.is_err(), "it is told");
+        assert_eq!(awards(&operator, &rule).await, 1, "bob's");
+        app.execute("UPDATE users SET lang = 'en'").await;
+        bonus::sweep(&app.env, job, id, None).await.unwrap();
+        assert_eq!(awards(&operator, &rule).await, 2);
+    }
+
+    async fn what_is_given_is_what_the_rule_says_however_it_changes_meanwhile(app: TestApp) {
+        let operator = without_trial(&app).await;
+        redeem(&operator, "ann").await;
+        app.mailbox().await;
+        let ann: UserId = operator.get("/api/v1/users/ann").await.ok()["id"].as_str().unwrap().parse().unwrap();
+        let other = app.another_node();
+        for _ in 0..20 {
+            let rule = rule(&operator, json!({ "badge": "A", "also_before": true })).await;
+            let id = rule["id"].as_str().unwrap().parse().unwrap();
+            let before = bonus::find(&app.env, id).await.unwrap().unwrap().rule.terms;
+            let terms = Terms { reward: Reward::Badge { letter: 'B' }, ..before };
+            let (awarding, changing) = (app.env.clone(), other.clone());
+            let changed = tokio::spawn(async move { bonus::change(&changing, id, terms, true, "operator").await });
+            assert_eq!(bonus::award(&awarding, ann).await.unwrap(), 1);
+            let changed = changed.await.unwrap();
+            let now = bonus::find(&app.env, id).await.unwrap().unwrap().rule.terms.reward;
+            let given = standing(&operator, "ann").await["earned"].clone();
+            let given = given.as_array().unwrap().iter().find(|one| one["rule"] == rule["id"]).unwrap().clone();
+            let Reward::Badge { letter } = now else { panic!("{now:?}") };
+            assert_eq!(given["reward"]["badge"], json!(letter.to_string()), "{changed:?}");
+            bonus::archive(&app.env, id, "operator").await.unwrap();
+        }
     }
 
     async fn a_new_rule_is_for_what_comes_unless_it_is_said_otherwise(app: TestApp) {

@@ -230,6 +230,19 @@ async fn arrange(backend: Backend, routine: Routine) -> Option<Case> {
             app.env.clock.advance(TimeDelta::days(2));
             Case::routine(app, &[("job send_mail done", 2), ("letter grant_ended sent", 2), ("line grant_ended", 2)])
         }
+        Routine::TellEndings => {
+            let app = app.reaching_inside();
+            let operator = app.without_trials().await;
+            user(&operator, "ann").await;
+            operator.post("/api/v1/users/ann/credits", json!({ "days": 1 })).await.ok();
+            let (receiver, url) = Receiver::start().await;
+            let endpoint = json!({ "url": url, "events": ["access.changed"] });
+            operator.post("/api/v1/webhook-endpoints", endpoint).await.ok();
+            app.settle_down().await;
+            app.env.clock.advance(TimeDelta::days(1));
+            Case::routine(app, &[("delivery access.changed delivered", 1), ("job deliver_webhook done", 1)])
+                .heard_by(receiver)
+        }
         Routine::GiveRewards => {
             let app = app.with_prices().await;
             app.operator().put("/api/v1/settings/referral_hold_days", json!({ "value": 5 })).await.ok();

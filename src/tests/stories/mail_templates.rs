@@ -41,6 +41,7 @@ on_both! {
         assert_eq!(page.text("#text"), "Dear reader, {{ days }} days of {{ tier }} are yours.");
         assert!(page.text(".note").contains("The wording is saved"));
         assert!(page.body.contains("Changed by root@example.com"), "{}", page.body);
+        assert_eq!(root.get("/admin/mails/templates").await.body.matches(">edited<").count(), 1);
 
         give(&app).await;
         let mail = app.mailbox().await.remove(0);

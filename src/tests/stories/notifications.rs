@@ -229,7 +229,7 @@ on_both! {
             app.env.clock.advance(TimeDelta::days(6));
         }
         let told = unread(&operator).await;
-        assert!(told.iter().any(|(kind, _)| kind == "mail_given_up" || kind == "job_given_up"), "{told:?}");
+        assert!(told.iter().any(|(kind, _)| kind == "mail_given_up"), "{told:?}");
     }
 }
 

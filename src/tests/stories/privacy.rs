@@ -512,9 +512,6 @@ on_both! {
     async fn a_long_export_is_whole(app: TestApp) {
         let mut ann = app.signed_in("ann@example.com").await;
         let user = app.member("ann@example.com").await.id;
-        for _ in 0..1_203 {
-            members::set_disabled(&app.env, user, false, "operator").await.unwrap();
-        }
         let mut tx = app.env.db.begin().await.unwrap();
         for number in 0..1_203 {
             let line = vouchsafe::store::activity::NewActivity {
@@ -816,6 +813,26 @@ on_both! {
         assert_eq!(app.member("ann@example.com").await.trial_ends_at, None);
         operator.post("/api/v1/coupons/SPRING/redeem", json!({ "user": "ann@example.com" })).await.is(409, "coupon_already_yours");
         operator.post("/api/v1/coupons/SPRING/redeem", json!({ "user": "ann@example.com" })).await.is(409, "coupon_already_yours");
+    }
+
+    async fn nor_under_any_address_that_they_had_when_they_redeemed_or_left(app: TestApp) {
+        let operator = app.operator();
+        let coupon = json!({ "code": "SPRING", "type": "period", "tier": "premium", "duration_days": 5 });
+        operator.post("/api/v1/coupons", coupon).await.ok();
+        let come = async |email: &str| operator.post("/api/v1/users", json!({ "email": email })).await.ok()["id"].clone();
+        let redeem = async |email: &str| operator.post("/api/v1/coupons/SPRING/redeem", json!({ "user": email })).await;
+        let ann = come("ann@example.com").await;
+        redeem("ann@example.com").await.ok();
+        let path = format!("/api/v1/users/{}", ann.as_str().unwrap());
+        operator.patch(&path, json!({ "email": "ann@example.org" })).await.ok();
+        operator.delete(&format!("{path}?grace_days=0")).await.ok();
+        app.env.clock.advance(TimeDelta::days(1));
+        for email in ["ann@example.com", "ann@example.org"] {
+            assert_ne!(come(email).await, ann);
+            redeem(email).await.is(409, "coupon_already_yours");
+        }
+        come("bob@example.com").await;
+        redeem("bob@example.com").await.ok();
     }
 
     async fn nor_by_coming_back_under_the_same_external_id(app: TestApp) {

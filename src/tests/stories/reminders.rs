@@ -149,6 +149,31 @@ on_both! {
         assert_eq!(reminded("cem@example.com").await, (1, 0));
     }
 
+    async fn one_who_cannot_be_read_keeps_nobody_else_from_being_told(app: TestApp) {
+        let operator = app.operator();
+        app.signed_in("ann@example.com").await;
+        app.env.clock.advance(TimeDelta::seconds(1));
+        app.signed_in("bob@example.com").await;
+        set(&app, "trial_duration_days", "0").await;
+        for (email, days) in [("cem@example.com", 14), ("dora@example.com", 15)] {
+            app.signed_in(email).await;
+            let grant = json!({ "tier": "basic", "days": days });
+            operator.post(&format!("/api/v1/users/{email}/grants"), grant).await.ok();
+        }
+        let unreadable = "UPDATE users SET lang = 'xx' WHERE email IN ('ann@example.com', 'cem@example.com')";
+        app.execute(unreadable).await;
+        app.env.clock.advance(TimeDelta::days(13));
+        assert!(reminders::send_due(&app.env).await.is_err(), "it is told that somebody could not be");
+        assert_eq!(told(&app, "bob@example.com", ENDING).await, 1);
+        assert_eq!(told(&app, "dora@example.com", "Your Basic at").await, 1);
+        app.env.clock.advance(TimeDelta::days(1));
+        assert!(reminders::send_due(&app.env).await.is_err());
+        assert_eq!(told(&app, "bob@example.com", ENDED).await, 1);
+        app.execute("UPDATE users SET lang = 'en'").await;
+        assert_eq!(reminders::send_due(&app.env).await.unwrap(), 1);
+        assert_eq!(told(&app, "ann@example.com", ENDED).await, 1);
+    }
+
     async fn two_workers_at_once_tell_once(app: TestApp) {
         for number in 0..6 {
             app.signed_in(&format!("ann{number}@example.com")).await;
