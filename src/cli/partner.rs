@@ -138,8 +138,7 @@ impl PartnerCommand {
             Self::Link { partner, end: false } => {
                 let partner = named(env, &partner).await?;
                 let token = partners::make_link(env, partner.id, OPERATOR).await?;
-                let origin = env.config.server.public_url.as_str().trim_end_matches('/');
-                say(&format!("{origin}/partner/{token}"))
+                say(&partners::link(env, &token))
             }
             Self::Statement(command) => command.run(env).await,
         }
