@@ -5,14 +5,17 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{CliError, Moment, OPERATOR, instant, member, moment, say, say_facts, say_json, yes_or_no},
+    cli::{
+        CliError, Moment, OPERATOR, instant, member, moment, moment_or_nothing, say, say_facts, say_json, say_list,
+        yes_or_no,
+    },
     domain::{
         bonus::{MOST_THRESHOLD, Reward, Terms, Trigger, badge_letter},
         grant::MOST_DAYS,
         ids::{BonusRuleId, TierId},
     },
     platform::env::Env,
-    services::bonus::{self, BonusError, ListedRule},
+    services::bonus::{self, BonusError, ListedAward, ListedRule},
 };
 
 /// How many rows are read at once.
@@ -240,7 +243,6 @@ async fn found(env: &Env, id: BonusRuleId) -> Result<ListedRule, CliError> {
 
 fn show(ListedRule { rule, awards }: &ListedRule) -> Result<(), CliError> {
     let terms = &rule.terms;
-    let known = |at: Option<DateTime<Utc>>| at.map_or_else(String::new, |at| moment(Some(at)));
     say_facts(&[
         ("name", terms.name_en.clone()),
         ("in German", terms.name_de.clone()),
@@ -253,10 +255,10 @@ fn show(ListedRule { rule, awards }: &ListedRule) -> Result<(), CliError> {
             "counts",
             terms.counts_from.map_or_else(|| "everything".to_owned(), |from| format!("from {}", moment(Some(from)))),
         ),
-        ("until", known(terms.ends_at)),
+        ("until", moment_or_nothing(terms.ends_at)),
         ("active", yes_or_no(rule.active).to_owned()),
         ("rewarded", awards.to_string()),
-        ("archived", known(rule.archived_at)),
+        ("archived", moment_or_nothing(rule.archived_at)),
         ("made", format!("{} by {}", moment(Some(rule.created_at)), rule.created_by)),
     ])
 }
@@ -314,46 +316,26 @@ async fn standing(env: &Env, email: &str, as_json: bool) -> Result<(), CliError>
 
 impl List {
     async fn run(self, env: &Env) -> Result<(), CliError> {
-        let mut before = None;
-        let mut found = Vec::new();
-        loop {
-            let page = bonus::list(env, self.archived, before, PAGE).await?;
-            let Some(last) = page.last() else { break };
-            before = Some(last.rule.id);
-            if self.json {
-                found.extend(page.iter().map(as_json));
-                continue;
-            }
-            for listed in &page {
-                say(&line(listed))?;
-            }
-        }
-        if self.json { say_json(&found) } else { Ok(()) }
+        let page = |before| bonus::list(env, self.archived, before, PAGE);
+        say_list(self.json, page, |listed| listed.rule.id, as_json, line).await
     }
 }
 
 async fn awards(env: &Env, id: BonusRuleId, as_json: bool) -> Result<(), CliError> {
     found(env, id).await?;
-    let mut before = None;
-    let mut all = Vec::new();
-    loop {
-        let page = bonus::awards(env, id, before, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        before = Some(last.award.id);
-        for listed in &page {
-            let (award, member) = (&listed.award, listed.member.as_deref());
-            if as_json {
-                all.push(json!({
-                    "user": award.user, "member": member, "reward": reward_json(&award.reward),
-                    "awarded_at": award.awarded_at,
-                }));
-                continue;
-            }
-            let when = award.awarded_at.format("%Y-%m-%dT%H:%M:%SZ");
-            say(&format!("{when}\t{}\t{}", member.unwrap_or("-"), told(&award.reward)))?;
-        }
-    }
-    if as_json { say_json(&all) } else { Ok(()) }
+    let page = |before| bonus::awards(env, id, before, PAGE);
+    say_list(as_json, page, |listed| listed.award.id, award_as_json, award_line).await
+}
+
+fn award_line(ListedAward { award, member }: &ListedAward) -> String {
+    let (at, member) = (moment(Some(award.awarded_at)), member.as_deref().unwrap_or("-"));
+    format!("{at}\t{member}\t{}", told(&award.reward))
+}
+
+fn award_as_json(ListedAward { award, member }: &ListedAward) -> Value {
+    json!({
+        "user": award.user, "member": member, "reward": reward_json(&award.reward), "awarded_at": award.awarded_at,
+    })
 }
 
 fn told(reward: &Reward) -> String {

@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
-    cli::{CliError, OPERATOR, grant::told, instant, member, moment, say, say_facts, say_json, yes_or_no},
+    cli::{
+        CliError, OPERATOR, grant::told, instant, member, moment, moment_or_nothing, say, say_facts, say_json,
+        say_list, yes_or_no,
+    },
     domain::{
         coupon::{Batch, Coupon, CouponCode, CouponKind, CouponState, MOST_AT_ONCE, Terms},
         grant::MOST_DAYS,
@@ -230,8 +233,6 @@ impl Create {
 
 impl List {
     async fn run(self, env: &Env) -> Result<(), CliError> {
-        let mut before = None;
-        let mut found = Vec::new();
         let partner: Option<Partner> = match &self.partner {
             Some(named) => Some(partners::find_named(env, named).await?.ok_or(PartnerError::NoSuchPartner)?),
             None => None,
@@ -247,19 +248,8 @@ impl List {
             partner: partner.map(|partner| partner.id),
             batch: self.batch,
         };
-        loop {
-            let page = coupons::list(env, &filter, before, PAGE).await?;
-            let Some(last) = page.last() else { break };
-            before = Some(last.id);
-            if self.json {
-                found.extend(page.iter().map(as_json));
-                continue;
-            }
-            for coupon in &page {
-                say(&line(coupon))?;
-            }
-        }
-        if self.json { say_json(&found) } else { Ok(()) }
+        let page = |before| coupons::list(env, &filter, before, PAGE);
+        say_list(self.json, page, |coupon| coupon.id, as_json, line).await
     }
 }
 
@@ -270,18 +260,17 @@ async fn found(env: &Env, code: &CouponCode) -> Result<Coupon, CliError> {
 fn show(env: &Env, coupon: &Coupon) -> Result<(), CliError> {
     let Terms { kind, tier, days, max_redemptions, valid_from, valid_until, partner, .. } = &coupon.terms;
     let most = max_redemptions.map_or_else(String::new, |most| format!(" of {most}"));
-    let known = |at: &Option<DateTime<Utc>>| at.map_or_else(String::new, |at| moment(Some(at)));
     say_facts(&[
         ("code", coupon.code.to_string()),
         ("type", kind.as_str().to_owned()),
         ("brings", format!("{days} day(s) of {tier}")),
         ("redeemed", format!("{}{most}", coupon.redemptions)),
         ("state", coupon.state(env.clock.now()).as_str().to_owned()),
-        ("from", known(valid_from)),
-        ("until", known(valid_until)),
+        ("from", moment_or_nothing(*valid_from)),
+        ("until", moment_or_nothing(*valid_until)),
         ("partner", partner.clone().unwrap_or_default()),
         ("batch", coupon.batch.map_or_else(String::new, |batch| batch.to_string())),
-        ("archived", known(&coupon.archived_at)),
+        ("archived", moment_or_nothing(coupon.archived_at)),
         ("description", coupon.description.clone()),
         ("made", format!("{} by {}", moment(Some(coupon.created_at)), coupon.created_by)),
         ("link", coupons::redeem_link(env, &coupon.code)),
@@ -289,46 +278,37 @@ fn show(env: &Env, coupon: &Coupon) -> Result<(), CliError> {
 }
 
 async fn redemptions(env: &Env, coupon: &Coupon, as_json: bool) -> Result<(), CliError> {
-    let mut before = None;
-    let mut found = Vec::new();
-    loop {
-        let page = coupons::redemptions(env, coupon.id, before, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        before = Some(last.id);
-        for ListedRedemption { id, user_id, member, redeemed_at, ended_at, revoked_at } in &page {
-            if as_json {
-                found.push(json!({
-                    "id": id, "user": user_id, "member": member, "redeemed_at": redeemed_at, "ended_at": ended_at,
-                    "revoked_at": revoked_at,
-                }));
-                continue;
-            }
-            let (at, member) = (moment(Some(*redeemed_at)), member.as_deref().unwrap_or("-"));
-            say(&format!("{at}\t{member}\t{}\t{}", moment(*ended_at), moment(*revoked_at)))?;
-        }
-    }
-    if as_json { say_json(&found) } else { Ok(()) }
+    let page = |before| coupons::redemptions(env, coupon.id, before, PAGE);
+    say_list(as_json, page, |redemption| redemption.id, redemption_as_json, redemption_line).await
+}
+
+fn redemption_line(redemption: &ListedRedemption) -> String {
+    let (at, member) = (moment(Some(redemption.redeemed_at)), redemption.member.as_deref().unwrap_or("-"));
+    format!("{at}\t{member}\t{}\t{}", moment(redemption.ended_at), moment(redemption.revoked_at))
+}
+
+fn redemption_as_json(redemption: &ListedRedemption) -> Value {
+    let ListedRedemption { id, user_id, member, redeemed_at, ended_at, revoked_at } = redemption;
+    json!({
+        "id": id, "user": user_id, "member": member, "redeemed_at": redeemed_at, "ended_at": ended_at,
+        "revoked_at": revoked_at,
+    })
 }
 
 async fn batches(env: &Env, as_json: bool) -> Result<(), CliError> {
-    let mut before = None;
-    let mut found = Vec::new();
-    loop {
-        let page = coupons::batches(env, before, PAGE).await?;
-        let Some((last, _)) = page.last() else { break };
-        before = Some(last.id);
-        for (Batch { id, label, count, created_by, created_at }, redeemed) in &page {
-            if as_json {
-                found.push(json!({
-                    "id": id, "description": label, "coupons": count, "redemptions": redeemed,
-                    "created_by": created_by, "created_at": created_at,
-                }));
-                continue;
-            }
-            say(&format!("{id}\t{count}\t{redeemed}\t{}\t{created_by}\t{label}", moment(Some(*created_at))))?;
-        }
-    }
-    if as_json { say_json(&found) } else { Ok(()) }
+    let page = |before| coupons::batches(env, before, PAGE);
+    say_list(as_json, page, |(batch, _)| batch.id, batch_as_json, batch_line).await
+}
+
+fn batch_line((Batch { id, label, count, created_by, created_at }, redeemed): &(Batch, i64)) -> String {
+    format!("{id}\t{count}\t{redeemed}\t{}\t{created_by}\t{label}", moment(Some(*created_at)))
+}
+
+fn batch_as_json((Batch { id, label, count, created_by, created_at }, redeemed): &(Batch, i64)) -> Value {
+    json!({
+        "id": id, "description": label, "coupons": count, "redemptions": redeemed, "created_by": created_by,
+        "created_at": created_at,
+    })
 }
 
 fn line(coupon: &Coupon) -> String {

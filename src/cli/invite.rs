@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{CliError, OPERATOR, say, say_json},
+    cli::{CliError, OPERATOR, say, say_list},
     domain::{
         email::EmailAddress,
         grant::MOST_DAYS,
@@ -111,21 +111,9 @@ impl Add {
 
 impl List {
     async fn run(self, env: &Env) -> Result<(), CliError> {
-        let mut before = None;
-        let mut found = Vec::new();
-        loop {
-            let page = invitations::list(env, self.state, before, PAGE).await?;
-            let Some(last) = page.last() else { break };
-            before = Some(last.invitation.id);
-            if self.json {
-                found.extend(page.iter().map(|listed| as_json(env, listed)));
-                continue;
-            }
-            for listed in &page {
-                say(&line(env, listed))?;
-            }
-        }
-        if self.json { say_json(&found) } else { Ok(()) }
+        let page = |before| invitations::list(env, self.state, before, PAGE);
+        let id = |listed: &ListedInvitation| listed.invitation.id;
+        say_list(self.json, page, id, |listed| as_json(env, listed), |listed| line(env, listed)).await
     }
 }
 

@@ -1,18 +1,20 @@
 //! `vouchsafe job list | run | dead | retry | discard`
 
-use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
-    cli::{CliError, OPERATOR, say, say_json},
+    cli::{CliError, OPERATOR, moment, say, say_json, say_list},
     domain::{
         ids::JobId,
         schedule::{Counts, Routine},
     },
     jobs::Runner,
     platform::env::Env,
-    services::{jobs, schedules},
+    services::{
+        jobs::{self, DeadJob},
+        schedules,
+    },
 };
 
 /// How many jobs are read at once.
@@ -119,8 +121,8 @@ impl List {
             say(&format!(
                 "{}\t{}\t{}\t{milliseconds}\t{outcome}\t{}",
                 one.routine,
-                time(Some(one.next_run_at)),
-                time(one.last_finished_at),
+                moment(Some(one.next_run_at)),
+                moment(one.last_finished_at),
                 one.last_error.as_deref().unwrap_or("-"),
             ))?;
         }
@@ -132,29 +134,19 @@ impl List {
 }
 
 async fn dead(env: &Env, as_json: bool) -> Result<(), CliError> {
-    let mut before = None;
-    let mut all = Vec::new();
-    loop {
-        let page = jobs::dead(env, before, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        before = Some(last.id);
-        for job in &page {
-            let error = job.last_error.as_deref().unwrap_or("-");
-            if as_json {
-                all.push(json!({
-                    "id": job.id, "kind": job.kind, "attempts": job.attempts, "last_error": job.last_error,
-                    "created_at": job.created_at, "given_up_at": job.dead_at,
-                }));
-            } else {
-                say(&format!("{}\t{}\t{}\t{}\t{error}", job.id, job.kind, time(Some(job.dead_at)), job.attempts))?;
-            }
-        }
-    }
-    if as_json { say_json(&all) } else { Ok(()) }
+    say_list(as_json, |before| jobs::dead(env, before, PAGE), |job| job.id, dead_as_json, dead_line).await
 }
 
-fn time(time: Option<DateTime<Utc>>) -> String {
-    time.map_or_else(|| "-".to_owned(), |time| time.format("%Y-%m-%dT%H:%M:%SZ").to_string())
+fn dead_line(job: &DeadJob) -> String {
+    let (at, error) = (moment(Some(job.dead_at)), job.last_error.as_deref().unwrap_or("-"));
+    format!("{}\t{}\t{at}\t{}\t{error}", job.id, job.kind, job.attempts)
+}
+
+fn dead_as_json(job: &DeadJob) -> Value {
+    json!({
+        "id": job.id, "kind": job.kind, "attempts": job.attempts, "last_error": job.last_error,
+        "created_at": job.created_at, "given_up_at": job.dead_at,
+    })
 }
 
 fn told(counts: &Counts) -> String {

@@ -3,12 +3,11 @@
 
 use std::{fs, path::PathBuf};
 
-use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{CliError, OPERATOR, member, moment, say, say_facts, say_json, yes_or_no},
+    cli::{CliError, OPERATOR, member, moment, moment_or_nothing, say, say_facts, say_json, say_list, yes_or_no},
     config::MailTransport,
     domain::{
         email::EmailAddress,
@@ -296,22 +295,11 @@ impl OutboxCommand {
     async fn run(self, env: &Env) -> Result<(), CliError> {
         match self {
             Self::List { state, to, json } => {
-                let mut found = Vec::new();
-                let mut before = None;
-                loop {
+                let page = |before| {
                     let which = WhichMails { state, recipient: to.as_deref(), before, id: None };
-                    let page = letters::outbox(env, which, PAGE).await?;
-                    let Some(last) = page.last() else { break };
-                    before = Some(last.id);
-                    if json {
-                        found.extend(page.iter().map(mail_json));
-                        continue;
-                    }
-                    for mail in &page {
-                        say(&mail_line(mail))?;
-                    }
-                }
-                if json { say_json(&found) } else { Ok(()) }
+                    letters::outbox(env, which, PAGE)
+                };
+                say_list(json, page, |mail| mail.id, mail_json, mail_line).await
             }
             Self::Show { id, json } => {
                 let mail = letters::find(env, id).await?.ok_or(letters::ResendError::NoSuchMail)?;
@@ -330,7 +318,6 @@ impl OutboxCommand {
 }
 
 fn show(mail: &ListedMail) -> Result<(), CliError> {
-    let known = |at: Option<DateTime<Utc>>| at.map_or_else(String::new, |at| moment(Some(at)));
     say_facts(&[
         ("id", mail.id.to_string()),
         ("recipient", mail.recipient.clone()),
@@ -338,11 +325,11 @@ fn show(mail: &ListedMail) -> Result<(), CliError> {
         ("language", mail.lang.tag().to_owned()),
         ("state", mail.state.as_str().to_owned()),
         ("written", moment(Some(mail.created_at))),
-        ("sent", known(mail.sent_at)),
+        ("sent", moment_or_nothing(mail.sent_at)),
         ("not sent", mail.skipped.map_or_else(String::new, |why| why.as_str().to_owned())),
         ("tries", mail.tries.to_string()),
         ("last error", mail.last_error.clone().unwrap_or_default()),
-        ("next try", known(mail.next_try_at)),
+        ("next try", moment_or_nothing(mail.next_try_at)),
     ])
 }
 

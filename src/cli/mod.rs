@@ -425,11 +425,45 @@ fn moment(at: Option<DateTime<Utc>>) -> String {
     at.map_or_else(|| "-".to_owned(), |at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
+/// Writes a moment among facts, where one that is not known is left out.
+fn moment_or_nothing(at: Option<DateTime<Utc>>) -> String {
+    at.map_or_else(String::new, |at| moment(Some(at)))
+}
+
 /// Prints what is known of one thing, a line for each, without what is empty.
 fn say_facts(facts: &[(&str, String)]) -> Result<(), CliError> {
     let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let mut said = facts.iter().filter(|(_, value)| !value.is_empty());
     said.try_for_each(|(name, value)| say(&format!("{name:width$}  {value}")))
+}
+
+/// Prints a list that is read in pages, each from before the last row of the page before it: a line for each row, or
+/// all of them as JSON in the end.
+async fn say_list<T, Id, Page>(
+    as_json: bool,
+    page: impl Fn(Option<Id>) -> Page,
+    id: impl Fn(&T) -> Id,
+    to_json: impl Fn(&T) -> serde_json::Value,
+    line: impl Fn(&T) -> String,
+) -> Result<(), CliError>
+where
+    Page: Future<Output = Result<Vec<T>, StoreError>>,
+{
+    let mut before = None;
+    let mut found = Vec::new();
+    loop {
+        let rows = page(before).await?;
+        let Some(last) = rows.last() else { break };
+        before = Some(id(last));
+        if as_json {
+            found.extend(rows.iter().map(&to_json));
+            continue;
+        }
+        for row in &rows {
+            say(&line(row))?;
+        }
+    }
+    if as_json { say_json(&found) } else { Ok(()) }
 }
 
 fn yes_or_no(is_so: bool) -> &'static str {

@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{CliError, OPERATOR, say, say_json, yes_or_no},
+    cli::{CliError, OPERATOR, moment, say, say_json, say_list, yes_or_no},
     domain::{
         ids::NotificationId,
         lang::Lang,
@@ -99,23 +99,9 @@ impl NotificationCommand {
 
 impl List {
     async fn run(self, env: &Env) -> Result<(), CliError> {
-        let mut before = None;
-        let mut found = Vec::new();
         let is_read = (!self.all).then_some(false);
-        loop {
-            let page = notifications::list(env, Reader::All, is_read, before, PAGE).await?;
-            let Some(last) = page.last() else { break };
-            before = Some(last.id);
-            if self.json {
-                found.extend(page.iter().map(as_json));
-                continue;
-            }
-            for one in &page {
-                let (kind, when) = (one.occurrence.kind().as_str(), one.last_at.format("%Y-%m-%dT%H:%M:%SZ"));
-                say(&format!("{}\t{when}\t{kind}\t{}\t{}", one.id, one.count, one.occurrence.about(Lang::En)))?;
-            }
-        }
-        if self.json { say_json(&found) } else { Ok(()) }
+        let page = |before| notifications::list(env, Reader::All, is_read, before, PAGE);
+        say_list(self.json, page, |one| one.id, as_json, line).await
     }
 }
 
@@ -163,6 +149,11 @@ fn say_settings(Settings { ways, chat, digest_hour }: &Settings, as_json: bool) 
         None => say("chat\t-")?,
     }
     say(&format!("digest\t{digest_hour}"))
+}
+
+fn line(one: &Notification) -> String {
+    let (kind, about) = (one.occurrence.kind().as_str(), one.occurrence.about(Lang::En));
+    format!("{}\t{}\t{kind}\t{}\t{about}", one.id, moment(Some(one.last_at)), one.count)
 }
 
 fn as_json(one: &Notification) -> Value {

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{CliError, Moment, OPERATOR, instant, moment, say, say_facts, say_json},
+    cli::{CliError, Moment, OPERATOR, instant, moment, moment_or_nothing, say, say_facts, say_json, say_list},
     domain::partner::{Figures, Month, Partner, PartnerDetails, StatementLine},
     platform::env::Env,
     services::partners::{self, PartnerError},
@@ -138,8 +138,7 @@ impl PartnerCommand {
             Self::Link { partner, end: false } => {
                 let partner = named(env, &partner).await?;
                 let token = partners::make_link(env, partner.id, OPERATOR).await?;
-                let origin = env.config.server.public_url.as_str().trim_end_matches('/');
-                say(&format!("{origin}/partner/{token}"))
+                say(&partners::link(env, &token))
             }
             Self::Statement(command) => command.run(env).await,
         }
@@ -181,41 +180,27 @@ impl Set {
 
 fn show((partner, figures): &(Partner, Figures)) -> Result<(), CliError> {
     let details = &partner.details;
-    let known = |at: Option<DateTime<Utc>>| at.map_or_else(String::new, |at| moment(Some(at)));
     say_facts(&[
         ("name", details.name.clone()),
         ("id", partner.id.to_string()),
         ("contact", details.contact.clone()),
         ("email", details.email.clone().unwrap_or_default()),
-        ("from", known(details.contract_from)),
-        ("until", known(details.contract_until)),
+        ("from", moment_or_nothing(details.contract_from)),
+        ("until", moment_or_nothing(details.contract_until)),
         ("note", details.note.clone()),
         ("coupons", figures.coupons.to_string()),
         ("redeemed", figures.redemptions.to_string()),
         ("passes", format!("{} active", figures.active)),
-        ("link since", known(partner.linked_at)),
-        ("archived", known(partner.archived_at)),
+        ("link since", moment_or_nothing(partner.linked_at)),
+        ("archived", moment_or_nothing(partner.archived_at)),
         ("added", format!("{} by {}", moment(Some(partner.created_at)), partner.created_by)),
     ])
 }
 
 impl List {
     async fn run(self, env: &Env) -> Result<(), CliError> {
-        let mut before = None;
-        let mut found = Vec::new();
-        loop {
-            let page = partners::list(env, self.archived, before, PAGE).await?;
-            let Some((last, _)) = page.last() else { break };
-            before = Some(last.id);
-            if self.json {
-                found.extend(page.iter().map(as_json));
-                continue;
-            }
-            for listed in &page {
-                say(&line(listed))?;
-            }
-        }
-        if self.json { say_json(&found) } else { Ok(()) }
+        let page = |before| partners::list(env, self.archived, before, PAGE);
+        say_list(self.json, page, |(partner, _)| partner.id, as_json, line).await
     }
 }
 

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{CliError, OPERATOR, say, say_json},
+    cli::{CliError, OPERATOR, say, say_list},
     domain::{ids::ReferralId, referral::ReferralState},
     platform::env::Env,
     services::{
@@ -62,24 +62,11 @@ async fn decide(env: &Env, id: ReferralId, verdict: Verdict) -> Result<(), CliEr
 
 impl List {
     async fn run(self, env: &Env) -> Result<(), CliError> {
-        let mut before = None;
-        let mut found = Vec::new();
-        loop {
-            let page = match self.flagged {
-                true => payment_views::flagged_referrals(env, before, PAGE).await?,
-                false => referrals::list(env, self.state, before, PAGE).await?,
-            };
-            let Some(last) = page.last() else { break };
-            before = Some(last.referral.id);
-            if self.json {
-                found.extend(page.iter().map(as_json));
-                continue;
-            }
-            for listed in &page {
-                say(&line(listed))?;
-            }
-        }
-        if self.json { say_json(&found) } else { Ok(()) }
+        let page = async |before| match self.flagged {
+            true => payment_views::flagged_referrals(env, before, PAGE).await,
+            false => referrals::list(env, self.state, before, PAGE).await,
+        };
+        say_list(self.json, page, |listed| listed.referral.id, as_json, line).await
     }
 }
 

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{CliError, OPERATOR, moment, say, say_facts, say_json},
+    cli::{CliError, OPERATOR, moment, moment_or_nothing, say, say_facts, say_json},
     domain::{
         ids::{WebhookDeliveryId, WebhookEndpointId},
         webhook::{Delivery, DeliveryState, Endpoint, KEPT_FOR, Wanted},
@@ -184,14 +184,13 @@ fn wanted(names: &[String]) -> Result<Wanted, CliError> {
 }
 
 fn show(endpoint: &Endpoint) -> Result<(), CliError> {
-    let known = |at: Option<DateTime<Utc>>| at.map_or_else(String::new, |at| moment(Some(at)));
     say_facts(&[
         ("id", endpoint.id.to_string()),
         ("address", endpoint.url.clone()),
         ("state", state(endpoint)),
         ("events", events(endpoint)),
         ("note", endpoint.description.clone()),
-        ("old secret until", known(endpoint.previous_until)),
+        ("old secret until", moment_or_nothing(endpoint.previous_until)),
         ("made", format!("{} by {}", moment(Some(endpoint.created_at)), endpoint.created_by)),
     ])
 }

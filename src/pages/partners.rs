@@ -347,8 +347,7 @@ pub async fn make_link(State(site): State<Site>, admin: Admin, Path(id): Path<St
         Err(_) => return Redirect::to(&format!("/admin/partners/{}", partner.id)).into_response(),
     };
     let lang = admin.visit.origin.lang;
-    let origin = site.env.config.server.public_url.as_str().trim_end_matches('/');
-    let (link, back) = (format!("{origin}/partner/{token}"), format!("/admin/partners/{}", partner.id));
+    let (link, back) = (partners::link(&site.env, &token), format!("/admin/partners/{}", partner.id));
     let name = partner.details.name;
     let frame = Frame { title: text::link_made(lang), ..frame(lang, Width::Narrow) };
     frame::render(&site, &admin.visit, StatusCode::CREATED, frame, move || {

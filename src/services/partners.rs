@@ -102,6 +102,11 @@ pub async fn change(
     Ok(partner)
 }
 
+/// Returns where a partner reads what came of their coupons, without signing in.
+pub fn link(env: &Env, token: &str) -> String {
+    format!("{}/partner/{token}", env.config.server.public_url.as_str().trim_end_matches('/'))
+}
+
 /// Gives a partner another link and returns its token, which is kept as a hash only. The link before
 /// is worth nothing from then on.
 pub async fn make_link(env: &Env, id: PartnerId, actor: &str) -> Result<String, PartnerError> {

@@ -301,8 +301,7 @@ pub(super) async fn make_link(
 ) -> Result<Response, Problem> {
     let id: PartnerId = id.parse().map_err(|_| unknown())?;
     let token = partners::make_link(&site.env, id, &caller.actor()).await.map_err(failed)?;
-    let origin = site.env.config.server.public_url.as_str().trim_end_matches('/');
-    let mut response = json(&PartnerLinkResponse { url: format!("{origin}/partner/{token}") });
+    let mut response = json(&PartnerLinkResponse { url: partners::link(&site.env, &token) });
     *response.status_mut() = StatusCode::CREATED;
     Ok(response)
 }
