@@ -189,9 +189,9 @@ pub fn credit_entry(lang: Lang, source: &str, days: i64) -> String {
 
 /// What a line of the log says happened; an action that we do not know stands for itself.
 pub fn action(lang: Lang, action: &str) -> String {
-    match (action_words(action), lang) {
-        (Some((en, _)), Lang::En) => en.to_owned(),
-        (Some((_, de)), Lang::De) => de.to_owned(),
+    match (ACTIONS.iter().find(|(name, ..)| *name == action), lang) {
+        (Some((_, en, _)), Lang::En) => (*en).to_owned(),
+        (Some((.., de)), Lang::De) => (*de).to_owned(),
         (None, _) => {
             let spaced = action.replace('_', " ");
             let mut letters = spaced.chars();
@@ -200,115 +200,106 @@ pub fn action(lang: Lang, action: &str) -> String {
     }
 }
 
-/// What an action is called in English and German.
-fn action_words(action: &str) -> Option<(&'static str, &'static str)> {
-    Some(match action {
-        "login" => ("Signed in", "Angemeldet"),
-        "logout" => ("Signed out", "Abgemeldet"),
-        "signed_out_everywhere" => ("Signed out everywhere", "Überall abgemeldet"),
-        "session_revoked" => ("Signed out another browser", "Anderen Browser abgemeldet"),
-        "session_replaced" => ("Signed in anew", "Neu angemeldet"),
-        "sessions_ended" => ("Signed out by an admin", "Von einem Admin abgemeldet"),
-        "admin_claimed" => ("Became the first admin", "Wurde erster Admin"),
-        "role_changed" => ("Role changed", "Rolle geändert"),
-        "account_disabled" => ("Account disabled", "Konto gesperrt"),
-        "account_enabled" => ("Account enabled", "Konto wieder geöffnet"),
-        "deletion_scheduled" => ("Asked to be deleted", "Löschung beauftragt"),
-        "deletion_postponed" => ("Deletion postponed", "Löschung verschoben"),
-        "deletion_cancelled" => ("Account stays after all", "Konto bleibt doch"),
-        "account_deleted" => ("Account deleted", "Konto gelöscht"),
-        "data_exported" => ("Data exported", "Daten ausgegeben"),
-        "user_created" => ("Created", "Angelegt"),
-        "user_changed" => ("Changed", "Geändert"),
-        "credit_granted" => ("Credit given", "Guthaben gegeben"),
-        "credit_revoked" => ("Credit ended", "Guthaben beendet"),
-        "restriction_set" => ("Exception set", "Ausnahme gesetzt"),
-        "restriction_removed" => ("Exception removed", "Ausnahme entfernt"),
-        "invoice_refunded" => ("Money paid back", "Geld zurückgezahlt"),
-        "invoice_disputed" => ("Payment disputed", "Zahlung angefochten"),
-        "dispute_lost" => ("Dispute lost", "Anfechtung verloren"),
-        "dispute_won" => ("Dispute won", "Anfechtung gewonnen"),
-        "payment_event_replayed" => ("Payment event applied again", "Zahlungsereignis erneut angewandt"),
-        "test_event_sent" => ("Test event sent", "Testereignis gesendet"),
-        "checkout_started" => ("Went to a checkout", "Ging zur Kasse"),
-        "subscription_started" => ("Subscription began", "Abonnement begann"),
-        "subscription_changed" => ("Subscription changed", "Abonnement geändert"),
-        "subscription_past_due" => ("Payment failed", "Zahlung fehlgeschlagen"),
-        "subscription_paused" => ("Subscription paused", "Abonnement pausiert"),
-        "subscription_resumed" => ("Subscription goes on", "Abonnement geht weiter"),
-        "subscription_ended" => ("Subscription ended", "Abonnement beendet"),
-        "subscription_reconciled" => ("Subscription corrected", "Abonnement richtiggestellt"),
-        "invoice_paid" => ("Invoice paid", "Rechnung bezahlt"),
-        "credit_returned" => ("Credit came back", "Guthaben kam zurück"),
-        "referral_converted" => ("Invitation brought a payment", "Einladung brachte eine Zahlung"),
-        "referral_credited" => ("Days for an invitation", "Tage für eine Einladung"),
-        "referral_taken_back" => ("Days for an invitation taken back", "Tage für eine Einladung zurückgenommen"),
-        "referral_given_back" => ("Days for an invitation given back", "Tage für eine Einladung zurückgegeben"),
-        "referral_released" => ("Reward for an invitation released", "Belohnung einer Einladung freigegeben"),
-        "referral_rejected" => ("Reward for an invitation rejected", "Belohnung einer Einladung abgelehnt"),
-        "coupons_created" => ("Coupons made", "Gutscheine erstellt"),
-        "coupon_changed" => ("Coupon changed", "Gutschein geändert"),
-        "coupon_redeemed" => ("Coupon redeemed", "Gutschein eingelöst"),
-        "grant_given" => ("Days at a tier given", "Tage in einer Stufe gegeben"),
-        "grant_revoked" => ("Days at a tier taken back", "Tage in einer Stufe zurückgenommen"),
-        "grant_started" => ("Days at a tier began", "Tage in einer Stufe begannen"),
-        "grant_paused" => ("Days at a tier paused", "Tage in einer Stufe pausiert"),
-        "grant_resumed" => ("Days at a tier go on", "Tage in einer Stufe gehen weiter"),
-        "grant_ended" => ("Days at a tier used up", "Tage in einer Stufe aufgebraucht"),
-        "partner_added" => ("Partner added", "Partner hinzugefügt"),
-        "partner_changed" => ("Partner changed", "Partner geändert"),
-        "partner_link_made" => ("Partner's link made", "Link eines Partners erstellt"),
-        "partner_link_ended" => ("Partner's link ended", "Link eines Partners beendet"),
-        "mail_preference_changed" => ("Choice of e-mails changed", "Auswahl der E-Mails geändert"),
-        "mail_template_changed" => ("E-mail worded anew", "E-Mail neu gefasst"),
-        "mail_template_reset" => ("E-mail as built in again", "E-Mail wieder wie eingebaut"),
-        "mail_resent" => ("E-mail sent again", "E-Mail noch einmal gesendet"),
-        "login_failed" => ("Signing in failed", "Anmeldung misslang"),
-        "trial_started" => ("Trial began", "Testzeit begann"),
-        "trial_ended" => ("Trial over", "Testzeit vorbei"),
-        "lang_changed" => ("Language changed", "Sprache geändert"),
-        "portfolio_saved" => ("Portfolio saved", "Depot gespeichert"),
-        "portfolio_restored" => ("Portfolio brought back", "Depot wiederhergestellt"),
-        "quotes_imported" => ("Prices read in", "Kurse eingelesen"),
-        "subscriptions_compared" => ("Subscriptions compared", "Abonnements abgeglichen"),
-        "portal_opened" => ("Went to the subscription's portal", "Ging zum Portal des Abonnements"),
-        "admin_claim_issued" | "claim_issued" => {
-            ("Link for the first admin made", "Link für den ersten Admin erstellt")
-        }
-        "reconcile_started" => {
-            ("Comparing with the payment provider began", "Abgleich mit dem Zahlungsanbieter begann")
-        }
-        "matrix_changed" => ("Limits changed", "Limits geändert"),
-        "feature_changed" => ("Feature changed", "Funktion geändert"),
-        "tier_changed" => ("Tier changed", "Stufe geändert"),
-        "setting_changed" => ("Setting changed", "Einstellung geändert"),
-        "prices_changed" => ("Prices changed", "Preise geändert"),
-        "api_key_created" => ("API key made", "API-Schlüssel erstellt"),
-        "api_key_revoked" => ("API key ended", "API-Schlüssel beendet"),
-        "invitation_sent" => ("Invited somebody", "Jemanden eingeladen"),
-        "invitation_sent_again" => ("Invitation sent again", "Einladung noch einmal gesendet"),
-        "invitation_revoked" => ("Invitation taken back", "Einladung zurückgenommen"),
-        "invitation_accepted" => ("Invitation accepted", "Einladung angenommen"),
-        "bonus_rule_created" => ("Bonus made", "Bonus erstellt"),
-        "bonus_rule_changed" => ("Bonus changed", "Bonus geändert"),
-        "bonus_rule_archived" => ("Bonus put away", "Bonus abgelegt"),
-        "bonus_awarded" => ("Earned a bonus", "Bonus bekommen"),
-        "notification_settings_changed" => ("Choice of notifications changed", "Auswahl der Meldungen geändert"),
-        "payment_event_given_up" => ("Payment event failed for good", "Zahlungsereignis endgültig gescheitert"),
-        "job_ordered" => ("Job begun by hand", "Aufgabe von Hand begonnen"),
-        "job_retried" => ("Job tried again", "Aufgabe noch einmal versucht"),
-        "job_discarded" => ("Job deleted", "Aufgabe gelöscht"),
-        "webhook_created" => ("Webhook set up", "Webhook eingerichtet"),
-        "webhook_changed" => ("Webhook changed", "Webhook geändert"),
-        "webhook_deleted" => ("Webhook deleted", "Webhook gelöscht"),
-        "webhook_enabled" => ("Webhook enabled", "Webhook eingeschaltet"),
-        "webhook_disabled" => ("Webhook disabled", "Webhook abgeschaltet"),
-        "webhook_tested" => ("Webhook tried out", "Webhook ausprobiert"),
-        "webhook_resent" => ("Webhook sent again", "Webhook noch einmal gesendet"),
-        "webhook_secret_rotated" => ("Webhook's secret made anew", "Geheimnis eines Webhooks erneuert"),
-        _ => return None,
-    })
-}
+/// Every action that a line of the log can tell of, and what it is called in English and German.
+pub const ACTIONS: &[(&str, &str, &str)] = &[
+    ("login", "Signed in", "Angemeldet"),
+    ("logout", "Signed out", "Abgemeldet"),
+    ("signed_out_everywhere", "Signed out everywhere", "Überall abgemeldet"),
+    ("session_revoked", "Signed out another browser", "Anderen Browser abgemeldet"),
+    ("session_replaced", "Signed in anew", "Neu angemeldet"),
+    ("sessions_ended", "Signed out by an admin", "Von einem Admin abgemeldet"),
+    ("admin_claimed", "Became the first admin", "Wurde erster Admin"),
+    ("role_changed", "Role changed", "Rolle geändert"),
+    ("account_disabled", "Account disabled", "Konto gesperrt"),
+    ("account_enabled", "Account enabled", "Konto wieder geöffnet"),
+    ("deletion_scheduled", "Asked to be deleted", "Löschung beauftragt"),
+    ("deletion_postponed", "Deletion postponed", "Löschung verschoben"),
+    ("deletion_cancelled", "Account stays after all", "Konto bleibt doch"),
+    ("account_deleted", "Account deleted", "Konto gelöscht"),
+    ("data_exported", "Data exported", "Daten ausgegeben"),
+    ("user_created", "Created", "Angelegt"),
+    ("user_changed", "Changed", "Geändert"),
+    ("credit_granted", "Credit given", "Guthaben gegeben"),
+    ("credit_revoked", "Credit ended", "Guthaben beendet"),
+    ("restriction_set", "Exception set", "Ausnahme gesetzt"),
+    ("restriction_removed", "Exception removed", "Ausnahme entfernt"),
+    ("invoice_refunded", "Money paid back", "Geld zurückgezahlt"),
+    ("invoice_disputed", "Payment disputed", "Zahlung angefochten"),
+    ("dispute_lost", "Dispute lost", "Anfechtung verloren"),
+    ("dispute_won", "Dispute won", "Anfechtung gewonnen"),
+    ("payment_event_replayed", "Payment event applied again", "Zahlungsereignis erneut angewandt"),
+    ("test_event_sent", "Test event sent", "Testereignis gesendet"),
+    ("checkout_started", "Went to a checkout", "Ging zur Kasse"),
+    ("subscription_started", "Subscription began", "Abonnement begann"),
+    ("subscription_changed", "Subscription changed", "Abonnement geändert"),
+    ("subscription_past_due", "Payment failed", "Zahlung fehlgeschlagen"),
+    ("subscription_paused", "Subscription paused", "Abonnement pausiert"),
+    ("subscription_resumed", "Subscription goes on", "Abonnement geht weiter"),
+    ("subscription_ended", "Subscription ended", "Abonnement beendet"),
+    ("subscription_reconciled", "Subscription corrected", "Abonnement richtiggestellt"),
+    ("invoice_paid", "Invoice paid", "Rechnung bezahlt"),
+    ("credit_returned", "Credit came back", "Guthaben kam zurück"),
+    ("referral_converted", "Invitation brought a payment", "Einladung brachte eine Zahlung"),
+    ("referral_credited", "Days for an invitation", "Tage für eine Einladung"),
+    ("referral_taken_back", "Days for an invitation taken back", "Tage für eine Einladung zurückgenommen"),
+    ("referral_given_back", "Days for an invitation given back", "Tage für eine Einladung zurückgegeben"),
+    ("referral_released", "Reward for an invitation released", "Belohnung einer Einladung freigegeben"),
+    ("referral_rejected", "Reward for an invitation rejected", "Belohnung einer Einladung abgelehnt"),
+    ("coupons_created", "Coupons made", "Gutscheine erstellt"),
+    ("coupon_changed", "Coupon changed", "Gutschein geändert"),
+    ("coupon_redeemed", "Coupon redeemed", "Gutschein eingelöst"),
+    ("grant_given", "Days at a tier given", "Tage in einer Stufe gegeben"),
+    ("grant_revoked", "Days at a tier taken back", "Tage in einer Stufe zurückgenommen"),
+    ("grant_started", "Days at a tier began", "Tage in einer Stufe begannen"),
+    ("grant_paused", "Days at a tier paused", "Tage in einer Stufe pausiert"),
+    ("grant_resumed", "Days at a tier go on", "Tage in einer Stufe gehen weiter"),
+    ("grant_ended", "Days at a tier used up", "Tage in einer Stufe aufgebraucht"),
+    ("partner_added", "Partner added", "Partner hinzugefügt"),
+    ("partner_changed", "Partner changed", "Partner geändert"),
+    ("partner_link_made", "Partner's link made", "Link eines Partners erstellt"),
+    ("partner_link_ended", "Partner's link ended", "Link eines Partners beendet"),
+    ("mail_preference_changed", "Choice of e-mails changed", "Auswahl der E-Mails geändert"),
+    ("mail_template_changed", "E-mail worded anew", "E-Mail neu gefasst"),
+    ("mail_template_reset", "E-mail as built in again", "E-Mail wieder wie eingebaut"),
+    ("mail_resent", "E-mail sent again", "E-Mail noch einmal gesendet"),
+    ("login_failed", "Signing in failed", "Anmeldung misslang"),
+    ("trial_started", "Trial began", "Testzeit begann"),
+    ("trial_ended", "Trial over", "Testzeit vorbei"),
+    ("portfolio_saved", "Portfolio saved", "Depot gespeichert"),
+    ("portfolio_restored", "Portfolio brought back", "Depot wiederhergestellt"),
+    ("quotes_imported", "Prices read in", "Kurse eingelesen"),
+    ("subscriptions_compared", "Subscriptions compared", "Abonnements abgeglichen"),
+    ("portal_opened", "Went to the subscription's portal", "Ging zum Portal des Abonnements"),
+    ("admin_claim_issued", "Link for the first admin made", "Link für den ersten Admin erstellt"),
+    ("matrix_changed", "Limits changed", "Limits geändert"),
+    ("feature_changed", "Feature changed", "Funktion geändert"),
+    ("tier_changed", "Tier changed", "Stufe geändert"),
+    ("setting_changed", "Setting changed", "Einstellung geändert"),
+    ("prices_changed", "Prices changed", "Preise geändert"),
+    ("api_key_created", "API key made", "API-Schlüssel erstellt"),
+    ("api_key_revoked", "API key ended", "API-Schlüssel beendet"),
+    ("invitation_sent", "Invited somebody", "Jemanden eingeladen"),
+    ("invitation_sent_again", "Invitation sent again", "Einladung noch einmal gesendet"),
+    ("invitation_revoked", "Invitation taken back", "Einladung zurückgenommen"),
+    ("invitation_accepted", "Invitation accepted", "Einladung angenommen"),
+    ("bonus_rule_created", "Bonus made", "Bonus erstellt"),
+    ("bonus_rule_changed", "Bonus changed", "Bonus geändert"),
+    ("bonus_rule_archived", "Bonus put away", "Bonus abgelegt"),
+    ("bonus_awarded", "Earned a bonus", "Bonus bekommen"),
+    ("notification_settings_changed", "Choice of notifications changed", "Auswahl der Meldungen geändert"),
+    ("payment_event_given_up", "Payment event failed for good", "Zahlungsereignis endgültig gescheitert"),
+    ("job_ordered", "Job begun by hand", "Aufgabe von Hand begonnen"),
+    ("job_retried", "Job tried again", "Aufgabe noch einmal versucht"),
+    ("job_discarded", "Job deleted", "Aufgabe gelöscht"),
+    ("webhook_created", "Webhook set up", "Webhook eingerichtet"),
+    ("webhook_changed", "Webhook changed", "Webhook geändert"),
+    ("webhook_deleted", "Webhook deleted", "Webhook gelöscht"),
+    ("webhook_enabled", "Webhook enabled", "Webhook eingeschaltet"),
+    ("webhook_disabled", "Webhook disabled", "Webhook abgeschaltet"),
+    ("webhook_tested", "Webhook tried out", "Webhook ausprobiert"),
+    ("webhook_resent", "Webhook sent again", "Webhook noch einmal gesendet"),
+    ("webhook_secret_rotated", "Webhook's secret made anew", "Geheimnis eines Webhooks erneuert"),
+];
 
 #[cfg(test)]
 mod tests {
@@ -318,7 +309,21 @@ mod tests {
 
     /// Whether a name in the code tells that something was done.
     fn tells_a_deed(name: &str) -> bool {
-        let deeds = ["sent", "resent", "made", "given", "set", "reset", "lost", "won", "paid", "up", "everywhere"];
+        let deeds = [
+            "sent",
+            "resent",
+            "made",
+            "given",
+            "set",
+            "reset",
+            "lost",
+            "won",
+            "paid",
+            "up",
+            "back",
+            "again",
+            "everywhere",
+        ];
         name.contains('_')
             && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
             && name.rsplit('_').next().is_some_and(|last| last.ends_with("ed") || deeds.contains(&last))
@@ -347,8 +352,12 @@ mod tests {
             }
         }
         assert!(written.len() > 80, "{written:?}");
-        let mute: Vec<_> = written.iter().filter(|name| action_words(name).is_none()).collect();
-        assert!(mute.is_empty(), "words::action does not know {mute:?}");
+        let is_known = |name: &str| ACTIONS.iter().any(|(known, ..)| *known == name);
+        let mute: Vec<_> = written.iter().filter(|name| !is_known(name)).collect();
+        assert!(mute.is_empty(), "ACTIONS does not know {mute:?}");
+        let never: Vec<_> = ACTIONS.iter().filter(|(known, ..)| !written.iter().any(|name| name == known)).collect();
+        assert!(never.is_empty(), "nobody writes {never:?}");
+        assert!(ACTIONS.iter().all(|(_, en, de)| !en.is_empty() && !de.is_empty()));
         assert_eq!(action(Lang::De, "coat_lost"), "Coat lost", "what nobody worded can be read");
     }
 }

@@ -2,20 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use axum::http::Method;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 use vouchsafe::{
     services::activity::{self, Which},
     store::activity::NewActivity,
 };
 
-/// As what an app calls itself here.
-const APP: &str = "backend/1.0";
+use crate::harness::{Browser, TestApp, on_both};
 
-use crate::harness::{Browser, Client, TestApp, on_both};
-
-const FIREFOX: &str = "Mozilla/5.0 (X11; Linux) Firefox/140";
+pub(super) const FIREFOX: &str = "Mozilla/5.0 (X11; Linux) Firefox/140";
 
 fn actions(page: &crate::harness::Page) -> Vec<String> {
     page.texts("table.rows tbody th b")
@@ -165,24 +161,6 @@ on_both! {
         assert_eq!(activity::list(&app.env, which, 9).await.unwrap(), []);
     }
 
-    async fn whoever_changes_something_is_told_with_what_and_from_where(app: TestApp) {
-        let app = app.with_prices().await;
-        let mut walk = Walk::new(&app, app.operator().with_header("user-agent", APP));
-        through_the_api(&mut walk).await;
-        let mut ann = app.browser().with_header("user-agent", FIREFOX);
-        let mut root = app.signed_in_admin("root@example.com").await.with_header("user-agent", FIREFOX);
-        a_member(&mut walk, &mut ann).await;
-        an_admin(&mut walk, &mut root).await;
-        let lines = activity::list(&app.env, Which { actor: Some("system"), ..Which::default() }, 500).await.unwrap();
-        let somewhere: Vec<&str> = lines
-            .iter()
-            .filter(|line| line.ip_address.is_some() || line.user_agent.is_some())
-            .map(|line| line.action.as_str())
-            .collect();
-        assert!(lines.len() > 5);
-        assert_eq!(somewhere, [""; 0], "what nobody did comes from nowhere");
-    }
-
     async fn what_an_admin_had_done_by_itself_tells_nothing_of_them_once_they_are_gone(app: TestApp) {
         app.signed_in_admin("eve@example.com").await;
         // Who changes something has signed in lately.
@@ -234,156 +212,4 @@ on_both! {
         browser.post("/verify", &[("code", &code)]).await;
         assert_eq!(failed().await, [ann("disabled", FIREFOX), ann("wrong_code", "a thief's")], "once for each try");
     }
-}
-
-/// Somebody who goes through the doors and looks at what is told of it.
-struct Walk<'a> {
-    app: &'a TestApp,
-    app_key: Client,
-    told: BTreeSet<String>,
-}
-
-impl<'a> Walk<'a> {
-    fn new(app: &'a TestApp, app_key: Client) -> Self {
-        Self { app, app_key, told: BTreeSet::new() }
-    }
-
-    fn begin(&self) -> DateTime<Utc> {
-        self.app.env.clock.advance(TimeDelta::seconds(1));
-        self.app.env.clock.now()
-    }
-
-    /// Looks for a line of an action since then, by this one and with this agent.
-    async fn expect(&mut self, since: DateTime<Utc>, action: &str, actor: &str, agent: &str) {
-        if action.is_empty() {
-            return;
-        }
-        let which = Which { from: Some(since), action: Some(action), ..Which::default() };
-        let lines = activity::list(&self.app.env, which, 9).await.unwrap();
-        let by = lines.iter().map(|line| (&*line.actor, line.ip_address.as_deref(), line.user_agent.as_deref()));
-        let by: Vec<_> = by.collect();
-        assert!(by.contains(&(actor, Some("0.0.0.0"), Some(agent))), "{action}: {by:?}");
-        self.told.insert(action.to_owned());
-    }
-
-    /// An app asks; the line of what it changed has it and its address.
-    async fn asks(&mut self, method: Method, path: &str, body: Value, action: &str) -> Value {
-        let since = self.begin();
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        let answer = self.app_key.send(method.clone(), path, body).await;
-        assert!(answer.status.is_success(), "{method} {path}: {} {}", answer.status, answer.body);
-        self.expect(since, action, "operator", APP).await;
-        serde_json::from_str(&answer.body).unwrap_or_default()
-    }
-
-    /// A form is sent.
-    async fn sends(&mut self, browser: &mut Browser, actor: &str, path: &str, fields: &[(&str, &str)], action: &str) {
-        let since = self.begin();
-        let answer = browser.post(path, fields).await;
-        assert!(answer.status.as_u16() < 400, "{path}: {} {}", answer.status, answer.text(".err"));
-        assert!(!answer.location().starts_with("/login?fresh"), "{path}: {}", answer.location());
-        self.expect(since, action, actor, FIREFOX).await;
-    }
-}
-
-fn id_of(answer: &Value) -> String {
-    answer["id"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
-}
-
-/// What an app with all rights may change.
-async fn through_the_api(walk: &mut Walk<'_>) {
-    use Method as M;
-    let none = Value::Null;
-    let user = json!({ "external_id": "cid", "email": "cid@example.com" });
-    walk.asks(M::POST, "/api/v1/users", user, "user_created").await;
-    walk.asks(M::PATCH, "/api/v1/users/cid", json!({ "lang": "de" }), "user_changed").await;
-    let restriction = json!({ "limit": 3, "reason": "asked for it" });
-    walk.asks(M::PUT, "/api/v1/users/cid/restrictions/photos", restriction, "restriction_set").await;
-    walk.asks(M::DELETE, "/api/v1/users/cid/restrictions/photos", none.clone(), "restriction_removed").await;
-    walk.asks(M::POST, "/api/v1/users/cid/credits", json!({ "days": 5 }), "credit_granted").await;
-    walk.asks(M::DELETE, "/api/v1/users/cid/credits", none.clone(), "credit_revoked").await;
-    let grant = json!({ "tier": "premium", "days": 5, "reason": "sorry" });
-    let given = walk.asks(M::POST, "/api/v1/users/cid/grants", grant, "grant_given").await;
-    walk.asks(M::DELETE, &format!("/api/v1/grants/{}", id_of(&given)), none.clone(), "grant_revoked").await;
-    walk.asks(M::POST, "/api/v1/users/cid/disable", json!({}), "account_disabled").await;
-    walk.asks(M::POST, "/api/v1/users/cid/enable", json!({}), "account_enabled").await;
-    let coupon = json!({ "code": "GIFT", "type": "period", "tier": "premium", "duration_days": 3 });
-    walk.asks(M::POST, "/api/v1/coupons", coupon, "coupons_created").await;
-    walk.asks(M::PATCH, "/api/v1/coupons/GIFT", json!({ "description": "a gift" }), "coupon_changed").await;
-    walk.asks(M::POST, "/api/v1/coupons/GIFT/redeem", json!({ "user": "cid" }), "coupon_redeemed").await;
-    let partner = json!({ "name": "Wellpass", "contact": "Kim" });
-    let made = walk.asks(M::POST, "/api/v1/partners", partner, "partner_added").await;
-    let path = format!("/api/v1/partners/{}", id_of(&made));
-    walk.asks(M::PUT, &path, json!({ "name": "Wellpass", "contact": "Jo" }), "partner_changed").await;
-    walk.asks(M::POST, &format!("{path}/link"), json!({}), "partner_link_made").await;
-    walk.asks(M::DELETE, &format!("{path}/link"), none.clone(), "partner_link_ended").await;
-    let tier = json!({
-        "name": "Gold", "description_en": "All that shines", "price_monthly_cents": 1990,
-        "active": true, "paid": true, "sort_order": 9,
-    });
-    walk.asks(M::PUT, "/api/v1/tiers/gold", tier, "tier_changed").await;
-    let feature = json!({
-        "name_en": "Stars", "name_de": "Sterne", "category": "sky", "kind": "count", "reset_period": "daily",
-        "default_limit": 3, "active": true, "sort_order": 99,
-    });
-    walk.asks(M::PUT, "/api/v1/features/stars", feature, "feature_changed").await;
-    let prices = json!([{ "provider": "stripe", "price_id": "price_gold", "interval": "month" }]);
-    walk.asks(M::PUT, "/api/v1/tiers/gold/prices", prices, "prices_changed").await;
-    let change = json!({ "tier": "selfhosted", "feature": "photos", "limit": 7, "version": 1 });
-    let made = walk
-        .asks(M::POST, "/api/v1/matrix/commit", json!({ "changes": [change], "reason": "spring" }), "matrix_changed")
-        .await;
-    let undo = format!("/api/v1/matrix/undo/{}", made["activity"].as_str().unwrap_or_else(|| panic!("{made}")));
-    walk.asks(M::POST, &undo, json!({}), "matrix_changed").await;
-    walk.asks(M::PUT, "/api/v1/settings/reminder_days", json!({ "value": 2 }), "setting_changed").await;
-    let invited = json!({ "email": "dan@example.com" });
-    let made = walk.asks(M::POST, "/api/v1/invitations", invited, "invitation_sent").await;
-    let path = format!("/api/v1/invitations/{}", id_of(&made));
-    walk.app.env.clock.advance(TimeDelta::days(2));
-    walk.asks(M::POST, &format!("{path}/resend"), json!({}), "invitation_sent_again").await;
-    walk.asks(M::DELETE, &path, none, "invitation_revoked").await;
-}
-
-/// What a member may change.
-async fn a_member(walk: &mut Walk<'_>, ann: &mut Browser) {
-    let email = "ann@example.com";
-    let since = walk.begin();
-    walk.app.sign_in(ann, email, "").await;
-    for action in ["user_created", "login"] {
-        walk.expect(since, action, email, FIREFOX).await;
-    }
-    walk.sends(ann, email, "/redeem", &[("code", "GIFT")], "coupon_redeemed").await;
-    walk.sends(ann, email, "/sign-out", &[], "logout").await;
-}
-
-/// What an admin may change in a browser.
-async fn an_admin(walk: &mut Walk<'_>, root: &mut Browser) {
-    let actor = "root@example.com";
-    let page = format!("/admin/users/{}", walk.app.member("ann@example.com").await.id);
-    for (what, fields, action) in [
-        ("tier", &[("tier", "basic")][..], "user_changed"),
-        (
-            "credit",
-            &[("days", "5"), ("note", "sorry"), ("key", "0192f0c1-2345-7abc-8def-0123456789ab")],
-            "credit_granted",
-        ),
-        (
-            "grants",
-            &[
-                ("grant_tier", "premium"),
-                ("grant_days", "5"),
-                ("grant_reason", "sorry"),
-                ("key", "0192f0c1-2345-7abc-8def-0123456789ab"),
-            ],
-            "grant_given",
-        ),
-        ("restrict", &[("feature", "photos"), ("limit", "3"), ("reason", "asked for it")], "restriction_set"),
-        ("disable", &[], "account_disabled"),
-        ("enable", &[], "account_enabled"),
-    ] {
-        walk.sends(root, actor, &format!("{page}/{what}"), fields, action).await;
-    }
-    let tier = [("name", "Basic 2"), ("strength", "20"), ("active", "on")];
-    walk.sends(root, actor, "/admin/tiers/basic", &tier, "tier_changed").await;
-    walk.sends(root, actor, "/admin/keys", &[("name", "app"), ("scope", "check")], "api_key_created").await;
 }

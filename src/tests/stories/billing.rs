@@ -23,7 +23,7 @@ use vouchsafe::{
         subscription::{Scheduled, ScheduledAction, Subscription, SubscriptionStatus, Version},
     },
     services::{
-        activity::{self, Which},
+        activity::{self, Activity, Which},
         catalogue, members,
     },
     store::{payments, prices, subscriptions},
@@ -183,9 +183,12 @@ impl Billing {
     }
 
     async fn lines(&self, user: UserId) -> Vec<serde_json::Value> {
-        let which = Which { user: Some(user), action: Some("checkout_started"), ..Which::default() };
-        let lines = activity::list(&self.app.env, which, 50).await.unwrap();
-        lines.into_iter().map(|line| line.details).collect()
+        self.lines_of(user, "checkout_started").await.into_iter().map(|line| line.details).collect()
+    }
+
+    async fn lines_of(&self, user: UserId, action: &str) -> Vec<Activity> {
+        let which = Which { user: Some(user), action: Some(action), ..Which::default() };
+        activity::list(&self.app.env, which, 50).await.unwrap()
     }
 }
 
@@ -326,6 +329,9 @@ with_a_provider! {
         let form = fields(&billing.asked()[0].1);
         assert_eq!((form["customer"].as_str(), form["return_url"].as_str()), ("cus_ann", "http://127.0.0.1:3000/settings"));
         assert!(billing.lines(user).await.is_empty());
+        let opened = billing.lines_of(user, "portal_opened").await;
+        let by: Vec<_> = opened.iter().map(|line| (line.actor.as_str(), line.ip_address.as_deref())).collect();
+        assert_eq!(by, [("ann@example.com", Some("0.0.0.0"))]);
     }
 
     async fn what_is_over_stands_in_the_way_of_nothing(billing: Billing) {

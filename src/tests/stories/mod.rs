@@ -1,5 +1,6 @@
 //! Journeys through public doors.
 
+mod activity_actions;
 mod activity_log;
 mod admin_features;
 mod admin_jobs;

@@ -619,6 +619,9 @@ on_both! {
         app.env.clock.advance(TimeDelta::days(1));
         assert_eq!(app.tidy().await.postponed, 1);
         assert_eq!(told().await, 1);
+        let log = app.operator().all_pages("/api/v1/activity?action=deletion_postponed", 10).await;
+        assert!(log.iter().all(|line| line["actor"] == "system" && line["details"]["because"] == "subscription"), "{log:?}");
+        assert_eq!(log.len(), 2, "each time");
         app.env.clock.advance(TimeDelta::days(1));
         let now = app.env.clock.now();
         app.stripe(&customer.subscription_with("deleted", "canceled", now, json!({ "ended_at": now.timestamp() }))).await;
