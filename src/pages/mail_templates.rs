@@ -1,5 +1,5 @@
 //! /admin/mails/templates: how letters are worded. The preview is a frame that a button of the form
-//! fills, so that it shows what is typed without any script.
+//! fills, so that it shows what is typed without any script; an island presses it for whoever types.
 
 use std::sync::Arc;
 
@@ -12,14 +12,14 @@ use leptos::prelude::*;
 use serde::Deserialize;
 
 use crate::{
-    components::{Alert, Confirm, Crumb, Field, Note, TextArea, TextField, described_by},
+    components::{Alert, Confirm, Crumb, Field, Note, TextArea, TextField, described_by, islands::LivePreview},
     domain::{
         lang::Lang,
         letter::LetterName,
         mail_template::{MailTemplate, Part, Wording, WordingProblem},
     },
     pages::{
-        frame,
+        frame::{self, Frame},
         mails::{Tab, frame as mails_frame, head},
     },
     platform::caller::{Admin, Site, failed},
@@ -202,7 +202,8 @@ fn address(letter: LetterName, lang: Lang) -> String {
 async fn editor(site: &Site, admin: &Admin, status: StatusCode, view: EditorView) -> Response {
     let (lang, view) = (admin.visit.origin.lang, Arc::new(view));
     let page = move || editor_page(lang, &view);
-    let mut response = frame::render(site, &admin.visit, status, mails_frame(lang), page).await;
+    let frame = Frame { islands: true, ..mails_frame(lang) };
+    let mut response = frame::render(site, &admin.visit, status, frame, page).await;
     // The frame of the preview is our own; no other page has one.
     let policy = response.headers().get(header::CONTENT_SECURITY_POLICY).and_then(|policy| policy.to_str().ok());
     let policy = policy.and_then(|policy| HeaderValue::try_from(format!("{policy}; frame-src 'self'")).ok());
@@ -281,9 +282,9 @@ fn editor_page(lang: Lang, view: &EditorView) -> impl IntoView + use<> {
         problem.map(|problem| text::broken(lang, problem))
     };
     let (subject_error, text_error, html_error) = (error(Part::Subject), error(Part::Text), error(Part::Html));
-    let text_described = described_by("text", true, text_error.is_some());
-    let html_described = described_by("html", true, html_error.is_some());
-    let typed = view.typed.clone();
+    let (is_text_broken, is_html_broken) = (text_error.is_some(), html_error.is_some());
+    let (text_described, html_described) = (described_by("text", true, true), described_by("html", true, true));
+    let (typed, version) = (view.typed.clone(), view.version.clone());
     let here = address(letter, of);
     let preview = format!("{here}/preview");
     let languages = Lang::ALL
@@ -318,31 +319,34 @@ fn editor_page(lang: Lang, view: &EditorView) -> impl IntoView + use<> {
         <div class="row between"><h1>{text::letter_name(lang, letter)}</h1>{edited_badge(lang, &view.template)}</div>
         {changed}
         <nav class="tabs" aria-label=text::languages(lang)>{languages}</nav>
-        <form class="sheet stack" method="post" action=here>
-            <input type="hidden" name="version" value=view.version.clone() />
-            <TextField
-                name="subject" label=text::subject(lang) value=typed.subject error=subject_error most="500" required=true
-            />
-            <Field name="text" label=text::text(lang) hint=text::text_hint(lang) error=text_error>
-                <TextArea name="text" rows=14 text=typed.text described_by=text_described />
-            </Field>
-            <Field name="html" label=text::html(lang) hint=text::html_hint(lang) error=html_error>
-                <TextArea name="html" rows=18 text=typed.html described_by=html_described />
-            </Field>
-            <div class="row">
-                <button class="btn main">{text::save(lang)}</button>
-                <button class="btn" name="show" value="html" formaction=preview.clone() formtarget="preview">
-                    {text::preview_html(lang)}
-                </button>
-                <button class="btn" name="show" value="text" formaction=preview.clone() formtarget="preview">
-                    {text::preview_text(lang)}
-                </button>
-            </div>
-        </form>
-        <section class="stack" aria-labelledby="preview">
-            <h2 id="preview">{text::preview(lang)}</h2>
-            <iframe class="preview" name="preview" title=text::preview(lang) sandbox="" src=preview></iframe>
-        </section>
+        <LivePreview lang=lang letter=letter.to_string() of=of>
+            <form class="sheet stack" method="post" action=here>
+                <input type="hidden" name="version" value=version />
+                <TextField
+                    name="subject" label=text::subject(lang) value=typed.subject error=subject_error most="500" required=true live=true
+                />
+                <Field name="text" label=text::text(lang) hint=text::text_hint(lang) error=text_error live=true>
+                    <TextArea name="text" rows=14 text=typed.text described_by=text_described invalid=is_text_broken />
+                </Field>
+                <Field name="html" label=text::html(lang) hint=text::html_hint(lang) error=html_error live=true>
+                    <TextArea name="html" rows=18 text=typed.html described_by=html_described invalid=is_html_broken />
+                </Field>
+                <div class="row">
+                    <button class="btn main">{text::save(lang)}</button>
+                    <button class="btn" name="show" value="html" formaction=preview.clone() formtarget="preview">
+                        {text::preview_html(lang)}
+                    </button>
+                    <button class="btn" name="show" value="text" formaction=preview.clone() formtarget="preview">
+                        {text::preview_text(lang)}
+                    </button>
+                </div>
+            </form>
+            <section class="stack" aria-labelledby="preview">
+                <h2 id="preview">{text::preview(lang)}</h2>
+                <p class="err" id="preview-error" aria-live="polite"></p>
+                <iframe class="preview" name="preview" title=text::preview(lang) sandbox="" src=preview></iframe>
+            </section>
+        </LivePreview>
         {reset}
         <section class="stack" aria-labelledby="names">
             <h2 id="names">{text::names(lang)}</h2>

@@ -4,12 +4,14 @@
 
 mod code_field;
 mod copy_button;
+mod live_preview;
 mod local_time;
 mod matrix_editor;
 mod resend_button;
 
 pub use code_field::*;
 pub use copy_button::*;
+pub use live_preview::*;
 pub use local_time::*;
 pub use matrix_editor::*;
 pub use resend_button::*;

@@ -180,6 +180,7 @@ pub const TABLE: &[(Method, &str, [Gets; 3])] = &[
     (POST, "/admin/mails/{id}/resend", [SignIn, Nothing, In]),
     (POST, "/calls/preview_matrix", [Forbidden, Forbidden, In]),
     (POST, "/calls/commit_matrix", [Forbidden, Forbidden, In]),
+    (POST, "/calls/try_mail_template", [Forbidden, Forbidden, In]),
     (GET, "/api/docs", [In, In, In]),
     (GET, "/dev/mailbox", [In, In, In]),
     (GET, "/dev/mailbox.json", [In, In, In]),

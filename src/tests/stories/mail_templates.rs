@@ -123,6 +123,24 @@ on_both! {
         assert!(code.body.contains("ABCDEFGHJ2") || code.body.contains("012345"), "a sample, nobody's code");
     }
 
+    async fn what_is_typed_is_tried_in_the_words_of_who_types(app: TestApp) {
+        let mut root = app.signed_in_admin("root@example.com").await;
+        let wording = |text: &str, html: &str| {
+            json!({ "letter": "access_granted", "lang": "en", "subject": SUBJECT, "text": text, "html": html })
+        };
+        let answer = root.call("/calls/try_mail_template", wording(TEXT, HTML)).await;
+        assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, "null"));
+        let answer = root.call("/calls/try_mail_template", wording("One\r\n{{ teir }}", HTML)).await;
+        assert_eq!(answer.body, r#"["text","Line 2: this letter knows no teir"]"#);
+        root.post("/language", &[("lang", "de"), ("back", "/admin")]).await;
+        let answer = root.call("/calls/try_mail_template", wording(TEXT, "{{")).await;
+        assert!(answer.body.starts_with(r#"["html","Zeile 1: "#), "{}", answer.body);
+        assert_eq!(versions(&app).await, (false, 0), "trying keeps nothing");
+        for browser in [&mut app.browser(), &mut app.signed_in("ann@example.com").await] {
+            assert_eq!(browser.call("/calls/try_mail_template", wording(TEXT, HTML)).await.status, 403);
+        }
+    }
+
     async fn every_name_that_can_be_filled_in_is_explained(app: TestApp) {
         let mut root = app.signed_in_admin("root@example.com").await;
         let all = app.operator().get("/api/v1/mail-templates").await.ok();
