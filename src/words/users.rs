@@ -262,6 +262,7 @@ fn action_words(action: &str) -> Option<(&'static str, &'static str)> {
         "mail_preference_changed" => ("Choice of e-mails changed", "Auswahl der E-Mails geändert"),
         "mail_template_changed" => ("E-mail worded anew", "E-Mail neu gefasst"),
         "mail_template_reset" => ("E-mail as built in again", "E-Mail wieder wie eingebaut"),
+        "mail_test_sent" => ("Test of an e-mail sent", "E-Mail zur Probe gesendet"),
         "mail_resent" => ("E-mail sent again", "E-Mail noch einmal gesendet"),
         "login_failed" => ("Signing in failed", "Anmeldung misslang"),
         "trial_started" => ("Trial began", "Testzeit begann"),

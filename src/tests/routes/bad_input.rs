@@ -54,6 +54,7 @@ const FIELDS: &[(&str, &[&str])] = &[
     ("/portfolio/restore", &["version", "base", "undo"]),
     ("/portfolio/analyze", &["question"]),
     ("/language", &["lang", "back"]),
+    ("/admin/mails/templates/{letter}/{lang}/test", &["to"]),
     ("/admin/matrix/review", &["feature", "limit.free", "version.free", "changes", "conflicts", "choice.0"]),
     ("/admin/matrix/commit", &["changes", "reason"]),
     ("/admin/matrix/undo", &["change"]),

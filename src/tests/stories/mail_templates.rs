@@ -141,6 +141,26 @@ on_both! {
         }
     }
 
+    async fn a_test_without_a_mail_server_says_that_nothing_leaves(app: TestApp) {
+        let mut root = app.signed_in_admin("root@example.com").await;
+        let page = root.get(GIFT).await;
+        assert_eq!(page.attribute("#to", "value").as_deref(), Some("root@example.com"), "who asks is who reads it");
+        let page = root.post(&format!("{GIFT}/test"), &[("to", "ann@example.com")]).await;
+        assert_eq!(page.status, 422);
+        assert!(page.text("#to-error").starts_with("No mail server is configured"), "{}", page.body);
+        assert_eq!(page.attribute("#to", "value").as_deref(), Some("ann@example.com"));
+        let page = root.post(&format!("{GIFT}/test"), &[("to", "ann at example")]).await;
+        assert_eq!((page.status.as_u16(), page.attribute("#to", "aria-invalid").as_deref()), (422, Some("true")));
+        let test = format!("{GIFT_API}/test");
+        let operator = app.operator();
+        operator.post(&test, json!({ "recipient": "ann@example.com" })).await.is(409, "no_mail_server");
+        operator.post(&test, json!({ "recipient": "ann at example" })).await.is(422, "invalid_email");
+        operator.post(&test, json!({})).await.is(422, "invalid_body");
+        let wrong = "/api/v1/mail-templates/wellcome/en/test";
+        operator.post(wrong, json!({ "recipient": "ann@example.com" })).await.is(404, "template_unknown");
+        assert!(app.mailbox().await.iter().all(|mail| mail.to != "ann@example.com"));
+    }
+
     async fn every_name_that_can_be_filled_in_is_explained(app: TestApp) {
         let mut root = app.signed_in_admin("root@example.com").await;
         let all = app.operator().get("/api/v1/mail-templates").await.ok();
