@@ -9,6 +9,7 @@ import type { Page } from "@playwright/test";
 import { expectAccessible } from "../support/axe.ts";
 import { eventually } from "../support/eventually.ts";
 import type { Faults } from "../support/faults.ts";
+import { sendForm } from "../support/forms.ts";
 import { expect, test } from "../support/test.ts";
 import type { Visitor } from "../support/visitor.ts";
 
@@ -101,17 +102,6 @@ async function openMember({ page }: Visitor): Promise<void> {
 
 /** Back to where the bar at the top belongs, for the picture. */
 const toTop = (page: Page) => page.evaluate(() => window.scrollTo(0, 0));
-
-/** Fills in a form of the page that is open, and sends it. */
-async function sendForm(page: Page, action: string, fields: Record<string, string>): Promise<void> {
-  const form = page.locator(`form[method='post'][action$='${action}']`);
-  for (const [name, value] of Object.entries(fields)) {
-    const field = form.locator(`[name='${name}']`);
-    if ((await field.evaluate((element) => element.tagName)) === "SELECT") await field.selectOption(value);
-    else await field.fill(value);
-  }
-  await form.locator("button").click();
-}
 
 /** Fills in a form of the page that is open. */
 async function fillForm(page: Page, action: string, fields: Record<string, string>): Promise<void> {

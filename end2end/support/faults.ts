@@ -37,7 +37,7 @@ export class Faults {
       // Answers with an error are judged above.
       const isAnswer = text.startsWith("Failed to load resource: the server responded");
       // A letter that is shown runs no script, not even the test's own.
-      const isOurs = text.startsWith("Blocked script execution in") && text.includes("/preview' because");
+      const isOurs = /^Blocked script execution in '(about:blank|[^']*\/preview)' because/.test(text);
       // Nobody uses the wasm file while it is kept away.
       const isUnused = this.#islands !== "alive" && text.includes(".wasm was preloaded using link preload but not used");
       if (isComplaint && !isAnswer && !isOurs && !isUnused && !this.#isBlocked(message.location().url)) {

@@ -4,8 +4,10 @@
 //! Each is a public endpoint and authorises itself. Answers are words and markup in the reader's
 //! language, written by the components that the pages use: the wasm file needs no types for them.
 
+mod mail_templates;
 mod matrix;
 
+pub use mail_templates::*;
 pub use matrix::*;
 
 use std::sync::{

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::{CliError, OPERATOR, member, moment, moment_or_nothing, say, say_facts, say_json, say_list, yes_or_no},
-    config::MailTransport,
     domain::{
         email::EmailAddress,
         ids::MailId,
@@ -17,11 +16,11 @@ use crate::{
         mail::MailState,
         mail_template::{MailTemplate, Wording},
     },
-    mail::{Letters, Sent, Transport, message_id, samples},
     platform::env::Env,
     services::{
         letters::{self, ListedMail, WhichMails},
-        mail_preferences, mail_templates,
+        mail_preferences,
+        mail_templates::{self, Sent, TestError},
     },
 };
 
@@ -365,26 +364,15 @@ impl Test {
     async fn run(self, env: &Env) -> Result<(), CliError> {
         let address =
             EmailAddress::parse(&self.address).map_err(|error| CliError::Address(self.address.clone(), error))?;
-        let config = &env.config;
-        let transport = match &config.mail.transport {
-            MailTransport::Smtp { url } => Transport::smtp(url.expose())
-                .map_err(|error| CliError::Wrong(format!("mail.smtp_url (VOUCHSAFE_SMTP_URL): {error}")))?,
-            MailTransport::Preview => Transport::Preview,
-        };
-        let template = mail_templates::find(env, self.letter, self.lang).await?;
-        let letters = Letters::new(&config.product.name, config.server.public_url.as_str());
-        let contents = samples(self.letter).into_iter().last();
-        let contents = contents.ok_or_else(|| CliError::Wrong("this letter has no sample".to_owned()))?;
-        let rendered = letters.render_for(&contents, self.lang, template.edited.as_ref(), None);
-        let now = env.clock.now();
-        let id = message_id(env.random.id(now), config.server.public_url.as_str());
-        match transport.send(&config.mail.from, address.as_str(), &id, now, &rendered, None).await {
+        match mail_templates::send_test(env, (self.letter, self.lang), &address, OPERATOR).await {
             Ok(Sent::HandedOver) => say(&format!("the mail server has taken it over for {}", self.address)),
             Ok(Sent::ToKeep(rendered)) => {
                 say("no mail server is configured (mail.smtp_url), so this is what would be sent:")?;
                 say(&format!("\n{}\n\n{}", rendered.subject, rendered.text))
             }
-            Err(error) => Err(CliError::NotSent(error.to_string())),
+            Err(TestError::NotSent(error)) => Err(CliError::NotSent(error.to_string())),
+            Err(error @ TestError::Server(_)) => Err(CliError::Wrong(error.to_string())),
+            Err(TestError::Store(error)) => Err(error.into()),
         }
     }
 }

@@ -34,11 +34,14 @@ pub fn TextField(
     /// Whether it has to be filled in.
     #[prop(default = false)]
     required: bool,
+    /// Whether something may turn out to be wrong while it is typed.
+    #[prop(default = false)]
+    live: bool,
 ) -> impl IntoView {
     let is_invalid = error.is_some();
-    let described = described_by(name, hint.is_some(), is_invalid);
+    let described = described_by(name, hint.is_some(), live || is_invalid);
     view! {
-        <FieldOf name=name label=label hint=hint error=error>
+        <FieldOf name=name label=label hint=hint error=error live=live>
             <input
                 id=name name=name r#type=kind value=value autocomplete="off" required=required inputmode=inputmode
                 maxlength=most list=list aria-invalid=is_invalid.then_some("true") aria-describedby=described
@@ -112,10 +115,13 @@ fn FieldOf(
     label: &'static str,
     hint: Option<&'static str>,
     error: Option<String>,
+    #[prop(default = false)] live: bool,
     children: Children,
 ) -> impl IntoView {
     match hint {
-        Some(hint) => view! { <Field name=name label=label hint=hint error=error>{children()}</Field> }.into_any(),
-        None => view! { <Field name=name label=label error=error>{children()}</Field> }.into_any(),
+        Some(hint) => {
+            view! { <Field name=name label=label hint=hint error=error live=live>{children()}</Field> }.into_any()
+        }
+        None => view! { <Field name=name label=label error=error live=live>{children()}</Field> }.into_any(),
     }
 }

@@ -64,14 +64,20 @@ pub fn Field(
     /// What is wrong with what was typed.
     #[prop(default = None)]
     error: Option<String>,
+    /// Whether something may turn out to be wrong while it is typed: an island writes it there.
+    #[prop(default = false)]
+    live: bool,
     /// The input itself, with `id`, `name` and [`described_by`].
     children: Children,
 ) -> impl IntoView {
+    let error = (live || error.is_some()).then(|| {
+        view! { <p class="err" id=format!("{name}-error") aria-live=live.then_some("polite")>{error}</p> }
+    });
     view! {
         <div class="field">
             <label for=name>{label}</label>
             {children()}
-            {error.map(|error| view! { <p class="err" id=format!("{name}-error")>{error}</p> })}
+            {error}
             {hint.map(|hint| view! { <p class="hint" id=format!("{name}-hint")>{hint}</p> })}
         </div>
     }
@@ -90,13 +96,16 @@ pub fn TextArea(
     /// The ids of what describes it.
     #[prop(default = None)]
     described_by: Option<String>,
+    /// Whether something is wrong with it.
+    #[prop(default = false)]
+    invalid: bool,
 ) -> impl IntoView {
     // A line break right after the tag is dropped by every browser; this one is.
     let text = format!("\n{}", text.replace('&', "&amp;").replace('<', "&lt;"));
     view! {
         <textarea
             id=name name=name rows=rows spellcheck="false" autocomplete="off" aria-describedby=described_by
-            inner_html=text
+            aria-invalid=invalid.then_some("true") inner_html=text
         ></textarea>
     }
 }

@@ -30,6 +30,14 @@ pub enum MailTransport {
 }
 
 impl MailConfig {
+    /// Returns the address of the mail server, if mails leave.
+    pub fn smtp_url(&self) -> Option<&str> {
+        match &self.transport {
+            MailTransport::Smtp { url } => Some(url.expose()),
+            MailTransport::Preview => None,
+        }
+    }
+
     pub(super) fn read(layers: &Layers, is_development: bool) -> Result<Self, ConfigError> {
         let setting = |key| layers.setting("mail", key);
         Ok(Self {

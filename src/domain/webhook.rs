@@ -70,8 +70,9 @@ pub fn wait_after(attempt: i64, chance: u8, asked: Option<TimeDelta>) -> Option<
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Wanted {
     kinds: Vec<&'static str>,
-    /// It names kinds that only another version of the program knows.
-    is_nothing: bool,
+    /// Kinds that only another version of the program tells of. They stay, or their endpoint would want everything
+    /// once there are no others.
+    strangers: Vec<String>,
 }
 
 /// Not the name of a kind of events.
@@ -81,7 +82,7 @@ pub struct UnknownKind(pub String);
 
 impl Wanted {
     /// Everything, also what will be told one day.
-    pub const ALL: Self = Self { kinds: Vec::new(), is_nothing: false };
+    pub const ALL: Self = Self { kinds: Vec::new(), strangers: Vec::new() };
 
     /// Reads names. None at all stands for everything.
     pub fn read(names: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, UnknownKind> {
@@ -92,7 +93,7 @@ impl Wanted {
         }
         wanted.sort_by_key(|kind| Event::KINDS.iter().position(|known| known == kind));
         wanted.dedup();
-        Ok(Self { kinds: wanted, is_nothing: false })
+        Ok(Self { kinds: wanted, strangers: Vec::new() })
     }
 
     /// Reads names that were stored. A newer program may have written some that this one never tells of: if
@@ -100,8 +101,8 @@ impl Wanted {
     pub fn of_stored(names: &[String]) -> Self {
         let kinds: Vec<&'static str> =
             Event::KINDS.into_iter().filter(|kind| names.iter().any(|name| name == kind)).collect();
-        let is_nothing = kinds.is_empty() && !names.is_empty();
-        Self { kinds, is_nothing }
+        let strangers = names.iter().filter(|name| !Event::KINDS.contains(&name.as_str())).cloned().collect();
+        Self { kinds, strangers }
     }
 
     /// Returns whether events of a kind are wanted.
@@ -111,18 +112,18 @@ impl Wanted {
 
     /// Returns whether everything is wanted.
     pub fn is_all(&self) -> bool {
-        self.kinds.is_empty() && !self.is_nothing
+        self.kinds.is_empty() && self.strangers.is_empty()
     }
 
     /// Returns the names; none for everything.
-    pub fn names(&self) -> &[&'static str] {
-        &self.kinds
+    pub fn names(&self) -> Vec<&str> {
+        self.kinds.iter().copied().chain(self.strangers.iter().map(String::as_str)).collect()
     }
 }
 
 impl Serialize for Wanted {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.kinds.serialize(serializer)
+        serializer.collect_seq(self.names())
     }
 }
 
@@ -354,7 +355,9 @@ mod tests {
         assert_eq!(Wanted::read(["user.born"]), Err(UnknownKind("user.born".to_owned())));
         let stored =
             |names: &[&str]| Wanted::of_stored(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
-        assert_eq!(stored(&["user.deleted", "user.born", "user.created"]), some, "what is not known is passed over");
+        let newer = stored(&["user.deleted", "user.born", "user.created"]);
+        assert_eq!(newer.names(), ["user.created", "user.deleted", "user.born"], "what is not known is kept");
+        assert!(newer.wants("user.deleted") && !newer.wants("user.born") && !newer.wants("access.changed"));
         assert_eq!(stored(&[]), all);
         let nothing = stored(&["user.born"]);
         assert!(!nothing.is_all() && !nothing.wants("user.created") && !nothing.wants("user.born"));

@@ -1,5 +1,5 @@
 //! /admin/mails/templates: how letters are worded. The preview is a frame that a button of the form
-//! fills, so that it shows what is typed without any script.
+//! fills, so that it shows what is typed without any script; an island presses it for whoever types.
 
 use std::sync::Arc;
 
@@ -12,19 +12,20 @@ use leptos::prelude::*;
 use serde::Deserialize;
 
 use crate::{
-    components::{Alert, Confirm, Crumb, Field, Note, TextArea, TextField, described_by},
+    components::{Alert, Confirm, Crumb, Field, Note, TextArea, TextField, described_by, islands::LivePreview},
     domain::{
+        email::EmailAddress,
         lang::Lang,
         letter::LetterName,
         mail_template::{MailTemplate, Part, Wording, WordingProblem},
     },
     pages::{
-        frame,
-        mails::{Tab, frame as mails_frame, head},
+        frame::{self, Frame},
+        mails::{LONGEST_TYPED, Tab, frame as mails_frame, head},
     },
     platform::caller::{Admin, Site, failed},
-    services::mail_templates::{self, TemplateError},
-    words::mails as text,
+    services::mail_templates::{self, Sent, TemplateError, TestError},
+    words::{email_error, mails as text},
 };
 
 /// What a letter may do in the frame: show itself. Only this page may hold the frame.
@@ -71,6 +72,34 @@ struct EditorView {
     said: Option<&'static str>,
     is_changed: bool,
     problem: Option<WordingProblem>,
+    /// To whom a test goes.
+    recipient: String,
+    recipient_error: Option<String>,
+}
+
+impl EditorView {
+    /// Shows a letter as it stands, with the admin as the reader of a test.
+    fn new(site: &Site, admin: &Admin, template: MailTemplate) -> Self {
+        let (letter, of) = (template.letter, template.lang);
+        Self {
+            typed: template.edited.clone().unwrap_or_else(|| mail_templates::built_in(letter, of)),
+            version: template.version.to_string(),
+            names: mail_templates::names(&site.env, letter),
+            said: None,
+            is_changed: false,
+            problem: None,
+            recipient: admin.identity.user.email.clone().unwrap_or_default(),
+            recipient_error: None,
+            template,
+        }
+    }
+}
+
+/// What asks for a test.
+#[derive(Debug, Default, Deserialize)]
+pub struct TestForm {
+    #[serde(default)]
+    to: String,
 }
 
 /// `GET /admin/mails/templates`
@@ -99,12 +128,10 @@ pub async fn edit(
     let said = match link.said.as_str() {
         "saved" => Some(text::is_saved(reader)),
         "reset" => Some(text::is_reset(reader)),
+        "tested" => Some(text::is_tested(reader)),
         _ => None,
     };
-    let typed = template.edited.clone().unwrap_or_else(|| mail_templates::built_in(letter, lang));
-    let version = template.version.to_string();
-    let names = mail_templates::names(&site.env, letter);
-    let view = EditorView { template, typed, version, names, said, is_changed: false, problem: None };
+    let view = EditorView { said, ..EditorView::new(&site, &admin, template) };
     editor(&site, &admin, StatusCode::OK, view).await
 }
 
@@ -129,10 +156,10 @@ pub async fn save(
         Ok(template) => template,
         Err(error) => return failed(&error),
     };
-    let (names, typed) = (mail_templates::names(&site.env, letter), form.wording());
     // Whoever saves again has been told that somebody else did.
     let version = if is_changed { template.version.to_string() } else { form.version.chars().take(20).collect() };
-    let view = EditorView { template, typed, version, names, said: None, is_changed, problem };
+    let typed = form.wording();
+    let view = EditorView { typed, version, is_changed, problem, ..EditorView::new(&site, &admin, template) };
     editor(&site, &admin, StatusCode::UNPROCESSABLE_ENTITY, view).await
 }
 
@@ -145,6 +172,43 @@ pub async fn reset(State(site): State<Site>, admin: Admin, Path((letter, lang)):
         }
         Err(TemplateError::Store(error)) => failed(&error),
     }
+}
+
+/// `POST /admin/mails/templates/{letter}/{lang}/test`
+pub async fn send_test(
+    State(site): State<Site>,
+    admin: Admin,
+    Path((letter, lang)): Path<(String, String)>,
+    Form(form): Form<TestForm>,
+) -> Response {
+    let Some(which @ (letter, lang)) = read(&letter, &lang) else { return StatusCode::NOT_FOUND.into_response() };
+    let reader = admin.visit.origin.lang;
+    let sent = match EmailAddress::parse(&form.to) {
+        Ok(to) => mail_templates::send_test(&site.env, which, &to, &admin.identity.user.label()).await,
+        Err(error) => return not_tested(&site, &admin, which, &form, email_error(reader, error).to_owned()).await,
+    };
+    match sent {
+        Ok(Sent::HandedOver) => Redirect::to(&format!("{}?said=tested", address(letter, lang))).into_response(),
+        Ok(Sent::ToKeep(_)) => not_tested(&site, &admin, which, &form, text::test_no_server(reader).to_owned()).await,
+        Err(TestError::Store(error)) => failed(&error),
+        Err(error) => not_tested(&site, &admin, which, &form, text::test_not_sent(reader, &error.to_string())).await,
+    }
+}
+
+async fn not_tested(
+    site: &Site,
+    admin: &Admin,
+    (letter, lang): (LetterName, Lang),
+    form: &TestForm,
+    why: String,
+) -> Response {
+    let template = match mail_templates::find(&site.env, letter, lang).await {
+        Ok(template) => template,
+        Err(error) => return failed(&error),
+    };
+    let recipient = form.to.chars().take(LONGEST_TYPED).collect();
+    let view = EditorView { recipient, recipient_error: Some(why), ..EditorView::new(site, admin, template) };
+    editor(site, admin, StatusCode::UNPROCESSABLE_ENTITY, view).await
 }
 
 /// `GET /admin/mails/templates/{letter}/{lang}/preview`: as it is kept.
@@ -202,7 +266,8 @@ fn address(letter: LetterName, lang: Lang) -> String {
 async fn editor(site: &Site, admin: &Admin, status: StatusCode, view: EditorView) -> Response {
     let (lang, view) = (admin.visit.origin.lang, Arc::new(view));
     let page = move || editor_page(lang, &view);
-    let mut response = frame::render(site, &admin.visit, status, mails_frame(lang), page).await;
+    let frame = Frame { islands: true, ..mails_frame(lang) };
+    let mut response = frame::render(site, &admin.visit, status, frame, page).await;
     // The frame of the preview is our own; no other page has one.
     let policy = response.headers().get(header::CONTENT_SECURITY_POLICY).and_then(|policy| policy.to_str().ok());
     let policy = policy.and_then(|policy| HeaderValue::try_from(format!("{policy}; frame-src 'self'")).ok());
@@ -281,11 +346,13 @@ fn editor_page(lang: Lang, view: &EditorView) -> impl IntoView + use<> {
         problem.map(|problem| text::broken(lang, problem))
     };
     let (subject_error, text_error, html_error) = (error(Part::Subject), error(Part::Text), error(Part::Html));
-    let text_described = described_by("text", true, text_error.is_some());
-    let html_described = described_by("html", true, html_error.is_some());
-    let typed = view.typed.clone();
+    let (is_text_broken, is_html_broken) = (text_error.is_some(), html_error.is_some());
+    let (text_described, html_described) = (described_by("text", true, true), described_by("html", true, true));
+    let (typed, version) = (view.typed.clone(), view.version.clone());
     let here = address(letter, of);
     let preview = format!("{here}/preview");
+    let test = format!("{here}/test");
+    let (recipient, recipient_error) = (view.recipient.clone(), view.recipient_error.clone());
     let languages = Lang::ALL
         .map(|other| {
             let is_this = other == of;
@@ -318,31 +385,43 @@ fn editor_page(lang: Lang, view: &EditorView) -> impl IntoView + use<> {
         <div class="row between"><h1>{text::letter_name(lang, letter)}</h1>{edited_badge(lang, &view.template)}</div>
         {changed}
         <nav class="tabs" aria-label=text::languages(lang)>{languages}</nav>
-        <form class="sheet stack" method="post" action=here>
-            <input type="hidden" name="version" value=view.version.clone() />
+        <LivePreview lang=lang letter=letter.to_string() of=of>
+            <form class="sheet stack" method="post" action=here>
+                <input type="hidden" name="version" value=version />
+                <TextField
+                    name="subject" label=text::subject(lang) value=typed.subject error=subject_error most="500" required=true live=true
+                />
+                <Field name="text" label=text::text(lang) hint=text::text_hint(lang) error=text_error live=true>
+                    <TextArea name="text" rows=14 text=typed.text described_by=text_described invalid=is_text_broken />
+                </Field>
+                <Field name="html" label=text::html(lang) hint=text::html_hint(lang) error=html_error live=true>
+                    <TextArea name="html" rows=18 text=typed.html described_by=html_described invalid=is_html_broken />
+                </Field>
+                <div class="row">
+                    <button class="btn main">{text::save(lang)}</button>
+                    <button class="btn" name="show" value="html" formaction=preview.clone() formtarget="preview">
+                        {text::preview_html(lang)}
+                    </button>
+                    <button class="btn" name="show" value="text" formaction=preview.clone() formtarget="preview">
+                        {text::preview_text(lang)}
+                    </button>
+                </div>
+            </form>
+            <section class="stack" aria-labelledby="preview">
+                <h2 id="preview">{text::preview(lang)}</h2>
+                <p class="err" id="preview-error" aria-live="polite"></p>
+                <iframe class="preview" name="preview" title=text::preview(lang) sandbox="" src=preview></iframe>
+            </section>
+        </LivePreview>
+        <form class="sheet stack tight" method="post" action=test aria-labelledby="test">
+            <h2 id="test">{text::test(lang)}</h2>
+            <p class="soft">{text::test_hint(lang)}</p>
             <TextField
-                name="subject" label=text::subject(lang) value=typed.subject error=subject_error most="500" required=true
+                name="to" label=text::test_recipient(lang) value=recipient error=recipient_error kind="email" most="320"
+                required=true
             />
-            <Field name="text" label=text::text(lang) hint=text::text_hint(lang) error=text_error>
-                <TextArea name="text" rows=14 text=typed.text described_by=text_described />
-            </Field>
-            <Field name="html" label=text::html(lang) hint=text::html_hint(lang) error=html_error>
-                <TextArea name="html" rows=18 text=typed.html described_by=html_described />
-            </Field>
-            <div class="row">
-                <button class="btn main">{text::save(lang)}</button>
-                <button class="btn" name="show" value="html" formaction=preview.clone() formtarget="preview">
-                    {text::preview_html(lang)}
-                </button>
-                <button class="btn" name="show" value="text" formaction=preview.clone() formtarget="preview">
-                    {text::preview_text(lang)}
-                </button>
-            </div>
+            <div><button class="btn">{text::test_send(lang)}</button></div>
         </form>
-        <section class="stack" aria-labelledby="preview">
-            <h2 id="preview">{text::preview(lang)}</h2>
-            <iframe class="preview" name="preview" title=text::preview(lang) sandbox="" src=preview></iframe>
-        </section>
         {reset}
         <section class="stack" aria-labelledby="names">
             <h2 id="names">{text::names(lang)}</h2>

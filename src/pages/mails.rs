@@ -23,7 +23,7 @@ use crate::{
 /// Mails on one page of the list.
 const PAGE: i64 = 50;
 /// What is given back of an address that was typed, in characters.
-const LONGEST_TYPED: usize = 320;
+pub(super) const LONGEST_TYPED: usize = 320;
 
 /// What a link to the outbox may say.
 #[derive(Debug, Default, Deserialize)]

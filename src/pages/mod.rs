@@ -106,6 +106,7 @@ pub fn routes(site: &Site) -> Router<Site> {
             get(mail_templates::preview).post(mail_templates::preview_typed),
         )
         .route("/admin/mails/templates/{letter}/{lang}/reset", post(mail_templates::reset))
+        .route("/admin/mails/templates/{letter}/{lang}/test", post(mail_templates::send_test))
         .route("/admin/mails/{id}", get(mails::show))
         .route("/admin/mails/{id}/resend", post(mails::resend))
         .route("/sign-out", post(settings::sign_out))

@@ -117,8 +117,12 @@ fn wanted(lang: Lang, endpoint: &Endpoint) -> AnyView {
     if endpoint.wanted.is_all() {
         return view! { <span>{text::all_events(lang)}</span> }.into_any();
     }
-    let names =
-        endpoint.wanted.names().iter().map(|name| view! { <code class="scope">{*name}</code>" " }).collect_view();
+    let names = endpoint
+        .wanted
+        .names()
+        .into_iter()
+        .map(|name| view! { <code class="scope">{name.to_owned()}</code>" " })
+        .collect_view();
     view! { <span>{names}</span> }.into_any()
 }
 

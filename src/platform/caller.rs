@@ -252,6 +252,12 @@ pub fn ask_again(html: String) -> CallError {
     CallError::Dialog { html }
 }
 
+/// Answers a call about a letter that does not exist. No page asks for one.
+pub fn no_such_letter() -> CallError {
+    set_status(StatusCode::NOT_FOUND);
+    CallError::Unavailable
+}
+
 /// Puts a refused change of the matrix on the wire, with its status.
 pub fn refuse_commit(lang: Lang, error: CommitError, changes: Vec<CellChange>) -> CallError {
     match error {

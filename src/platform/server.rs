@@ -152,6 +152,7 @@ pub fn router(env: Env) -> Result<Router, StartError> {
 fn calls_routes(site: &Site) -> Router<Site> {
     server_fn::axum::register_explicit::<calls::PreviewMatrix>();
     server_fn::axum::register_explicit::<calls::CommitMatrix>();
+    server_fn::axum::register_explicit::<calls::TryMailTemplate>();
     server_fn::axum::server_fn_paths().fold(Router::new(), |routes, (path, _)| {
         let site = site.clone();
         routes.route(path, post(move |request| answer_call(site.clone(), request)))

@@ -5,17 +5,18 @@ use serde_json::json;
 
 use crate::{
     domain::{
+        email::EmailAddress,
         lang::Lang,
         letter::LetterName,
         mail_template::{MailTemplate, Wording, WordingProblem},
     },
-    mail::Letters,
+    mail::{Letters, SendError, SmtpUrlError, Transport, message_id, samples},
     platform::env::Env,
     services::aftermath::Aftermath,
     store::{StoreError, mail_templates},
 };
 
-pub use crate::mail::Rendered;
+pub use crate::mail::{Rendered, Sent};
 
 /// Why a wording is not kept.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,20 @@ pub enum TemplateError {
     /// Somebody has changed it since it was seen.
     #[error("somebody has changed this letter meanwhile")]
     Changed,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a test did not leave.
+#[derive(Debug, thiserror::Error)]
+pub enum TestError {
+    /// The mail server refuses it, is away, or does not answer in time.
+    #[error(transparent)]
+    NotSent(#[from] SendError),
+    /// The address of the mail server is not one.
+    #[error("mail.smtp_url (VOUCHSAFE_SMTP_URL): {0}")]
+    Server(#[from] SmtpUrlError),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -87,6 +102,32 @@ pub async fn reset(
     actor: &str,
 ) -> Result<MailTemplate, TemplateError> {
     put(env, (letter, lang), None, seen, actor).await
+}
+
+/// Sends a letter with sample values, as it is worded now, and waits for what the mail server says: half a minute at
+/// most. Without a server it is [`Sent::ToKeep`].
+pub async fn send_test(
+    env: &Env,
+    (letter, lang): (LetterName, Lang),
+    recipient: &EmailAddress,
+    actor: &str,
+) -> Result<Sent, TestError> {
+    let template = find(env, letter, lang).await?;
+    let contents = samples(letter).pop().expect("every letter has samples: the tests ask for each");
+    let rendered = letters(env).render_for(&contents, lang, template.edited.as_ref(), None);
+    let Some(url) = env.config.mail.smtp_url() else { return Ok(Sent::ToKeep(rendered)) };
+    let transport = Transport::smtp(url)?;
+    let now = env.clock.now();
+    let id = message_id(env.random.id(now), env.config.server.public_url.as_str());
+    let sent = transport.send(&env.config.mail.from, recipient.as_str(), &id, now, &rendered, None).await;
+    let mut tx = env.db.begin().await?;
+    let conn = &mut tx.conn();
+    let mut aftermath = Aftermath::new(now);
+    let details = json!({ "letter": letter.as_str(), "lang": lang.tag(), "taken": sent.is_ok() });
+    aftermath.log_by(actor, None, "mail_test_sent", details);
+    aftermath.write(env, conn).await?;
+    tx.commit().await?;
+    Ok(sent?)
 }
 
 async fn put(

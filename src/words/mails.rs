@@ -86,6 +86,16 @@ phrases! {
     reset_ask: "What was written here is given up." | "Was hier geschrieben wurde, geht verloren.";
     is_saved: "The wording is saved. The next such e-mail says so." | "Der Text ist gespeichert. Die nächste solche E-Mail lautet so.";
     is_reset: "The wording is the built-in one again." | "Der Text ist wieder der eingebaute.";
+    test: "Send a test" | "Zur Probe senden";
+    test_hint:
+        "With sample values, as it is saved, and without waiting in the outbox." |
+        "Mit Beispielwerten, so wie gespeichert, und ohne im Postausgang zu warten.";
+    test_recipient: "Send it to" | "Senden an";
+    test_send: "Send test" | "Probe senden";
+    is_tested: "The mail server has taken the test over. It should be in the mailbox in a moment." | "Der Mailserver hat die Probe übernommen. Sie sollte gleich im Postfach sein.";
+    test_no_server:
+        "No mail server is configured (mail.smtp_url), so nothing leaves. The preview shows what would." |
+        "Kein Mailserver ist eingerichtet (mail.smtp_url), also geht nichts hinaus. Die Vorschau zeigt, was es wäre.";
     is_changed_meanwhile:
         "Somebody has changed this e-mail since you opened it. Below is what you wrote; open the page anew to see what is there now, then save again." |
         "Jemand hat diese E-Mail geändert, seit Sie sie geöffnet haben. Unten steht, was Sie geschrieben haben; öffnen Sie die Seite neu, um den jetzigen Stand zu sehen, und speichern Sie dann noch einmal.";
@@ -209,6 +219,14 @@ pub fn broken(lang: Lang, problem: &WordingProblem) -> String {
         (Lang::De, Some(line)) => format!("Zeile {line}: {}", problem.reason),
         (Lang::En, None) => format!("This does not work: {}", problem.reason),
         (Lang::De, None) => format!("Das geht nicht: {}", problem.reason),
+    }
+}
+
+/// Why a test did not leave; the reason is in English.
+pub fn test_not_sent(lang: Lang, reason: &str) -> String {
+    match lang {
+        Lang::En => format!("The test was not sent: {reason}"),
+        Lang::De => format!("Die Probe wurde nicht gesendet: {reason}"),
     }
 }
 

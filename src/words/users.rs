@@ -262,6 +262,7 @@ pub const ACTIONS: &[(&str, &str, &str)] = &[
     ("mail_template_changed", "E-mail worded anew", "E-Mail neu gefasst"),
     ("mail_template_reset", "E-mail as built in again", "E-Mail wieder wie eingebaut"),
     ("mail_resent", "E-mail sent again", "E-Mail noch einmal gesendet"),
+    ("mail_test_sent", "Test of an e-mail sent", "E-Mail zur Probe gesendet"),
     ("login_failed", "Signing in failed", "Anmeldung misslang"),
     ("trial_started", "Trial began", "Testzeit begann"),
     ("trial_ended", "Trial over", "Testzeit vorbei"),

@@ -1,6 +1,6 @@
 //! Mails: the outbox, which letters users want, and how letters are worded.
 
-use axum::{extract::State, response::Response};
+use axum::{extract::State, http::StatusCode, response::Response};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -14,6 +14,7 @@ use crate::{
         v1::users::user,
     },
     domain::{
+        email::EmailAddress,
         ids::MailId,
         lang::Lang,
         letter::{LetterName, MailCategory},
@@ -24,7 +25,7 @@ use crate::{
     services::{
         letters::{self, ListedMail, ResendError, WhichMails},
         mail_preferences::{self, PreferenceError},
-        mail_templates::{self, TemplateError},
+        mail_templates::{self, Sent, TemplateError, TestError},
     },
 };
 
@@ -489,6 +490,53 @@ pub(super) async fn reset_template(
 ) -> Result<Answer<TemplateResponse>, Problem> {
     let reset = mail_templates::reset(&site.env, named(&path)?, None, &caller.actor()).await;
     Ok(Answer(reset.map_err(not_kept)?.into()))
+}
+
+/// To whom a test goes.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct TestRequest {
+    /// The address.
+    #[schema(max_length = 320, example = "ann@example.com")]
+    recipient: String,
+}
+
+/// Send a letter as a test
+///
+/// With sample values, as it is worded now. The answer comes when the mail server has taken it over, or has not.
+#[utoipa::path(
+    post, path = "/api/v1/mail-templates/{letter}/{lang}/test", operation_id = "test_mail_template", tag = "Mails",
+    security(("bearer" = ["admin"])),
+    params(
+        ("letter" = String, Path, description = "Which letter", example = "welcome"),
+        ("lang" = String, Path, description = "In which language", example = "en"),
+    ),
+    request_body = TestRequest,
+    responses(
+        (status = 204, description = "The mail server has taken it over"),
+        (status = 404, description = "template_unknown", body = ProblemShape, content_type = "application/problem+json"),
+        (status = 409, description = "no_mail_server: none is configured, so no mail leaves", body = ProblemShape, content_type = "application/problem+json"),
+        (status = 422, description = "invalid_body or invalid_email", body = ProblemShape, content_type = "application/problem+json"),
+        (status = 502, description = "mail_not_sent: the mail server refuses it or does not answer; the title says why", body = ProblemShape, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn test_template(
+    State(site): State<Site>,
+    May { caller, .. }: May<Administer>,
+    InPath(path): InPath<(String, String)>,
+    JsonBody(request): JsonBody<TestRequest>,
+) -> Result<StatusCode, Problem> {
+    let which = named(&path)?;
+    let recipient = EmailAddress::parse(&request.recipient);
+    let recipient = recipient.map_err(|error| Problem::unprocessable("invalid_email", sentence(&error)))?;
+    match mail_templates::send_test(&site.env, which, &recipient, &caller.actor()).await {
+        Ok(Sent::HandedOver) => Ok(StatusCode::NO_CONTENT),
+        Ok(Sent::ToKeep(_)) => {
+            let title = "No mail server is configured (mail.smtp_url), so no mail leaves.";
+            Err(Problem::conflict("no_mail_server", title))
+        }
+        Err(TestError::Store(error)) => Err(error.into()),
+        Err(error) => Err(Problem::new(StatusCode::BAD_GATEWAY, "mail_not_sent", sentence(&error))),
+    }
 }
 
 fn named((letter, lang): &(String, String)) -> Result<(LetterName, Lang), Problem> {

@@ -108,6 +108,7 @@ pub(super) fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(mails::read_preferences, mails::put_preferences))
         .routes(routes!(mails::list_templates))
         .routes(routes!(mails::preview_template))
+        .routes(routes!(mails::test_template))
         .routes(routes!(mails::read_template, mails::put_template, mails::reset_template))
         .routes(routes!(bonus::create, bonus::list))
         .routes(routes!(bonus::preview))

@@ -60,8 +60,9 @@ pub struct EndpointResponse {
     url: String,
     /// What is to be remembered about it.
     description: String,
-    /// The kinds of events that it wants to hear of; empty for all.
-    events: Vec<&'static str>,
+    /// The kinds of events that it wants to hear of; empty for all. Those that only another version of the program
+    /// knows are among them, and cannot be set.
+    events: Vec<String>,
     /// Whether it hears anything.
     enabled: bool,
     /// Since when it does not.
@@ -84,7 +85,7 @@ impl From<Endpoint> for EndpointResponse {
             id: endpoint.id,
             url: endpoint.url,
             description: endpoint.description,
-            events: endpoint.wanted.names().to_vec(),
+            events: endpoint.wanted.names().into_iter().map(str::to_owned).collect(),
             enabled: endpoint.disabled.is_none(),
             disabled_at: endpoint.disabled.map(|(at, _)| at),
             disabled_because: endpoint.disabled.map(|(_, because)| because.as_str()),

@@ -2,6 +2,8 @@
 
 use leptos::prelude::*;
 
+use crate::components::islands::ready_at_once;
+
 /// Takes a code and submits its form as soon as all six digits are there.
 #[island]
 pub fn CodeField(
@@ -12,9 +14,7 @@ pub fn CodeField(
     /// The ids of what describes the field.
     described_by: Option<String>,
 ) -> impl IntoView {
-    let ready = RwSignal::new(false);
     let submitted = RwSignal::new(false);
-    Effect::new(move |_| ready.set(true));
     let submit_when_complete = move |event: leptos::ev::Event| {
         let field = event_target::<web_sys::HtmlInputElement>(&event);
         let typed: String = field.value().chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
@@ -30,7 +30,7 @@ pub fn CodeField(
             inputmode=if long { "text" } else { "numeric" }
             autocomplete="one-time-code" autocapitalize="characters" spellcheck="false" maxlength="32" autofocus
             aria-invalid=invalid.then_some("true") aria-describedby=described_by
-            data-ready=move || ready.get().then_some("true")
+            data-ready=ready_at_once()
             on:input=submit_when_complete
         />
     }

@@ -2,6 +2,8 @@
 
 use leptos::prelude::*;
 
+use crate::components::islands::ready_at_once;
+
 /// Copies a text. Hidden until it can: without JavaScript the text can be selected.
 #[island]
 pub fn CopyButton(
@@ -15,8 +17,6 @@ pub fn CopyButton(
     main: bool,
 ) -> impl IntoView {
     let copied = RwSignal::new(false);
-    let ready = RwSignal::new(false);
-    Effect::new(move |_| ready.set(true));
     let copy = move |_| {
         let clipboard = window().navigator().clipboard();
         let text = text.clone();
@@ -31,7 +31,7 @@ pub fn CopyButton(
         <button
             type="button"
             class=if main { "btn main copy" } else { "btn copy" }
-            data-ready=move || ready.get().then_some("true")
+            data-ready=ready_at_once()
             on:click=copy
         >
             <span aria-live="polite">{move || if copied.get() { done.clone() } else { label.clone() }}</span>

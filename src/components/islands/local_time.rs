@@ -3,6 +3,8 @@
 use leptos::prelude::*;
 use wasm_bindgen::JsValue;
 
+use crate::components::islands::ready_after;
+
 /// Shows a moment as the server wrote it (UTC), then in the browser's zone and language.
 #[island]
 pub fn LocalTime(
@@ -14,9 +16,8 @@ pub fn LocalTime(
     lang: String,
 ) -> impl IntoView {
     let shown = RwSignal::new(text);
-    let ready = RwSignal::new(false);
     let moment = datetime.clone();
-    Effect::new(move |_| {
+    let ready = ready_after(Box::new(move || {
         let date = js_sys::Date::new(&JsValue::from_str(&moment));
         let options = js_sys::Object::new();
         for (name, value) in [("dateStyle", "long"), ("timeStyle", "short")] {
@@ -25,7 +26,6 @@ pub fn LocalTime(
         if !date.get_time().is_nan() {
             shown.set(date.to_locale_string(&lang, &options).into());
         }
-        ready.set(true);
-    });
-    view! { <time datetime=datetime data-ready=move || ready.get().then_some("true")>{move || shown.get()}</time> }
+    }));
+    view! { <time datetime=datetime data-ready=ready>{move || shown.get()}</time> }
 }

@@ -5,7 +5,7 @@
 //! sparse map holds what is pending; nothing else is kept in the browser. A commit ends in
 //! a fresh page, so that what is shown is what is stored.
 
-use std::collections::BTreeMap;
+use std::mem;
 
 use leptos::{ev, html, prelude::*};
 use wasm_bindgen::{JsCast, JsValue};
@@ -13,6 +13,7 @@ use web_sys::{Element, HtmlElement, HtmlInputElement};
 
 use crate::{
     calls::{CallError, commit_matrix, preview_matrix},
+    components::islands::ready_after,
     domain::{
         lang::Lang,
         limit::{Cell, Limit, LimitKind},
@@ -31,11 +32,39 @@ struct Edit {
     version: i64,
 }
 
+/// What is pending, sorted by place. Few cells are changed at once, and a tree is six kilobytes of wasm.
+#[derive(Debug, Default)]
+struct Edits(Vec<(Place, Edit)>);
+
+impl Edits {
+    fn find(&self, place: &Place) -> Result<usize, usize> {
+        self.0.binary_search_by(|(other, _)| other.cmp(place))
+    }
+
+    fn at(&self, place: &Place) -> Option<&Edit> {
+        let index = self.find(place).ok()?;
+        Some(&self.0[index].1)
+    }
+
+    /// Sets or drops an edit. Returns the one before.
+    fn put(&mut self, place: Place, edit: Option<Edit>) -> Option<Edit> {
+        match (self.find(&place), edit) {
+            (Ok(index), Some(edit)) => Some(mem::replace(&mut self.0[index].1, edit)),
+            (Ok(index), None) => Some(self.0.remove(index).1),
+            (Err(index), Some(edit)) => {
+                self.0.insert(index, (place, edit));
+                None
+            }
+            (Err(_), None) => None,
+        }
+    }
+}
+
 /// Everything that moves.
 #[derive(Clone, Copy)]
 struct Editor {
     lang: Lang,
-    edits: RwSignal<BTreeMap<Place, Edit>>,
+    edits: RwSignal<Edits>,
     /// What each edit replaced, for Ctrl+Z.
     history: StoredValue<Vec<(Place, Option<Edit>)>>,
     problem: RwSignal<Option<String>>,
@@ -57,23 +86,19 @@ pub fn MatrixEditor(
 ) -> impl IntoView {
     let editor = Editor {
         lang,
-        edits: RwSignal::new(BTreeMap::new()),
+        edits: RwSignal::new(Edits::default()),
         history: StoredValue::new(Vec::new()),
         problem: RwSignal::new(None),
         leaving: StoredValue::new(false),
         root: NodeRef::new(),
         dialog: NodeRef::new(),
     };
-    let ready = RwSignal::new(false);
-    Effect::new(move |_| {
-        editor.warn_before_leaving();
-        ready.set(true);
-    });
-    let has_edits = move || !editor.edits.read().is_empty();
+    let ready = ready_after(Box::new(move || editor.warn_before_leaving()));
+    let has_edits = move || !editor.edits.read().0.is_empty();
     view! {
         <div
             class="matrix-editor" node_ref=editor.root
-            data-ready=move || ready.get().then_some("true")
+            data-ready=ready
             on:keydown=move |event| editor.key(&event)
             on:click=move |event| editor.click(&event)
             on:dblclick=move |event| editor.double_click(&event)
@@ -84,7 +109,7 @@ pub fn MatrixEditor(
             <div class="tray">
                 <p class="err status" role="alert">{move || editor.problem.get()}</p>
                 <div class="review" role="region" aria-label=words::review_title(lang) hidden=move || !has_edits()>
-                    <b aria-live="polite">{move || words::changes(lang, editor.edits.read().len())}</b>
+                    <b aria-live="polite">{move || words::changes(lang, editor.edits.read().0.len())}</b>
                     <button type="button" class="btn" on:click=move |_| editor.discard()>{words::discard(lang)}</button>
                     <button type="button" class="btn main" on:click=move |_| editor.ask()>{words::review_action(lang)}</button>
                 </div>
@@ -120,6 +145,7 @@ impl Editor {
     fn changes(self) -> Vec<CellChange> {
         self.edits
             .read_untracked()
+            .0
             .iter()
             .filter_map(|((tier, feature), edit)| {
                 Some(CellChange {
@@ -202,7 +228,7 @@ impl Editor {
             let is_mine = conflict.query_selector("input[value='mine']:checked").is_ok_and(|found| found.is_some());
             self.put(place, (is_mine && yours != theirs).then_some(Edit { cell: yours, version }));
         }
-        if self.edits.read_untracked().is_empty() {
+        if self.edits.read_untracked().0.is_empty() {
             self.close();
         } else {
             self.ask();
@@ -213,10 +239,7 @@ impl Editor {
 
     /// Sets or drops an edit, and paints its cell.
     fn put(self, place: Place, edit: Option<Edit>) -> Option<Edit> {
-        let before = self.edits.try_update(|edits| match &edit {
-            Some(edit) => edits.insert(place.clone(), edit.clone()),
-            None => edits.remove(&place),
-        });
+        let before = self.edits.try_update(|edits| edits.put(place.clone(), edit.clone()));
         if let Some(slot) = self.slot_at(&place) {
             slot.paint(self.lang, edit.as_ref().map(|edit| edit.cell));
         }
@@ -246,7 +269,7 @@ impl Editor {
     }
 
     fn discard(self) {
-        let places: Vec<Place> = self.edits.read_untracked().keys().cloned().collect();
+        let places: Vec<Place> = self.edits.read_untracked().0.iter().map(|(place, _)| place.clone()).collect();
         for place in places {
             self.put(place, None);
         }
@@ -256,7 +279,7 @@ impl Editor {
 
     fn warn_before_leaving(self) {
         let handle = window_event_listener(ev::beforeunload, move |event| {
-            if !self.leaving.get_value() && !self.edits.read_untracked().is_empty() {
+            if !self.leaving.get_value() && !self.edits.read_untracked().0.is_empty() {
                 event.prevent_default();
             }
         });
@@ -406,7 +429,7 @@ impl Editor {
     // Editing one cell.
 
     fn wanted(self, slot: &Slot) -> Cell {
-        self.edits.read_untracked().get(&slot.place).map_or(slot.cell, |edit| edit.cell)
+        self.edits.read_untracked().at(&slot.place).map_or(slot.cell, |edit| edit.cell)
     }
 
     fn begin(self, slot: &Slot, typed: Option<&str>) {
@@ -440,7 +463,7 @@ impl Editor {
     fn abandon(self, slot: &Slot) {
         // Before the field goes: its going makes it lose the focus.
         let _ = slot.element.remove_attribute("data-editing");
-        let edit = self.edits.read_untracked().get(&slot.place).map(|edit| edit.cell);
+        let edit = self.edits.read_untracked().at(&slot.place).map(|edit| edit.cell);
         slot.paint(self.lang, edit);
     }
 

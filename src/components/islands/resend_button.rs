@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 
+use crate::components::islands::ready_after;
+
 /// Counts down until another code may be sent. Without JavaScript it can be pressed at any
 /// time, and the server says when it is too early.
 #[island]
@@ -16,10 +18,8 @@ pub fn ResendButton(
     waiting: (String, String),
 ) -> impl IntoView {
     let left = RwSignal::new(0);
-    let ready = RwSignal::new(false);
-    Effect::new(move |_| {
+    let ready = ready_after(Box::new(move || {
         left.set(seconds);
-        ready.set(true);
         if seconds > 0 {
             // By the clock and not by counting: timers sleep in tabs behind.
             let end = js_sys::Date::now() + seconds as f64 * 1000.0;
@@ -28,12 +28,12 @@ pub fn ResendButton(
                 Duration::from_millis(500),
             );
         }
-    });
+    }));
     view! {
         <button
             type="submit" class="btn quiet"
             disabled=move || { left.get() > 0 }
-            data-ready=move || ready.get().then_some("true")
+            data-ready=ready
         >
             {move || match left.get() {
                 0 => label.clone(),

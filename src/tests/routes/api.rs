@@ -130,6 +130,7 @@ const TABLE: &[(Method, &str, For)] = &[
     (Method::GET, "/api/v1/mail-templates", Servers(Manage)),
     (Method::GET, "/api/v1/mail-templates/{letter}/{lang}", Servers(Manage)),
     (Method::POST, "/api/v1/mail-templates/{letter}/{lang}/preview", Servers(Manage)),
+    (Method::POST, "/api/v1/mail-templates/{letter}/{lang}/test", Servers(Admin)),
     (Method::PUT, "/api/v1/mail-templates/{letter}/{lang}", Servers(Admin)),
     (Method::DELETE, "/api/v1/mail-templates/{letter}/{lang}", Servers(Admin)),
     (Method::POST, "/api/v1/keys", Servers(Admin)),

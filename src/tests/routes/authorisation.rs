@@ -176,10 +176,12 @@ pub const TABLE: &[(Method, &str, [Gets; 3])] = &[
     (GET, "/admin/mails/templates/{letter}/{lang}/preview", [SignIn, Nothing, In]),
     (POST, "/admin/mails/templates/{letter}/{lang}/preview", [SignIn, Nothing, In]),
     (POST, "/admin/mails/templates/{letter}/{lang}/reset", [SignIn, Nothing, In]),
+    (POST, "/admin/mails/templates/{letter}/{lang}/test", [SignIn, Nothing, In]),
     (GET, "/admin/mails/{id}", [SignIn, Nothing, In]),
     (POST, "/admin/mails/{id}/resend", [SignIn, Nothing, In]),
     (POST, "/calls/preview_matrix", [Forbidden, Forbidden, In]),
     (POST, "/calls/commit_matrix", [Forbidden, Forbidden, In]),
+    (POST, "/calls/try_mail_template", [Forbidden, Forbidden, In]),
     (GET, "/api/docs", [In, In, In]),
     (GET, "/dev/mailbox", [In, In, In]),
     (GET, "/dev/mailbox.json", [In, In, In]),
@@ -214,7 +216,9 @@ const FIELDS: &[(&str, (&str, &str))] = &[
 /// Asks for a route at an address that names something, and returns what came.
 async fn ask(browser: &mut Browser, method: &Method, path: &str, fields: &[(&str, &str)]) -> Page {
     if path.starts_with("/calls/") {
-        let nothing = serde_json::json!({ "changes": [], "reason": "" });
+        let nothing = serde_json::json!({
+            "changes": [], "reason": "", "letter": "welcome", "lang": "en", "subject": "", "text": "", "html": "",
+        });
         browser.call(path, nothing).await
     } else if *method == GET {
         browser.get(path).await

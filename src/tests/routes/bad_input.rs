@@ -54,6 +54,7 @@ const FIELDS: &[(&str, &[&str])] = &[
     ("/portfolio/restore", &["version", "base", "undo"]),
     ("/portfolio/analyze", &["question"]),
     ("/language", &["lang", "back"]),
+    ("/admin/mails/templates/{letter}/{lang}/test", &["to"]),
     ("/admin/matrix/review", &["feature", "limit.free", "version.free", "changes", "conflicts", "choice.0"]),
     ("/admin/matrix/commit", &["changes", "reason"]),
     ("/admin/matrix/undo", &["change"]),
@@ -255,6 +256,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("/portfolio/import", "it sends a file: stories::portfolio"),
     ("/calls/preview_matrix", "it sends JSON: below"),
     ("/calls/commit_matrix", "it sends JSON: below"),
+    ("/calls/try_mail_template", "it sends JSON: below"),
     ("/ofrep/v1/evaluate/flags", "apps ask, in JSON: stories::ofrep"),
     ("/ofrep/v1/evaluate/flags/{key}", "apps ask, in JSON: stories::ofrep"),
     ("/webhooks/{provider}", "a provider signs it: stories::payment_providers"),
@@ -563,6 +565,17 @@ on_both! {
             assert!((400..500).contains(&status), "{set:.80}: {status} {}", answer.body);
         }
         assert_eq!(matrix::read(&app.env).await.unwrap(), before, "nothing half-written");
+
+        let wording = |letter: &str, lang: &str, text: Value| {
+            json!({ "letter": letter, "lang": lang, "subject": "x", "text": text, "html": "x" })
+        };
+        let unreadable = [json!({}), wording("welcome", "fr", json!("x")), wording("welcome", "en", json!(7))];
+        for set in unreadable {
+            assert_eq!(admin.call("/calls/try_mail_template", set.clone()).await.status, 422, "{set}");
+        }
+        for letter in ["", "nothing", "../welcome", "\u{0}"] {
+            assert_eq!(admin.call("/calls/try_mail_template", wording(letter, "en", json!("x"))).await.status, 404);
+        }
     }
 
     async fn forged_cookies_are_no_cookies(app: TestApp) {

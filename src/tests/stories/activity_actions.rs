@@ -39,10 +39,11 @@ const BY_COMMANDS: [&str; 14] = [
 ];
 
 /// Actions that somebody else looks for, because more has to happen for them: and in which file of stories.
-const ELSEWHERE: [(&str, &str); 6] = [
+const ELSEWHERE: [(&str, &str); 7] = [
     ("checkout_started", "billing.rs"),
     ("deletion_postponed", "privacy.rs"),
     ("login_failed", "activity_log.rs"),
+    ("mail_test_sent", "mail.rs"),
     ("payment_event_given_up", "killed_workers.rs"),
     ("portal_opened", "billing.rs"),
     ("test_event_sent", "admin_payments.rs"),

@@ -11,12 +11,12 @@ use tokio::{
     sync::{Mutex, Semaphore},
 };
 use vouchsafe::{
-    domain::{lang::Lang, letter::Notice},
-    services::letters,
+    domain::{lang::Lang, letter::Notice, user::Role},
+    services::{letters, members},
     store::{jobs, mails},
 };
 
-use crate::harness::{Backend, Client, TestApp, on_both};
+use crate::harness::{Backend, Browser, Client, TestApp, on_both};
 
 /// A mail server that takes every letter; returns what it took.
 async fn take_letters(listener: TcpListener, taken: Arc<Mutex<Vec<String>>>) {
@@ -141,6 +141,19 @@ impl Post {
         self.app.env.clock.advance(TimeDelta::milliseconds(10));
     }
 
+    /// Signs somebody in, by the code in the letter.
+    async fn sign_in(&self, email: &str) -> Browser {
+        self.taken.lock().await.clear();
+        let mut browser = self.app.browser();
+        assert_eq!(browser.post("/login", &[("email", email)]).await.location(), "/verify");
+        self.work().await;
+        let letter = self.taken().await.remove(0);
+        let (_, subject) = letter.split_once("Subject: ").unwrap();
+        let code = subject.split(' ').next().unwrap();
+        assert_eq!(browser.post("/verify", &[("code", code)]).await.status, 303);
+        browser
+    }
+
     async fn work(&self) -> usize {
         self.app.runner.run_until_idle().await.unwrap()
     }
@@ -223,6 +236,63 @@ async fn what_is_refused_for_good_is_given_up_until_somebody_sends_it_again_on_s
 #[tokio::test]
 async fn what_is_refused_for_good_is_given_up_until_somebody_sends_it_again_on_postgres() {
     what_is_refused_for_good_is_given_up_until_somebody_sends_it_again(Backend::Postgres).await;
+}
+
+async fn a_test_tells_at_once_what_the_mail_server_says(backend: Backend) {
+    let Some(post) = Post::open(backend, usize::MAX >> 4).await else { return };
+    let template = "/api/v1/mail-templates/welcome/de";
+    let wording = json!({ "subject": "Hallo von {{ product }}", "text": "Guten Tag", "html": "<p>Guten Tag</p>" });
+    post.operator.put(template, wording).await.ok();
+    post.app.env.clock.advance(TimeDelta::seconds(1));
+    let (test, to) = (format!("{template}/test"), json!({ "recipient": "kim@example.com" }));
+    assert_eq!(post.operator.post(&test, to.clone()).await.status, 204);
+    let taken = post.taken().await;
+    let [letter] = taken.as_slice() else { panic!("{} letters", taken.len()) };
+    assert!(letter.contains("To: kim@example.com") && letter.contains("Subject: Hallo von Vouchsafe"), "{letter}");
+
+    for refusal in ["550 5.1.1 nobody here\r\n", "451 4.3.0 later\r\n"] {
+        post.answers.lock().await.push(refusal);
+        // Lines of one instant have no order.
+        post.app.env.clock.advance(TimeDelta::seconds(1));
+        let refused = post.operator.post(&test, to.clone()).await;
+        assert!(refused.body.contains(&refusal[..9]) && !refused.body.contains("kim@"), "{}", refused.body);
+        refused.is(502, "mail_not_sent");
+    }
+    let mails = post.operator.get("/api/v1/mails?recipient=kim@example.com").await.ok();
+    assert_eq!(mails["items"], json!([]), "nothing waits to be tried again");
+    let log = post.operator.get("/api/v1/activity?limit=3").await.ok();
+    let lines = log["items"].as_array().unwrap().iter().map(|line| (&line["action"], &line["details"]["taken"]));
+    let told = json!("mail_test_sent");
+    let (yes, no) = (json!(true), json!(false));
+    assert_eq!(lines.collect::<Vec<_>>(), [(&told, &no), (&told, &no), (&told, &yes)]);
+    assert!(!log.to_string().contains("kim@"), "{log}");
+
+    post.sign_in("root@example.com").await;
+    members::set_role(&post.app.env, post.app.member("root@example.com").await.id, Role::Admin, "operator")
+        .await
+        .unwrap();
+    post.app.env.clock.advance(TimeDelta::days(1));
+    let mut root = post.sign_in("root@example.com").await;
+    post.taken.lock().await.clear();
+    let page = "/admin/mails/templates/welcome/de";
+    let sent = root.post(&format!("{page}/test"), &[("to", "kim@example.com")]).await;
+    assert_eq!(sent.location(), format!("{page}?said=tested"), "{}", sent.body);
+    assert!(root.get(sent.location()).await.text(".note").starts_with("The mail server has taken the test over"));
+    assert_eq!(post.taken().await.len(), 1);
+    post.answers.lock().await.push("550 5.1.1 nobody here\r\n");
+    let refused = root.post(&format!("{page}/test"), &[("to", "kim@example.com")]).await;
+    assert_eq!(refused.status, 422);
+    assert!(refused.text("#to-error").contains("550 5.1.1"), "{}", refused.text("#to-error"));
+}
+
+#[tokio::test]
+async fn a_test_tells_at_once_what_the_mail_server_says_on_sqlite() {
+    a_test_tells_at_once_what_the_mail_server_says(Backend::Sqlite).await;
+}
+
+#[tokio::test]
+async fn a_test_tells_at_once_what_the_mail_server_says_on_postgres() {
+    a_test_tells_at_once_what_the_mail_server_says(Backend::Postgres).await;
 }
 
 async fn a_slow_mail_server_holds_nobody_up(backend: Backend) {

@@ -124,6 +124,44 @@ on_both! {
         assert!(code.body.contains("ABCDEFGHJ2") || code.body.contains("012345"), "a sample, nobody's code");
     }
 
+    async fn what_is_typed_is_tried_in_the_words_of_who_types(app: TestApp) {
+        let mut root = app.signed_in_admin("root@example.com").await;
+        let wording = |text: &str, html: &str| {
+            json!({ "letter": "access_granted", "lang": "en", "subject": SUBJECT, "text": text, "html": html })
+        };
+        let answer = root.call("/calls/try_mail_template", wording(TEXT, HTML)).await;
+        assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, "null"));
+        let answer = root.call("/calls/try_mail_template", wording("One\r\n{{ teir }}", HTML)).await;
+        assert_eq!(answer.body, r#"["text","Line 2: this letter knows no teir"]"#);
+        root.post("/language", &[("lang", "de"), ("back", "/admin")]).await;
+        let answer = root.call("/calls/try_mail_template", wording(TEXT, "{{")).await;
+        assert!(answer.body.starts_with(r#"["html","Zeile 1: "#), "{}", answer.body);
+        assert_eq!(versions(&app).await, (false, 0), "trying keeps nothing");
+        for browser in [&mut app.browser(), &mut app.signed_in("ann@example.com").await] {
+            assert_eq!(browser.call("/calls/try_mail_template", wording(TEXT, HTML)).await.status, 403);
+        }
+    }
+
+    async fn a_test_without_a_mail_server_says_that_nothing_leaves(app: TestApp) {
+        let mut root = app.signed_in_admin("root@example.com").await;
+        let page = root.get(GIFT).await;
+        assert_eq!(page.attribute("#to", "value").as_deref(), Some("root@example.com"), "who asks is who reads it");
+        let page = root.post(&format!("{GIFT}/test"), &[("to", "ann@example.com")]).await;
+        assert_eq!(page.status, 422);
+        assert!(page.text("#to-error").starts_with("No mail server is configured"), "{}", page.body);
+        assert_eq!(page.attribute("#to", "value").as_deref(), Some("ann@example.com"));
+        let page = root.post(&format!("{GIFT}/test"), &[("to", "ann at example")]).await;
+        assert_eq!((page.status.as_u16(), page.attribute("#to", "aria-invalid").as_deref()), (422, Some("true")));
+        let test = format!("{GIFT_API}/test");
+        let operator = app.operator();
+        operator.post(&test, json!({ "recipient": "ann@example.com" })).await.is(409, "no_mail_server");
+        operator.post(&test, json!({ "recipient": "ann at example" })).await.is(422, "invalid_email");
+        operator.post(&test, json!({})).await.is(422, "invalid_body");
+        let wrong = "/api/v1/mail-templates/wellcome/en/test";
+        operator.post(wrong, json!({ "recipient": "ann@example.com" })).await.is(404, "template_unknown");
+        assert!(app.mailbox().await.iter().all(|mail| mail.to != "ann@example.com"));
+    }
+
     async fn every_name_that_can_be_filled_in_is_explained(app: TestApp) {
         let mut root = app.signed_in_admin("root@example.com").await;
         let all = app.operator().get("/api/v1/mail-templates").await.ok();

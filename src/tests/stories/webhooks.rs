@@ -885,8 +885,15 @@ on_both! {
         app.execute(r#"UPDATE webhook_endpoints SET events = '["user.born"]'"#).await;
         user(&app, "ann").await;
         assert_eq!(endpoint.hears(&app).await.len(), 0, "it wants nothing that is told here");
-        assert_eq!(app.operator().get("/api/v1/webhook-endpoints").await.ok()["items"].as_array().unwrap().len(), 1);
+        // Whoever reads it and sends back what they read does not get everything.
+        let operator = app.operator();
+        let read = operator.get(&endpoint.path).await.ok();
+        assert_eq!(read["events"], json!(["user.born"]));
+        operator.patch(&endpoint.path, json!({ "events": read["events"] })).await.is(422, "invalid_events");
+        let changed = operator.patch(&endpoint.path, json!({ "description": "Ours" })).await.ok();
+        assert_eq!(changed["events"], json!(["user.born"]));
         app.execute(r#"UPDATE webhook_endpoints SET events = '["user.born", "user.created"]'"#).await;
+        assert_eq!(operator.get(&endpoint.path).await.ok()["events"], json!(["user.created", "user.born"]));
         user(&app, "bob").await;
         assert_eq!(endpoint.hears_kinds(&app).await, ["user.created"]);
     }
