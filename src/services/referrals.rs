@@ -354,7 +354,8 @@ pub async fn decide(env: &Env, id: ReferralId, verdict: Verdict, actor: &str) ->
     let conn = &mut tx.conn();
     let referral = referrals::find(conn, id).await?.ok_or(ReferralError::Unknown)?;
     let people: Vec<UserId> = referral.referred.into_iter().chain(referral.referrer).collect();
-    users::lock_with_referrers(conn, &people).await?;
+    let mut aftermath = Aftermath::new(now);
+    aftermath.lock(conn, &people).await?;
     let is_done = match verdict {
         Verdict::Release => referrals::release(conn, id, now).await?,
         Verdict::Reject => referrals::reject(conn, id, now).await?,
@@ -363,7 +364,6 @@ pub async fn decide(env: &Env, id: ReferralId, verdict: Verdict, actor: &str) ->
         let referral = referrals::find(conn, id).await?.ok_or(ReferralError::Unknown)?;
         return Err(ReferralError::NotHeld(referral.state()));
     }
-    let mut aftermath = Aftermath::new(now);
     let action = match verdict {
         Verdict::Release => "referral_released",
         Verdict::Reject => "referral_rejected",
