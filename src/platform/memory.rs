@@ -22,7 +22,7 @@ const LOOKED_UP_AFTER: TimeDelta = TimeDelta::milliseconds(900);
 
 /// Members of whom the standing is kept, and names by which members were asked for. What is older than
 /// [`REMEMBERED_FOR`] is worth nothing, and two cores read some 9,000 members in that time (docs/benchmarks.md):
-/// keeping more would only take memory, some two kilobytes each.
+/// keeping more would only take memory.
 const MOST_MEMBERS: usize = 12_000;
 /// API keys that were shown.
 const MOST_KEYS: usize = 10_000;
