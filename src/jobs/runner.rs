@@ -18,6 +18,7 @@ use crate::{
     mail::{AT_ONCE, SmtpUrlError},
     platform::env::Env,
     services::{
+        collisions::{Collides, until_through},
         notifications,
         schedules::{self, ClaimedRun},
         webhooks::Doors,
@@ -52,6 +53,8 @@ const MEASURE_EVERY: TimeDelta = TimeDelta::seconds(15);
 pub(super) enum JobError {
     /// It may work later.
     Retry(String),
+    /// Others stood in its way: the same again may work at once.
+    Collision(String),
     /// It is to be tried at a time that the job knows itself, however often.
     Later {
         /// When.
@@ -65,7 +68,13 @@ pub(super) enum JobError {
 
 impl From<StoreError> for JobError {
     fn from(error: StoreError) -> Self {
-        Self::Retry(error.to_string())
+        if error.is_collision() { Self::Collision(error.to_string()) } else { Self::Retry(error.to_string()) }
+    }
+}
+
+impl Collides for JobError {
+    fn is_collision(&self) -> bool {
+        matches!(self, Self::Collision(_))
     }
 }
 
@@ -293,12 +302,17 @@ impl Runner {
 
     /// Does a run within the time that it may take. What came of it is not noted.
     pub async fn perform(&self, run: &ClaimedRun) -> Result<Counts, String> {
-        let task = tokio::time::timeout(run.routine.time_limit(), schedule::perform(&self.env, run));
+        // Whatever a run does may be done twice, so the whole of it is what begins again.
+        let task = until_through(|| schedule::perform(&self.env, run));
+        let task = tokio::time::timeout(run.routine.time_limit(), task);
         match contained(task).await {
             Some(Ok(Ok(counts))) => Ok(counts),
-            Some(Ok(Err(JobError::Retry(problem) | JobError::GiveUp(problem) | JobError::Later { problem, .. }))) => {
-                Err(problem)
-            }
+            Some(Ok(Err(
+                JobError::Retry(problem)
+                | JobError::Collision(problem)
+                | JobError::GiveUp(problem)
+                | JobError::Later { problem, .. },
+            ))) => Err(problem),
             Some(Err(_)) => Err("it took too long; what is left is done by the next run".to_owned()),
             None => Err(PANICKED.to_owned()),
         }
@@ -420,7 +434,7 @@ async fn do_job(env: &Env, mailer: &Mailer, doors: &Doors, job: ClaimedJob) {
     };
     let outcome_word = match &outcome {
         Ok(()) => "done",
-        Err(JobError::Retry(_) | JobError::Later { .. }) => "failed",
+        Err(JobError::Retry(_) | JobError::Collision(_) | JobError::Later { .. }) => "failed",
         Err(JobError::GiveUp(_)) => "given_up",
     };
     metrics::counter!("jobs_total", "kind" => kind, "outcome" => outcome_word).increment(1);
@@ -438,12 +452,12 @@ async fn settle(env: &Env, job: &ClaimedJob, outcome: Result<(), JobError>) -> R
     let is_ours = match outcome {
         Ok(()) => jobs::finish(conn, job.id, job.fencing_token, now).await?,
         Err(JobError::Later { at, problem }) => jobs::postpone(conn, job.id, job.fencing_token, &problem, at).await?,
-        Err(JobError::Retry(problem)) if job.attempt < MOST_ATTEMPTS => {
+        Err(JobError::Retry(problem) | JobError::Collision(problem)) if job.attempt < MOST_ATTEMPTS => {
             tracing::warn!(job.id = %job.id, job.attempt, problem, "a job failed and is tried again");
             let run_at = now + back_off(job.attempt, env.random.below(201));
             jobs::retry(conn, job.id, job.fencing_token, &problem, run_at).await?
         }
-        Err(JobError::Retry(problem) | JobError::GiveUp(problem)) => {
+        Err(JobError::Retry(problem) | JobError::Collision(problem) | JobError::GiveUp(problem)) => {
             tracing::error!(job.id = %job.id, job.attempt, problem, "a job is given up");
             let is_ours = jobs::give_up(conn, job.id, job.fencing_token, &problem, now).await?;
             if is_ours {

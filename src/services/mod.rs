@@ -12,7 +12,7 @@ pub mod api_keys;
 pub mod billing;
 pub mod bonus;
 pub mod catalogue;
-mod collisions;
+pub(crate) mod collisions;
 pub mod coupons;
 pub mod credits;
 pub mod doctor;

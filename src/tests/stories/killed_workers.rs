@@ -700,11 +700,7 @@ async fn a_run_in_the_hands_of_several_leaves_each_effect_once(backend: Backend)
         schedules::make_due(&app.env, routine).await.unwrap();
         let run = app.runner.claim(routine).await.unwrap().unwrap();
         all_at_once(app, |node| async move {
-            // On PostgreSQL several who delete the same may stand in each other's way. Whoever fails begins again, as
-            // a schedule does.
-            while let Err(problem) = node.perform(&run).await {
-                assert!(problem.contains("deadlock"), "{problem}");
-            }
+            node.perform(&run).await.unwrap();
         })
         .await;
         app.runner.finish(&run).await.unwrap().unwrap();
