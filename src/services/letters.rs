@@ -112,7 +112,7 @@ pub async fn resend(env: &Env, id: MailId, actor: &str) -> Result<ListedMail, Re
     let mut tx = env.db.begin().await?;
     let conn = &mut tx.conn();
     if !mails::resend(conn, id, now).await? {
-        drop(tx);
+        tx.rollback().await?;
         return Err(find(env, id).await?.map_or(ResendError::NoSuchMail, |_| ResendError::NotGivenUp));
     }
     let mut aftermath = Aftermath::new(now);

@@ -239,7 +239,7 @@ pub async fn delete(env: &Env, id: WebhookEndpointId, actor: &str) -> Result<boo
     if webhooks::disable(&mut tx.conn(), id, DisabledBecause::Admin, now).await? {
         tx.commit().await?;
     } else {
-        drop(tx);
+        tx.rollback().await?;
     }
     while until_through(|| delete_some(env, id)).await? == DELETED_AT_A_TIME.unsigned_abs() {}
     until_through(|| delete_rest(env, id, actor, now)).await

@@ -226,6 +226,16 @@ impl Tx {
         }
         Ok(())
     }
+
+    /// Undoes everything in the transaction, at once. One that is dropped is undone too, but a moment
+    /// later: until then its rows are locked, and whoever skips locked rows passes them by.
+    pub async fn rollback(self) -> Result<()> {
+        match self {
+            Self::Sqlite(tx) => tx.rollback().await?,
+            Self::Postgres(tx) => tx.rollback().await?,
+        }
+        Ok(())
+    }
 }
 
 impl Reader {

@@ -2,11 +2,17 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
 use tokio::{sync::Barrier, task::JoinSet};
 use uuid::Uuid;
-use vouchsafe::store::{Conn, Db, Reader, StoreError, db::OpenError, migrations, users};
+use vouchsafe::store::{
+    Conn, Db, Reader, StoreError,
+    db::OpenError,
+    jobs::{self, Lane, Work},
+    migrations, users,
+};
 
 use super::{Store, email, execute, new_user, on_both};
 use crate::harness::{Backend, beginning};
@@ -37,6 +43,21 @@ on_both! {
         assert!(users::insert(&mut tx.conn(), &new_user(store.id(), &address), beginning()).await.unwrap());
         tx.commit().await.unwrap();
         assert_eq!(members(&mut store.reader().await).await, 1);
+    }
+
+    async fn what_is_undone_holds_nothing_any_more(store: Store) {
+        let job = (store.id(), Work::SendMail { mail: store.id() });
+        let mut tx = store.begin().await;
+        jobs::insert(&mut tx.conn(), &[job], beginning()).await.unwrap();
+        tx.commit().await.unwrap();
+        // Whoever claims passes by what another transaction holds.
+        for _ in 0..20 {
+            let mut tx = store.begin().await;
+            let lease = beginning() + TimeDelta::seconds(60);
+            let claimed = jobs::claim(&mut tx.conn(), Lane::Letters, 1, beginning(), lease).await.unwrap();
+            assert_eq!((claimed.len(), claimed[0].attempt), (1, 1));
+            tx.rollback().await.unwrap();
+        }
     }
 
     async fn a_step_that_fails_takes_nothing_with_it(store: Store) {
