@@ -117,6 +117,11 @@ pub async fn identify(env: &Env, token: &str) -> Result<Option<Arc<ApiKey>>, Sto
     if let Some(known) = env.memory.api_key(&hash, now) {
         return Ok(known.filter(|key| key.is_good(now)));
     }
+    Box::pin(look_up(env, hash, now)).await
+}
+
+/// Reads the key with that token, notes its use, and remembers it.
+async fn look_up(env: &Env, hash: Vec<u8>, now: DateTime<Utc>) -> Result<Option<Arc<ApiKey>>, StoreError> {
     let epoch = env.memory.keys_epoch();
     let mut reader = env.db.reader().await?;
     let key = api_keys::find_by_token(&mut reader.conn(), &hash).await?.map(Arc::new);
