@@ -30,6 +30,9 @@ const OF_DOCUMENTS: [(HeaderName, &str); 5] = [
 /// One year, for every host below ours as well.
 const HTTPS_ONLY: &str = "max-age=31536000; includeSubDomains";
 
+/// Room for all headers of most responses, so that none has to be moved for another.
+const MOST_HEADERS: usize = 24;
+
 /// The security headers, kept as a whole: to copy them costs half of what it costs to add each.
 #[derive(Debug)]
 pub struct Always {
@@ -42,7 +45,8 @@ impl Always {
     pub fn new(is_https: bool) -> Self {
         let https = is_https.then_some((header::STRICT_TRANSPORT_SECURITY, HTTPS_ONLY));
         let of_all = ALWAYS.into_iter().chain(https).map(|(name, value)| (name, HeaderValue::from_static(value)));
-        let json: HeaderMap = of_all.collect();
+        let mut json = HeaderMap::with_capacity(MOST_HEADERS);
+        json.extend(of_all);
         let mut documents = json.clone();
         documents.extend(OF_DOCUMENTS.map(|(name, value)| (name, HeaderValue::from_static(value))));
         Self { documents, json }
