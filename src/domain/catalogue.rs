@@ -221,13 +221,11 @@ impl Catalogue {
     }
 
     /// Returns the periods that `now` lies in, one for each way in which counted features reset.
-    pub fn periods(&self, since: DateTime<Utc>, now: DateTime<Utc>) -> Vec<Period> {
-        let mut resets = Vec::new();
-        let mut periods = Vec::new();
+    pub fn periods(&self, since: DateTime<Utc>, now: DateTime<Utc>) -> Vec<(ResetPeriod, Period)> {
+        let mut periods: Vec<(ResetPeriod, Period)> = Vec::new();
         for feature in self.features.iter().filter(|feature| feature.is_counted()) {
-            if !resets.contains(&feature.reset_period) {
-                resets.push(feature.reset_period);
-                periods.push(self.period(feature, since, now));
+            if periods.iter().all(|(reset, _)| *reset != feature.reset_period) {
+                periods.push((feature.reset_period, self.period(feature, since, now)));
             }
         }
         periods

@@ -12,7 +12,7 @@ use crate::domain::{
     catalogue::{Catalogue, Claims, Feature, NoSuchTier},
     ids::{FeatureId, TierId, UserId},
     limit::Limit,
-    period::Period,
+    period::{Period, ResetPeriod},
     user::User,
 };
 
@@ -79,10 +79,12 @@ pub struct Standing {
     restrictions: Vec<Restriction>,
     used: Vec<Used>,
     held: Vec<Held>,
+    /// Those that were running when this was put together: most questions are about them.
+    periods: Vec<(ResetPeriod, Period)>,
 }
 
 impl Standing {
-    /// Puts together what is known of a member at `now`.
+    /// Puts together what is known of a member at `now`, under a configuration.
     pub fn new(
         catalogue: &Catalogue,
         user: User,
@@ -95,7 +97,8 @@ impl Standing {
         let accesses = catalogue.accesses(&user.tier, catalogue.holdings(&user, claims, now), now)?;
         restrictions.sort_by(|a, b| a.feature.cmp(&b.feature));
         used.sort_by(|a, b| (&a.feature, a.period_start).cmp(&(&b.feature, b.period_start)));
-        Ok(Self { user, accesses, restrictions, used, held })
+        let periods = catalogue.periods(user.created_at, now);
+        Ok(Self { user, accesses, restrictions, used, held, periods })
     }
 
     /// Returns the restriction on a feature, in force or not.
@@ -107,6 +110,13 @@ impl Standing {
     /// Returns all restrictions, those no longer in force among them.
     pub fn restrictions(&self) -> &[Restriction] {
         &self.restrictions
+    }
+
+    /// Returns the period of a feature's usage that `now` lies in, under the configuration that this was
+    /// put together with.
+    fn period(&self, catalogue: &Catalogue, feature: &Feature, now: DateTime<Utc>) -> Period {
+        let known = self.periods.iter().find(|(reset, period)| *reset == feature.reset_period && period.contains(now));
+        known.map_or_else(|| catalogue.period(feature, self.user.created_at, now), |(_, period)| *period)
     }
 
     fn used_in(&self, feature: &FeatureId, period: &Period) -> i64 {
@@ -308,13 +318,14 @@ pub struct Question<'a> {
 }
 
 impl<'a> Question<'a> {
-    /// Asks about a feature, with the restriction that there may be.
+    /// Asks about a feature, with the restriction that there may be, in the period that `now` lies in.
     pub fn new(
         catalogue: &'a Catalogue,
         user: &'a User,
         accesses: &'a Accesses,
         restriction: Option<&Restriction>,
         feature: &'a Feature,
+        period: Period,
         now: DateTime<Utc>,
     ) -> Self {
         let access = accesses.effective_at(now);
@@ -324,7 +335,7 @@ impl<'a> Question<'a> {
             access,
             feature,
             resolved: resolve(catalogue, &access.tier.id, restriction, feature, now),
-            period: catalogue.period(feature, user.created_at, now),
+            period,
             is_over: is_over(user, accesses, now),
         }
     }
@@ -427,10 +438,10 @@ pub fn decide_about(
     now: DateTime<Utc>,
 ) -> Decision {
     let restriction = standing.restriction(&feature.id);
-    let question = Question::new(catalogue, &standing.user, &standing.accesses, restriction, feature, now);
+    let period = standing.period(catalogue, feature, now);
+    let question = Question::new(catalogue, &standing.user, &standing.accesses, restriction, feature, period, now);
     let (used, held) = if feature.is_counted() {
-        let period = &question.period;
-        (standing.used_in(&feature.id, period), standing.held_in(&feature.id, period, now))
+        (standing.used_in(&feature.id, &period), standing.held_in(&feature.id, &period, now))
     } else {
         (0, 0)
     };

@@ -95,6 +95,8 @@ type KnownCatalogue = Arc<(Arc<Catalogue>, ReadAt)>;
 #[derive(Debug)]
 struct Name {
     user: UserId,
+    /// What was read together with the name.
+    known: Option<Arc<Known>>,
     epoch: u32,
     read_at: ReadAt,
 }
@@ -205,10 +207,14 @@ impl Memory {
     /// Returns the standing of a member if it is remembered, under this configuration.
     pub fn standing(&self, user: UserId, catalogue: &Arc<Catalogue>, now: DateTime<Utc>) -> Option<(Arc<Known>, Age)> {
         let known = self.standings.get(&user)?;
-        let is_good =
-            Arc::ptr_eq(&known.catalogue, catalogue) && known.epoch == self.epoch_of(user).load(Ordering::Acquire);
-        let age = known.read_at.age(now).filter(|_| is_good)?;
+        let age = known.read_at.age(now).filter(|_| self.is_good(&known, catalogue))?;
         Some((known, age))
+    }
+
+    /// Returns whether nothing has changed here since a standing was read, however long that is ago.
+    fn is_good(&self, known: &Known, catalogue: &Arc<Catalogue>) -> bool {
+        let epoch = self.epoch_of(known.standing.user.id).load(Ordering::Acquire);
+        Arc::ptr_eq(&known.catalogue, catalogue) && known.epoch == epoch
     }
 
     /// Remembers a standing that was read since `epoch`.
@@ -243,18 +249,38 @@ impl Memory {
         Epoch(self.names_epoch.load(Ordering::Acquire))
     }
 
-    /// Returns whom a name means, if it is remembered.
-    pub fn named(&self, name: &str, now: DateTime<Utc>) -> Option<(UserId, Age)> {
-        let known = self.names.get(name)?;
-        let is_good = known.epoch == self.names_epoch.load(Ordering::Acquire);
-        let age = known.read_at.age(now).filter(|_| is_good)?;
-        Some((known.user, age))
+    fn name(&self, name: &str, now: DateTime<Utc>) -> Option<(Arc<Name>, Age)> {
+        let name = self.names.get(name)?;
+        let is_good = name.epoch == self.names_epoch.load(Ordering::Acquire);
+        let age = name.read_at.age(now).filter(|_| is_good)?;
+        Some((name, age))
     }
 
-    /// Remembers whom a name means, which was looked up since `epoch`.
-    pub fn remember_name(&self, epoch: Epoch, name: &str, user: UserId, now: DateTime<Utc>) {
-        let known = Name { user, epoch: epoch.0, read_at: ReadAt::new(now) };
-        self.names.insert(name.to_owned(), Arc::new(known));
+    /// Returns whom a name means, if it is remembered.
+    pub fn named(&self, name: &str, now: DateTime<Utc>) -> Option<(UserId, Age)> {
+        self.name(name, now).map(|(name, age)| (name.user, age))
+    }
+
+    /// Returns the standing of whom a name means if both are remembered, and how old each of them is.
+    pub fn standing_of(
+        &self,
+        name: &str,
+        catalogue: &Arc<Catalogue>,
+        now: DateTime<Utc>,
+    ) -> Option<(Arc<Known>, Age, Age)> {
+        let (name, age) = self.name(name, now)?;
+        match name.known.as_ref().filter(|known| self.is_good(known, catalogue)) {
+            // As old as the name, with which it was read.
+            Some(known) => Some((known.clone(), age, Age::Fresh)),
+            None => self.standing(name.user, catalogue, now).map(|(known, own)| (known, age, own)),
+        }
+    }
+
+    /// Remembers whom a name means, which was looked up since `epoch`, and what else was read of them
+    /// at `now`.
+    pub fn remember_name(&self, epoch: Epoch, name: &str, user: UserId, known: Option<Arc<Known>>, now: DateTime<Utc>) {
+        let remembered = Name { user, known, epoch: epoch.0, read_at: ReadAt::new(now) };
+        self.names.insert(name.to_owned(), Arc::new(remembered));
     }
 
     /// Returns the moment before a key is read.

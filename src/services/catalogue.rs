@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use crate::{
@@ -33,9 +34,14 @@ pub async fn read(conn: &mut Conn<'_>) -> Result<Catalogue, StoreError> {
 
 /// Returns the configuration, as this node remembers it.
 pub async fn current(env: &Env) -> Result<Arc<Catalogue>, StoreError> {
-    match env.memory.catalogue(env.clock.now()) {
+    current_at(env, env.clock.now()).await
+}
+
+/// The same for who has looked at the clock already.
+pub(super) async fn current_at(env: &Env, now: DateTime<Utc>) -> Result<Arc<Catalogue>, StoreError> {
+    match env.memory.catalogue(now) {
         Some(fresh) => Ok(fresh),
-        None => newest(env).await,
+        None => Box::pin(newest(env)).await,
     }
 }
 

@@ -48,15 +48,16 @@ const GATHERED_FOR: Duration = Duration::from_millis(20);
 
 /// Returns what is known of a member.
 pub async fn known(env: &Env, user: UserId) -> Result<Option<Arc<Known>>, StoreError> {
-    let catalogue = catalogue::current(env).await?;
-    match env.memory.standing(user, &catalogue, env.clock.now()) {
+    let now = env.clock.now();
+    let catalogue = catalogue::current_at(env, now).await?;
+    match env.memory.standing(user, &catalogue, now) {
         Some((known, age)) => {
             if age == Age::Old {
                 look_up_soon(env, MemberName::Id(user));
             }
             Ok(Some(known))
         }
-        None => look_up(env, MemberName::Id(user)).await,
+        None => Box::pin(look_up(env, MemberName::Id(user))).await,
     }
 }
 
@@ -70,19 +71,18 @@ pub async fn newest(env: &Env, user: UserId) -> Result<Option<Arc<Known>>, Store
 pub async fn find(env: &Env, name: &str) -> Result<Option<Arc<Known>>, StoreError> {
     let name = name.trim();
     let now = env.clock.now();
-    if let Some((user, age_of_name)) = env.memory.named(name, now) {
-        let catalogue = catalogue::current(env).await?;
-        if let Some((known, age)) = env.memory.standing(user, &catalogue, now) {
-            // Both were read together and grow old together; with the name the standing is read again.
-            match (age_of_name, age) {
-                (Age::Old, _) => look_up_soon(env, MemberName::Text(name.to_owned())),
-                (Age::Fresh, Age::Old) => look_up_soon(env, MemberName::Id(user)),
-                (Age::Fresh, Age::Fresh) => {}
-            }
-            return Ok(Some(known));
-        }
+    let catalogue = catalogue::current_at(env, now).await?;
+    let Some((known, age_of_name, age)) = env.memory.standing_of(name, &catalogue, now) else {
+        // In a box, so that the many who do not have to read are not made large by those who do.
+        return Box::pin(look_up(env, MemberName::Text(name.to_owned()))).await;
+    };
+    match (age_of_name, age) {
+        // With the name the standing is read again.
+        (Age::Old, _) => look_up_soon(env, MemberName::Text(name.to_owned())),
+        (Age::Fresh, Age::Old) => look_up_soon(env, MemberName::Id(known.standing.user.id)),
+        (Age::Fresh, Age::Fresh) => {}
     }
-    look_up(env, MemberName::Text(name.to_owned())).await
+    Ok(Some(known))
 }
 
 /// Returns whom somebody outside names: enough for who counts, where all else is read together
@@ -97,7 +97,7 @@ pub async fn identify(env: &Env, name: &str) -> Result<Option<UserId>, StoreErro
             Ok(Some(user))
         }
         None => {
-            let known = look_up(env, MemberName::Text(name.to_owned())).await?;
+            let known = Box::pin(look_up(env, MemberName::Text(name.to_owned()))).await?;
             Ok(known.map(|known| known.standing.user.id))
         }
     }
@@ -197,7 +197,7 @@ async fn read_together(env: &Env, members: &[MemberName]) -> Result<Vec<Option<A
     }
     for member in members {
         if let (MemberName::Text(name) | MemberName::OnlyText(name), Some(user)) = (member, user_of(member)) {
-            env.memory.remember_name(names_epoch, name, user, now);
+            env.memory.remember_name(names_epoch, name, user, known.get(&user).cloned(), now);
         }
     }
     Ok(members.iter().map(|member| user_of(member).and_then(|user| known.get(&user).cloned())).collect())
@@ -228,8 +228,11 @@ async fn read_standings(
     now: DateTime<Utc>,
 ) -> Result<Vec<Standing>, StoreError> {
     let ids: Vec<UserId> = people.iter().map(|user| user.id).collect();
-    let mut starts: Vec<_> =
-        people.iter().flat_map(|user| catalogue.periods(user.created_at, now)).map(|period| period.start).collect();
+    let mut starts: Vec<_> = people
+        .iter()
+        .flat_map(|user| catalogue.periods(user.created_at, now))
+        .map(|(_, period)| period.start)
+        .collect();
     starts.sort();
     starts.dedup();
     let mut restrictions = by_user(restrictions::list(conn, &ids).await?);

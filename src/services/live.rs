@@ -208,7 +208,7 @@ pub async fn fresh(env: &Env, user: UserId) -> Result<Option<Arc<Known>>, StoreE
 /// an access or a restriction ends, or usage starts again.
 pub fn next_change(known: &Known, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let periods = known.catalogue.periods(known.standing.user.created_at, now);
-    let ends = periods.into_iter().filter_map(|period| period.end);
+    let ends = periods.into_iter().filter_map(|(_, period)| period.end);
     ends.chain(known.standing.next_change(now)).min()
 }
 
@@ -224,7 +224,7 @@ pub fn mark(known: &Known, now: DateTime<Utc>) -> String {
         .map(|restriction| (&restriction.feature, restriction.limit.to_stored()))
         .collect();
     let periods = known.catalogue.periods(standing.user.created_at, now);
-    let starts: Vec<_> = periods.into_iter().map(|period| period.start).collect();
+    let starts: Vec<_> = periods.into_iter().map(|(_, period)| period.start).collect();
     let all = (&access.tier.id, access.source, standing.user.disabled_at, restrictions, starts);
     let hash = Sha256::digest(serde_json::to_vec(&all).expect("plain values are JSON"));
     let (short, _) = hash.split_at(8);

@@ -366,7 +366,9 @@ impl<'a> Batch<'a> {
         let account = self.accounts.get(&user).ok_or(Reason::UserUnknown)?;
         let feature = self.catalogue.feature(feature).ok_or(Reason::FeatureUnknown)?;
         let restriction = account.restrictions.iter().find(|restriction| restriction.feature == feature.id);
-        Ok(Question::new(self.catalogue, &account.user, &account.accesses, restriction, feature, self.now))
+        let (user, accesses) = (&account.user, &account.accesses);
+        let period = self.catalogue.period(feature, user.created_at, self.now);
+        Ok(Question::new(self.catalogue, user, accesses, restriction, feature, period, self.now))
     }
 
     /// Does one call to what was read, in memory.

@@ -540,9 +540,15 @@ on_both! {
         memory.remember_standing(epoch, known.catalogue.clone(), known.standing.clone(), now);
         assert!(memory.standing(ann, &known.catalogue, now).is_none());
 
+        let newer = entitlements::find(&app.env, "ann").await.unwrap().unwrap();
+        let by_name = || memory.standing_of("ann", &known.catalogue, now).map(|(known, ..)| known);
+        assert!(Arc::ptr_eq(&by_name().unwrap(), &newer));
+        memory.usage_changed(ann);
+        assert!(by_name().is_none(), "the name is still good, and what was read with it is not");
+
         let epoch = memory.names_epoch();
         app.env.access_changed(ann);
-        memory.remember_name(epoch, "ann", ann, now);
+        memory.remember_name(epoch, "ann", ann, None, now);
         assert_eq!(memory.named("ann", now), None);
 
         let epoch = memory.catalogue_epoch();
