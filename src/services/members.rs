@@ -312,8 +312,10 @@ async fn meant(conn: &mut Conn<'_>, details: &MemberDetails) -> Result<Option<Us
     }
     let Some(email) = &details.email else { return Ok(None) };
     let found = users::find_by_email(conn, email.key()).await?;
-    // Whose id it was stays theirs; who means to change it names the member by id.
-    if details.external_id.is_some() && found.as_ref().is_some_and(|user| user.external_id.is_some()) {
+    // Whose id it was stays theirs; who means to change it names the member by id. It may be this very id: then
+    // somebody else has made the member since we looked for it.
+    let own = found.as_ref().and_then(|user| user.external_id.as_ref());
+    if details.external_id.is_some() && own.is_some() && own != details.external_id.as_ref() {
         return Err(PutError::Taken);
     }
     Ok(found.map(|user| user.id))
