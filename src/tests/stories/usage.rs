@@ -596,6 +596,18 @@ on_both! {
         assert!(Arc::ptr_eq(&second, &read().await), "it is good for a second of its own");
     }
 
+    async fn a_question_does_not_carry_along_what_reading_the_database_takes(app: TestApp) {
+        let user = ann(&app, 10).await;
+        for size in [
+            size_of_val(&api_keys::identify(&app.env, "vs_token")),
+            size_of_val(&entitlements::find(&app.env, "ann")),
+            size_of_val(&entitlements::identify(&app.env, "ann")),
+            size_of_val(&entitlements::known(&app.env, user)),
+        ] {
+            assert!(size <= 1_024, "{size} bytes are copied several times for each answer");
+        }
+    }
+
     async fn many_who_are_asked_for_at_once_get_their_own(app: TestApp) {
         let mut people = Vec::new();
         for number in 0..20 {
