@@ -801,7 +801,8 @@ on_both! {
         assert_eq!(heard, 1);
         let path = format!("/api/v1/webhook-endpoints/{}/deliveries", endless["id"].as_str().unwrap());
         let tried: i64 = operator.all_pages(&path, 50).await.iter().map(|one| one["attempts"].as_i64().unwrap()).sum();
-        assert!((1..=4).contains(&tried), "who waits for others is not tried: {tried}");
+        // Four at a time; on a slow machine the first four are given up before the other one is heard.
+        assert!((1..=8).contains(&tried), "who waits for others is not tried: {tried}");
     }
 
     async fn an_endpoint_that_is_just_being_deleted_keeps_nobody_from_joining(app: TestApp) {
