@@ -433,7 +433,7 @@ impl Stream {
 
     /// Returns what comes next; nothing when the stream has ended.
     async fn more(&mut self) -> Option<String> {
-        let frame = tokio::time::timeout(Duration::from_secs(5), self.body.frame()).await.expect("something comes");
+        let frame = tokio::time::timeout(Duration::from_secs(20), self.body.frame()).await.expect("something comes");
         let text = String::from_utf8(frame?.unwrap().into_data().unwrap().to_vec()).unwrap();
         self.text.push_str(&text);
         Some(text)
@@ -640,7 +640,7 @@ async fn streams_are_counted_and_give_their_place_back() {
         restrict(&app.env, ann, "ai_calls", Limit::At(number), None).await;
     }
     open.clear();
-    tokio::time::timeout(Duration::from_secs(5), async {
+    tokio::time::timeout(Duration::from_secs(20), async {
         while app.env.memory.listeners() > 0 {
             tokio::task::yield_now().await;
         }
